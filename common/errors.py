@@ -1,0 +1,123 @@
+"""What can go wrong, as one family of exceptions, and its one shape on the wire: an RFC 9457 problem document.
+
+Services raise a DomainError; the views' frame (common.requests, common.rest) turns it into the answer. `code` is stable and
+meant for programs, `detail` for people.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from django.http import HttpRequest, JsonResponse
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """What is wrong with one field of a request. field: a path such as `steps[1].weight`, or `` for the whole body."""
+
+    field: str
+    code: str
+    message: str
+
+
+class DomainError(Exception):
+    """Base of everything a service refuses. `extra` members go into the problem document beside the standard ones."""
+
+    status: ClassVar[int] = 500
+    title: ClassVar[str] = "Internal error"
+
+    def __init__(
+        self, code: str, detail: str, *, errors: Sequence[FieldError] = (), extra: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.errors = tuple(errors)
+        self.extra = dict(extra or {})
+
+
+class BadRequest(DomainError):
+    status, title = 400, "Bad request"
+
+
+class Unauthorized(DomainError):
+    status, title = 401, "Unauthorized"
+
+
+class Forbidden(DomainError):
+    status, title = 403, "Forbidden"
+
+
+class NotFound(DomainError):
+    status, title = 404, "Not found"
+
+
+class Conflict(DomainError):
+    status, title = 409, "Conflict"
+
+
+class Gone(DomainError):
+    status, title = 410, "Gone"
+
+
+class TooLarge(DomainError):
+    status, title = 413, "Content too large"
+
+
+class UnsupportedMediaType(DomainError):
+    status, title = 415, "Unsupported media type"
+
+
+class Invalid(DomainError):
+    status, title = 422, "Unprocessable content"
+
+    @classmethod
+    def field(cls, field: str, message: str, *, code: str = "invalid") -> "Invalid":
+        """One field is wrong; the message says what was expected."""
+        return cls("invalid", f"{field}: {message}", errors=[FieldError(field, code, message)])
+
+
+class Unavailable(DomainError):
+    status, title = 503, "Service unavailable"
+
+
+def problem(
+    *,
+    status: int,
+    title: str,
+    code: str,
+    detail: str,
+    request_id: str,
+    errors: Sequence[FieldError] = (),
+    extra: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The members of a problem document, RFC 9457 section 3."""
+    return {
+        "type": f"urn:serinus:problem:{code}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "errors": [{"field": e.field, "code": e.code, "message": e.message} for e in errors],
+        "request_id": request_id,
+        **(extra or {}),
+    }
+
+
+def problem_response(error: DomainError, request: HttpRequest) -> JsonResponse:
+    """The error as an HTTP answer of content type application/problem+json."""
+    body = problem(
+        status=error.status,
+        title=error.title,
+        code=error.code,
+        detail=error.detail,
+        request_id=getattr(request, "request_id", ""),
+        errors=error.errors,
+        extra=error.extra,
+    )
+    response = JsonResponse(body, status=error.status, content_type="application/problem+json")
+    if error.status == 401:
+        response["WWW-Authenticate"] = 'Bearer realm="serinus"'
+    if error.status == 503:
+        response["Retry-After"] = "2"
+    return response

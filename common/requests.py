@@ -1,0 +1,47 @@
+"""The frame around every request: an id to find it again in the logs, and domain errors as problem documents."""
+
+import re
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+
+from common.errors import DomainError, NotFound, problem_response
+from common.ids import new_id
+
+GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+API_PREFIXES = ("/api/", "/prompts/", "/v1/")
+
+
+class RequestIdMiddleware:
+    """Names the request by the caller's X-Request-Id, if it is one, or by a new id, and answers with the same header."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        given = request.META.get("HTTP_X_REQUEST_ID", "")
+        request_id = given if GIVEN_ID.fullmatch(given) else new_id("req")
+        request.request_id = request_id  # type: ignore[attr-defined]  # read by common.errors
+        response = self.get_response(request)
+        response["X-Request-Id"] = request_id
+        return response
+
+
+class ProblemMiddleware:
+    """A DomainError that a plain view raises becomes its problem document."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        return problem_response(exception, request) if isinstance(exception, DomainError) else None
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """handler404: a problem document for programs, a plain page for people."""
+    if request.path.startswith(API_PREFIXES):
+        return problem_response(NotFound("unknown_address", f"There is nothing at {request.path}"), request)
+    return HttpResponse("<h1>Not found</h1><p><a href='/'>All rollouts</a></p>", status=404)

@@ -1,0 +1,100 @@
+"""What every Django REST framework view of Serinus shares: strict input, one list shape, one error shape."""
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from django.http import Http404, HttpResponseBase
+from rest_framework import exceptions, pagination, serializers
+from rest_framework.response import Response
+from rest_framework.views import exception_handler
+
+from common.errors import (
+    BadRequest,
+    DomainError,
+    FieldError,
+    Forbidden,
+    Invalid,
+    NotFound,
+    Unauthorized,
+    UnsupportedMediaType,
+    problem_response,
+)
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """Refuses fields it does not know, by name, where DRF would drop them silently."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, dict) and (unknown := sorted(set(data) - set(self.fields))):
+            expected = ", ".join(name for name, field in self.fields.items() if not field.read_only)
+            raise serializers.ValidationError(
+                {name: serializers.ErrorDetail(f"unknown field; expected one of {expected}", "unknown") for name in unknown}
+            )
+        return super().to_internal_value(data)
+
+
+class CursorPages(pagination.CursorPagination):
+    """`{"items": […], "next": cursor or null}`, newest first; `?limit=` up to 500 and `?cursor=` from the last answer."""
+
+    page_size_query_param = "limit"
+    max_page_size = 500
+    ordering = "-id"
+
+    def encode_cursor(self, cursor: Any) -> str:
+        query = urlsplit(super().encode_cursor(cursor)).query
+        return parse_qs(query)[self.cursor_query_param][0]
+
+    def get_paginated_response(self, data: Any) -> Response:
+        return Response({"items": data, "next": self.get_next_link()})
+
+
+def problem_for_exception(error: Exception, context: dict[str, Any]) -> HttpResponseBase | None:
+    """DRF's EXCEPTION_HANDLER: every refusal as a problem document; None (a 500 with its traceback) for the unforeseen."""
+    request = context["request"]._request
+    domain_error = as_domain_error(error)
+    if domain_error is not None:
+        return problem_response(domain_error, request)
+    response = exception_handler(error, context)
+    if response is not None and isinstance(error, exceptions.APIException):
+        fallback = DomainError(str(error.get_codes()), str(error.detail))
+        fallback.status = error.status_code  # type: ignore[misc]  # DRF's rarer refusals keep their own status
+        fallback.title = error.default_detail  # type: ignore[misc]
+        return problem_response(fallback, request)
+    return None
+
+
+def as_domain_error(error: Exception) -> DomainError | None:
+    match error:
+        case DomainError():
+            return error
+        case exceptions.ValidationError():
+            errors = list(_field_errors(error.detail))
+            return Invalid("invalid", "; ".join(f"{e.field}: {e.message}" for e in errors), errors=errors)
+        case exceptions.ParseError():
+            return BadRequest("malformed_json", str(error.detail))
+        case exceptions.NotAuthenticated() | exceptions.AuthenticationFailed():
+            return Unauthorized("missing_key", str(error.detail))
+        case exceptions.PermissionDenied():
+            return Forbidden("wrong_scope", str(error.detail))
+        case exceptions.UnsupportedMediaType():
+            return UnsupportedMediaType("unsupported_media_type", str(error.detail))
+        case exceptions.NotFound() | Http404():
+            return NotFound("not_found", str(error))
+    return None
+
+
+def _field_errors(detail: Any, path: str = "") -> Iterator[FieldError]:
+    """DRF's nested error details, flattened to paths such as `steps[1].weight`."""
+    if isinstance(detail, dict):
+        for name, inner in detail.items():
+            whole_body = name == "non_field_errors"
+            yield from _field_errors(inner, path if whole_body else f"{path}.{name}" if path else str(name))
+    elif isinstance(detail, list) and any(isinstance(inner, dict | list) for inner in detail):
+        for index, inner in enumerate(detail):
+            yield from _field_errors(inner, f"{path}[{index}]") if inner else ()
+    elif isinstance(detail, list):
+        for inner in detail:
+            yield from _field_errors(inner, path)
+    else:
+        yield FieldError(path, getattr(detail, "code", "invalid"), str(detail))

@@ -1,0 +1,15 @@
+"""The log of facts told to the outside (product.md, section 6): written with the change itself, delivered later."""
+
+from typing import Any
+
+from common.clock import now
+from common.ids import new_id
+from registry.models import Event
+from registry.sequences import next_value
+
+
+def record(*, type: str, prompt: str, data: dict[str, Any]) -> Event:  # noqa: A002 (the field's name on the wire)
+    """Write one event. Must run inside the transaction that makes the fact true."""
+    return Event.objects.create(
+        sequence=next_value("event"), id=new_id("evt"), type=type, prompt=prompt, occurred_at=now(), data=data
+    )

@@ -1,0 +1,98 @@
+"""API keys at the door: what a request may do, for plain views (`require`) and for Django REST framework."""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+
+from django.http import HttpRequest
+from rest_framework import authentication, permissions
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+
+from common.actors import Actor
+from common.errors import Forbidden, Unauthorized
+from registry.models import ApiKey, Scope
+
+INCLUDED = {
+    Scope.READ: {Scope.READ},
+    Scope.INGEST: {Scope.INGEST},
+    Scope.WRITE: {Scope.WRITE, Scope.READ},
+    Scope.ADMIN: set(Scope),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What the bearer of a key may do: the key's name and its scopes with all that they include."""
+
+    name: str
+    scopes: frozenset[str]
+
+    @property
+    def actor(self) -> Actor:
+        return Actor("key", self.name)
+
+
+def new_key() -> str:
+    """A random key such as `ser_…` with 256 bits of entropy; a plain hash of it is therefore safe to store."""
+    return "ser_" + secrets.token_urlsafe(32)
+
+
+def hash_key(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def grant_of(key: ApiKey) -> Grant:
+    return Grant(key.name, frozenset(str(scope) for given in key.scopes for scope in INCLUDED[Scope(given)]))
+
+
+def bearer_token(header: str) -> str | None:
+    """The key in an Authorization header's value, or None when there is no Bearer credential."""
+    scheme, _, token = header.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" and token.strip() else None
+
+
+def find_grant(header: str) -> Grant:
+    """The grant behind an Authorization header. Raises Unauthorized without a valid, unrevoked key."""
+    token = bearer_token(header)
+    if token is None:
+        raise Unauthorized("missing_key", "Send an API key as `Authorization: Bearer <key>`")
+    key = ApiKey.objects.filter(sha256=hash_key(token), revoked_at__isnull=True).first()
+    if key is None:
+        raise Unauthorized("unknown_key", "This API key is not known or has been revoked")
+    return grant_of(key)
+
+
+def check_scope(grant: Grant, scope: str) -> None:
+    if scope not in grant.scopes:
+        raise Forbidden("wrong_scope", f"This needs a key with the scope {scope}; {grant.name} lacks it")
+
+
+def require(request: HttpRequest, scope: Scope) -> Grant:
+    """For plain views: the request's grant, or Unauthorized (401), or Forbidden (403)."""
+    grant = find_grant(request.META.get("HTTP_AUTHORIZATION", ""))
+    check_scope(grant, scope)
+    return grant
+
+
+class ApiKeyAuthentication(authentication.BaseAuthentication):
+    """For Django REST framework: `request.auth` is the Grant."""
+
+    def authenticate(self, request: Request) -> tuple[None, Grant]:
+        try:
+            return None, find_grant(request.META.get("HTTP_AUTHORIZATION", ""))
+        except Unauthorized as error:
+            raise AuthenticationFailed(error.detail, error.code) from error
+
+    def authenticate_header(self, request: Request) -> str:
+        return 'Bearer realm="serinus"'
+
+
+class HasScope(permissions.BasePermission):
+    """The view's `scopes` attribute maps methods to the scope they need; GET and HEAD need `read`, others `write`."""
+
+    def has_permission(self, request: Request, view: object) -> bool:
+        scopes: dict[str, str] = getattr(view, "scopes", {})
+        default = Scope.READ if request.method in permissions.SAFE_METHODS else Scope.WRITE
+        check_scope(request.auth, scopes.get(request.method or "", default))
+        return True
