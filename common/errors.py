@@ -1,12 +1,13 @@
 """What can go wrong, as one family of exceptions, and its one shape on the wire: an RFC 9457 problem document.
 
-Services raise a DomainError; the views' frame (common.requests, common.rest) turns it into the answer. `code` is stable and
-meant for programs, `detail` for people.
+Services raise a DomainError; the views' frame (common.requests, common.rest) turns it into the answer. `code` is
+stable and meant for programs, `detail` for people.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from http import HTTPStatus
+from typing import Any
 
 from django.http import HttpRequest, JsonResponse
 
@@ -23,13 +24,19 @@ class FieldError:
 class DomainError(Exception):
     """Base of everything a service refuses. `extra` members go into the problem document beside the standard ones."""
 
-    status: ClassVar[int] = 500
-    title: ClassVar[str] = "Internal error"
+    status: int = 500
 
     def __init__(
-        self, code: str, detail: str, *, errors: Sequence[FieldError] = (), extra: Mapping[str, Any] | None = None
+        self,
+        code: str,
+        detail: str,
+        *,
+        errors: Sequence[FieldError] = (),
+        extra: Mapping[str, Any] | None = None,
+        status: int | None = None,
     ) -> None:
         super().__init__(detail)
+        self.status = status or self.status
         self.code = code
         self.detail = detail
         self.errors = tuple(errors)
@@ -37,39 +44,39 @@ class DomainError(Exception):
 
 
 class BadRequest(DomainError):
-    status, title = 400, "Bad request"
+    status = 400
 
 
 class Unauthorized(DomainError):
-    status, title = 401, "Unauthorized"
+    status = 401
 
 
 class Forbidden(DomainError):
-    status, title = 403, "Forbidden"
+    status = 403
 
 
 class NotFound(DomainError):
-    status, title = 404, "Not found"
+    status = 404
 
 
 class Conflict(DomainError):
-    status, title = 409, "Conflict"
+    status = 409
 
 
 class Gone(DomainError):
-    status, title = 410, "Gone"
+    status = 410
 
 
 class TooLarge(DomainError):
-    status, title = 413, "Content too large"
+    status = 413
 
 
 class UnsupportedMediaType(DomainError):
-    status, title = 415, "Unsupported media type"
+    status = 415
 
 
 class Invalid(DomainError):
-    status, title = 422, "Unprocessable content"
+    status = 422
 
     @classmethod
     def field(cls, field: str, message: str, *, code: str = "invalid") -> "Invalid":
@@ -78,13 +85,12 @@ class Invalid(DomainError):
 
 
 class Unavailable(DomainError):
-    status, title = 503, "Service unavailable"
+    status = 503
 
 
 def problem(
     *,
     status: int,
-    title: str,
     code: str,
     detail: str,
     request_id: str,
@@ -94,7 +100,7 @@ def problem(
     """The members of a problem document, RFC 9457 section 3."""
     return {
         "type": f"urn:serinus:problem:{code}",
-        "title": title,
+        "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
         "code": code,
@@ -108,7 +114,6 @@ def problem_response(error: DomainError, request: HttpRequest) -> JsonResponse:
     """The error as an HTTP answer of content type application/problem+json."""
     body = problem(
         status=error.status,
-        title=error.title,
         code=error.code,
         detail=error.detail,
         request_id=getattr(request, "request_id", ""),

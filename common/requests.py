@@ -13,7 +13,7 @@ API_PREFIXES = ("/api/", "/prompts/", "/v1/")
 
 
 class RequestIdMiddleware:
-    """Names the request by the caller's X-Request-Id, if it is one, or by a new id, and answers with the same header."""
+    """Names the request by the caller's X-Request-Id or by a new id, and answers with the same header."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response

@@ -29,13 +29,16 @@ class StrictSerializer(serializers.Serializer[Any]):
         if isinstance(data, dict) and (unknown := sorted(set(data) - set(self.fields))):
             expected = ", ".join(name for name, field in self.fields.items() if not field.read_only)
             raise serializers.ValidationError(
-                {name: serializers.ErrorDetail(f"unknown field; expected one of {expected}", "unknown") for name in unknown}
+                {
+                    name: serializers.ErrorDetail(f"unknown field; expected one of {expected}", "unknown")
+                    for name in unknown
+                }
             )
         return super().to_internal_value(data)
 
 
 class CursorPages(pagination.CursorPagination):
-    """`{"items": […], "next": cursor or null}`, newest first; `?limit=` up to 500 and `?cursor=` from the last answer."""
+    """`{"items": […], "next": cursor or null}`, newest first; `?limit=` up to 500, `?cursor=` from the last answer."""
 
     page_size_query_param = "limit"
     max_page_size = 500
@@ -50,17 +53,14 @@ class CursorPages(pagination.CursorPagination):
 
 
 def problem_for_exception(error: Exception, context: dict[str, Any]) -> HttpResponseBase | None:
-    """DRF's EXCEPTION_HANDLER: every refusal as a problem document; None (a 500 with its traceback) for the unforeseen."""
+    """DRF's EXCEPTION_HANDLER: a refusal as a problem document; None (a 500 with its traceback) for the unforeseen."""
     request = context["request"]._request
     domain_error = as_domain_error(error)
     if domain_error is not None:
         return problem_response(domain_error, request)
     response = exception_handler(error, context)
     if response is not None and isinstance(error, exceptions.APIException):
-        fallback = DomainError(str(error.get_codes()), str(error.detail))
-        fallback.status = error.status_code  # type: ignore[misc]  # DRF's rarer refusals keep their own status
-        fallback.title = error.default_detail  # type: ignore[misc]
-        return problem_response(fallback, request)
+        return problem_response(DomainError(error.default_code, str(error.detail), status=error.status_code), request)
     return None
 
 

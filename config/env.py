@@ -1,7 +1,7 @@
 """Settings from the environment.
 
 `SERINUS_X` is read from the variable itself or, so that secrets can be mounted as files, from the file that
-`SERINUS_X_FILE` names. A value that cannot be used raises ImproperlyConfigured naming the variable and what was expected.
+`SERINUS_X_FILE` names. A value that cannot be used raises ImproperlyConfigured with the name and what was expected.
 """
 
 import os

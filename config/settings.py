@@ -75,8 +75,8 @@ TEMPLATES = [
 def _database() -> dict[str, Any]:
     """PostgreSQL from DATABASE_URL, else SQLite in the data folder.
 
-    SQLite: WAL lets readers go on while one writes; IMMEDIATE takes the write lock at BEGIN, where waiting for it is safe
-    (a lock taken later in a transaction fails at once); FULL makes a commit outlive a power cut.
+    SQLite: WAL lets readers go on while one writes; IMMEDIATE takes the write lock at BEGIN, where waiting for it is
+    safe (a lock taken later in a transaction fails at once); FULL makes a commit outlive a power cut.
     """
     if url := env.text("DATABASE_URL"):
         return dict(dj_database_url.parse(url, conn_max_age=60, conn_health_checks=True))
@@ -90,6 +90,8 @@ def _database() -> dict[str, Any]:
             "timeout": 20,
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
         },
+        # A file, as in production: a database in memory would know neither WAL nor writers that wait for each other.
+        "TEST": {"NAME": DATA_DIR / "test.sqlite3"},
     }
 
 

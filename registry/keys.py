@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 from dataclasses import dataclass
+from typing import cast
 
 from django.http import HttpRequest
 from rest_framework import authentication, permissions
@@ -75,6 +76,11 @@ def require(request: HttpRequest, scope: Scope) -> Grant:
     return grant
 
 
+def grant_behind(request: Request) -> Grant:
+    """The grant that ApiKeyAuthentication found for a request of Django REST framework."""
+    return cast("Grant", request.auth)
+
+
 class ApiKeyAuthentication(authentication.BaseAuthentication):
     """For Django REST framework: `request.auth` is the Grant."""
 
@@ -94,5 +100,5 @@ class HasScope(permissions.BasePermission):
     def has_permission(self, request: Request, view: object) -> bool:
         scopes: dict[str, str] = getattr(view, "scopes", {})
         default = Scope.READ if request.method in permissions.SAFE_METHODS else Scope.WRITE
-        check_scope(request.auth, scopes.get(request.method or "", default))
+        check_scope(grant_behind(request), scopes.get(request.method or "", default))
         return True

@@ -1,7 +1,7 @@
 """What exists: prompts, their immutable versions, drafts, labels, API keys, and the log of events told to the outside.
 
-Invariants live in the database under names that read as sentences. Two sequences order everything: every change that the
-read path must see takes the next `generation`, every fact told to the outside the next `event` number.
+Invariants live in the database under names that read as sentences. Two sequences order everything: every change
+that the read path must see takes the next `generation`, every fact told to the outside the next `event` number.
 """
 
 from django.core.validators import RegexValidator
@@ -10,11 +10,11 @@ from django.db.models import CheckConstraint, F, Q, UniqueConstraint
 
 PROMPT_NAME = RegexValidator(
     r"\A[a-z0-9][a-z0-9._-]{0,127}\Z",
-    "expected 1 to 128 of a-z, 0-9, dot, underscore and hyphen, the first a letter or digit",
+    "expected 1 to 128 of a-z, 0-9, dot, underscore, hyphen, the first a letter or digit",
 )
 LABEL_NAME = RegexValidator(
     r"\A[a-z0-9][a-z0-9._-]{0,63}\Z",
-    "expected 1 to 64 of a-z, 0-9, dot, underscore and hyphen, the first a letter or digit",
+    "expected 1 to 64 of a-z, 0-9, dot, underscore, hyphen, the first a letter or digit",
 )
 
 
@@ -148,7 +148,8 @@ class LabelMove(models.Model):
         ordering = ["-id"]
         constraints = [
             CheckConstraint(
-                condition=Q(from_version__isnull=True) | ~Q(from_version=F("to_version")), name="a_move_changes_the_version"
+                condition=Q(from_version__isnull=True) | ~Q(from_version=F("to_version")),
+                name="a_move_changes_the_version",
             )
         ]
 

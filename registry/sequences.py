@@ -6,11 +6,15 @@ from django.db import connection
 
 from registry.models import ApiKey, Prompt
 
+TAKE_NEXT = """
+    INSERT INTO registry_sequence (name, value) VALUES (%s, 1)
+    ON CONFLICT (name) DO UPDATE SET value = registry_sequence.value + 1 RETURNING value"""
+
 
 def next_value(name: Literal["event", "generation"]) -> int:
     """The next number of the sequence. Must run inside a transaction: the row stays locked until it ends."""
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE registry_sequence SET value = value + 1 WHERE name = %s RETURNING value", [name])
+        cursor.execute(TAKE_NEXT, [name])
         (value,) = cursor.fetchone()
     return int(value)
 

