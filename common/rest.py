@@ -69,7 +69,7 @@ def as_domain_error(error: Exception) -> DomainError | None:
         case DomainError():
             return error
         case exceptions.ValidationError():
-            errors = list(_field_errors(error.detail))
+            errors = list(field_errors(error.detail))
             return Invalid("invalid", "; ".join(f"{e.field}: {e.message}" for e in errors), errors=errors)
         case exceptions.ParseError():
             return BadRequest("malformed_json", str(error.detail))
@@ -84,17 +84,22 @@ def as_domain_error(error: Exception) -> DomainError | None:
     return None
 
 
-def _field_errors(detail: Any, path: str = "") -> Iterator[FieldError]:
-    """DRF's nested error details, flattened to paths such as `steps[1].weight`."""
+def field_errors(detail: Any, path: str = "") -> Iterator[FieldError]:
+    """DRF's nested error details, flattened to paths such as `steps[1].weight`; the whole body's path is empty."""
     if isinstance(detail, dict):
         for name, inner in detail.items():
-            whole_body = name == "non_field_errors"
-            yield from _field_errors(inner, path if whole_body else f"{path}.{name}" if path else str(name))
-    elif isinstance(detail, list) and any(isinstance(inner, dict | list) for inner in detail):
-        for index, inner in enumerate(detail):
-            yield from _field_errors(inner, f"{path}[{index}]") if inner else ()
+            yield from field_errors(inner, _path(path, name))
     elif isinstance(detail, list):
-        for inner in detail:
-            yield from _field_errors(inner, path)
+        nested = any(isinstance(inner, dict | list) for inner in detail)
+        for index, inner in enumerate(detail):
+            yield from field_errors(inner, f"{path}[{index}]" if nested else path)
     else:
         yield FieldError(path, getattr(detail, "code", "invalid"), str(detail))
+
+
+def _path(path: str, name: str | int) -> str:
+    if name == "non_field_errors":
+        return path
+    if isinstance(name, int):
+        return f"{path}[{name}]"
+    return f"{path}.{name}" if path else name

@@ -7,12 +7,20 @@ from rollout.models.rollouts import Rollout
 
 
 class Metric(models.Model):
-    """A metric of a rollout. frozen: what was fixed at the start; state: of its e-processes after `batches` batches."""
+    """A metric of a rollout.
+
+    declared: as the plan has it. baseline_n, baseline_total: observations of the control version in the seven days
+    before the start, and their sum. frozen: everything else that is fixed before the first observation counts, and
+    state: of its e-processes after `batches` batches (core.stats.metric); both are null until the first look.
+    """
 
     rollout = models.ForeignKey(Rollout, on_delete=models.PROTECT, related_name="metrics")
     name = models.CharField(max_length=100)
-    frozen = models.JSONField()
-    state = models.JSONField()
+    declared = models.JSONField()
+    baseline_n = models.PositiveIntegerField(default=0)
+    baseline_total = models.FloatField(default=0)
+    frozen = models.JSONField(null=True)
+    state = models.JSONField(null=True)
     batches = models.PositiveIntegerField(default=0)
 
     class Meta:

@@ -15,6 +15,19 @@ class Status(models.TextChoices):
     CANCELLED = "cancelled"
 
 
+class HoldReason(models.TextChoices):
+    """Why an active rollout waits for a person.
+
+    sample_ratio: the assignment is broken, nothing is decided on this data. inconclusive: its time is up.
+    harm_found, proven_safe: decided, but the plan leaves the act to a person (auto_rollback, auto_promote).
+    """
+
+    SAMPLE_RATIO = "sample_ratio"
+    INCONCLUSIVE = "inconclusive"
+    HARM_FOUND = "harm_found"
+    PROVEN_SAFE = "proven_safe"
+
+
 ACTIVE = (Status.RUNNING, Status.PAUSED)
 
 
@@ -24,7 +37,7 @@ class Rollout(models.Model):
     plan: the whole plan with nothing silent (core.plan). salt: of the assignment, never changed.
     step: index into the plan's steps. revision: goes up by one with every transition.
     hold_until: when the step's hold is served; deadline_at: when max_duration is over; both move with pauses.
-    invalid_since: when the sample ratio broke; from then on nothing is decided by itself.
+    hold_reason: what keeps it where it is until a person acts, or empty.
     next_look_at: when the evaluator looks next.
     """
 
@@ -38,6 +51,7 @@ class Rollout(models.Model):
     status = models.CharField(max_length=12, choices=Status)
     step = models.PositiveSmallIntegerField(default=0)
     weight_bp = models.PositiveSmallIntegerField(default=0)
+    hold_reason = models.CharField(max_length=20, choices=HoldReason, blank=True)
     revision = models.PositiveIntegerField(default=1)
     created_at = models.DateTimeField()
     created_by = models.CharField(max_length=200)
@@ -47,7 +61,6 @@ class Rollout(models.Model):
     hold_until = models.DateTimeField(null=True)
     deadline_at = models.DateTimeField(null=True)
     paused_at = models.DateTimeField(null=True)
-    invalid_since = models.DateTimeField(null=True)
     next_look_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
 
