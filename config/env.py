@@ -6,8 +6,13 @@
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
+from urllib.parse import urlsplit
 
+import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
 
@@ -48,16 +53,58 @@ def one_of(name: str, choices: tuple[str, ...]) -> str:
     return value
 
 
-def secret_key(data_dir: Path) -> str:
-    """SERINUS_SECRET_KEY, or a random key made once and kept in the data folder, readable by its owner only."""
+def address(name: str, default: str) -> str:
+    """An http or https address such as `https://serinus.example.org`, without a slash at its end."""
+    value = text(name, default).rstrip("/")
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or any(character in value for character in " \t\n?#@"):
+        raise ImproperlyConfigured(f"{name}: expected an address such as https://serinus.example.org, got {value!r}")
+    return value
+
+
+def postgres(name: str, **options: Any) -> dict[str, Any] | None:
+    """Django's settings of the PostgreSQL that the variable's address names, or None without one."""
+    if not (url := text(name)):
+        return None
+    try:
+        settings = dict(dj_database_url.parse(url, **options))
+    except ValueError:  # its text may hold a part of the password
+        settings = {}
+    if settings.get("ENGINE") != "django.db.backends.postgresql":
+        raise ImproperlyConfigured(f"{name}: expected postgres://user:password@host:port/name, percent-encoded")
+    return settings
+
+
+def data_folder() -> Path:
+    return Path(text("SERINUS_DATA_DIR", "./var")).resolve()
+
+
+def writable(folder: Path) -> Path:
+    """The data folder, made if it is missing, in which files can now be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImproperlyConfigured(f"SERINUS_DATA_DIR: cannot make {str(folder)!r}: {error.strerror}") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ImproperlyConfigured(f"SERINUS_DATA_DIR: cannot write in {str(folder)!r}")
+    return folder
+
+
+def secret_key(folder: Path) -> str:
+    """SERINUS_SECRET_KEY, or a random key made once and kept in the data folder, readable by its owner only.
+
+    The file appears complete or not at all, so that processes which start together agree on one key.
+    """
     if key := text("SERINUS_SECRET_KEY"):
         return key
-    path = data_dir / "secret_key"
-    data_dir.mkdir(parents=True, exist_ok=True)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text(encoding="utf-8")
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(secrets.token_urlsafe(50))
+    path = folder / "secret_key"
+    if not path.exists():
+        with NamedTemporaryFile("w", dir=writable(folder), encoding="utf-8") as file, suppress(FileExistsError):
+            file.write(secrets.token_urlsafe(50))
+            file.flush()
+            path.hardlink_to(file.name)
     return path.read_text(encoding="utf-8")

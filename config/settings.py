@@ -3,18 +3,16 @@
 from pathlib import Path
 from typing import Any
 
-import dj_database_url
-
 from config import env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-DATA_DIR = Path(env.text("SERINUS_DATA_DIR", "./var")).resolve()
+DATA_DIR = env.data_folder()
 
 SECRET_KEY = env.secret_key(DATA_DIR)
 DEBUG = env.flag("SERINUS_DEBUG", default=False)
 ALLOWED_HOSTS = env.words("SERINUS_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = env.words("SERINUS_CSRF_TRUSTED_ORIGINS")
-BASE_URL = env.text("SERINUS_BASE_URL", "http://127.0.0.1:8000").rstrip("/")
+BASE_URL = env.address("SERINUS_BASE_URL", "http://127.0.0.1:8000")
 STATUS_PAGES = env.one_of("SERINUS_STATUS_PAGES", ("open", "login"))
 
 MAX_BODY_BYTES = env.integer("SERINUS_MAX_BODY_BYTES", 8 * 2**20, least=1024)
@@ -78,12 +76,11 @@ def _database() -> dict[str, Any]:
     SQLite: WAL lets readers go on while one writes; IMMEDIATE takes the write lock at BEGIN, where waiting for it is
     safe (a lock taken later in a transaction fails at once); FULL makes a commit outlive a power cut.
     """
-    if url := env.text("DATABASE_URL"):
-        return dict(dj_database_url.parse(url, conn_max_age=60, conn_health_checks=True))
-    DATA_DIR.mkdir(parents=True, exist_ok=True)
+    if postgres := env.postgres("DATABASE_URL", conn_max_age=60, conn_health_checks=True):
+        return postgres
     return {
         "ENGINE": "django.db.backends.sqlite3",
-        "NAME": DATA_DIR / "serinus.sqlite3",
+        "NAME": env.writable(DATA_DIR) / "serinus.sqlite3",
         "CONN_MAX_AGE": None,
         "OPTIONS": {
             "transaction_mode": "IMMEDIATE",
@@ -142,6 +139,6 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"event": {"()": "common.logs.EventFormatter"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "event"}},
-    "root": {"handlers": ["console"], "level": env.text("SERINUS_LOG_LEVEL", "INFO").upper()},
+    "root": {"handlers": ["console"], "level": env.one_of("SERINUS_LOG_LEVEL", ("INFO", "DEBUG", "WARNING", "ERROR"))},
     "loggers": {"django-q": {"level": "WARNING"}},
 }
