@@ -1,0 +1,115 @@
+"""Rollouts over REST (product.md, sections 4 and 10)."""
+
+from typing import Any
+
+from rest_framework import generics, serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from common.errors import BadRequest
+from common.rest import StrictSerializer
+from registry.keys import grant_behind
+from rollout import selectors, services
+from rollout.models import Rollout, Transition, Verdict
+from rollout.representation import rollout_json, transition_json, verdict_json
+
+ACTIONS = {
+    "start": services.start,
+    "pause": services.pause,
+    "resume": services.resume,
+    "promote": services.promote,
+    "rollback": services.rollback,
+    "cancel": services.cancel,
+}
+
+
+class RolloutForm(StrictSerializer):
+    prompt = serializers.CharField(max_length=128)
+    canary = serializers.CharField(max_length=40)
+    label = serializers.CharField(max_length=64, default="production")
+    plan = serializers.JSONField(required=False)
+    start = serializers.BooleanField(default=True)
+    force_reason = serializers.CharField(max_length=2000, default="", allow_blank=True)
+
+
+class ActionForm(StrictSerializer):
+    reason = serializers.CharField(max_length=2000)
+    revision = serializers.IntegerField(min_value=1, required=False)
+
+
+class RolloutSerializer(serializers.BaseSerializer[Rollout]):
+    def to_representation(self, instance: Rollout) -> dict[str, Any]:
+        return rollout_json(instance)
+
+
+class VerdictSerializer(serializers.BaseSerializer[Verdict]):
+    def to_representation(self, instance: Verdict) -> dict[str, Any]:
+        return verdict_json(instance)
+
+
+class TransitionSerializer(serializers.BaseSerializer[Transition]):
+    def to_representation(self, instance: Transition) -> dict[str, Any]:
+        return transition_json(instance)
+
+
+class RolloutList(generics.ListAPIView[Rollout]):
+    """GET: all rollouts, newest first; filters `prompt`, `label`, `status`. POST: a new one."""
+
+    serializer_class = RolloutSerializer
+
+    def get_queryset(self) -> Any:
+        query = self.request.query_params
+        return selectors.rollouts(prompt=query.get("prompt"), label=query.get("label"), status=query.get("status"))
+
+    def post(self, request: Request) -> Response:
+        form = RolloutForm(data=request.data)
+        form.is_valid(raise_exception=True)
+        fields = dict(form.validated_data)
+        rollout = services.create_rollout(prompt_name=fields.pop("prompt"), actor=grant_behind(request).actor, **fields)
+        return Response(rollout_json(rollout), status=201, headers={"Location": f"/api/v1/rollouts/{rollout.id}"})
+
+
+class RolloutDetail(APIView):
+    def get(self, request: Request, rollout_id: str) -> Response:
+        rollout = selectors.find_rollout(rollout_id)
+        return Response(rollout_json(rollout), headers={"ETag": f'"{rollout.revision}"'})
+
+
+class RolloutAction(APIView):
+    """One change by hand, with a reason; `revision` or If-Match guard against acting on a state not seen."""
+
+    def post(self, request: Request, rollout_id: str, action: str) -> Response:
+        form = ActionForm(data=request.data)
+        form.is_valid(raise_exception=True)
+        rollout = ACTIONS[action](
+            rollout_id=rollout_id,
+            actor=grant_behind(request).actor,
+            reason=form.validated_data["reason"],
+            expected_revision=form.validated_data.get("revision", _if_match(request)),
+        )
+        return Response(rollout_json(rollout), headers={"ETag": f'"{rollout.revision}"'})
+
+
+class VerdictList(generics.ListAPIView[Verdict]):
+    serializer_class = VerdictSerializer
+
+    def get_queryset(self) -> Any:
+        return selectors.find_rollout(self.kwargs["rollout_id"]).verdicts.all()
+
+
+class TransitionList(generics.ListAPIView[Transition]):
+    serializer_class = TransitionSerializer
+
+    def get_queryset(self) -> Any:
+        return selectors.find_rollout(self.kwargs["rollout_id"]).transitions.select_related("verdict")
+
+
+def _if_match(request: Request) -> int | None:
+    """The revision in the If-Match header, as RolloutDetail's ETag gives it."""
+    tag = request.headers.get("If-Match", "*").strip().removeprefix("W/").strip('"')
+    if tag == "*":
+        return None
+    if not tag.isascii() or not tag.isdigit():
+        raise BadRequest("malformed_if_match", f'If-Match: expected a revision such as "3", got {tag!r}')
+    return int(tag)

@@ -1,0 +1,59 @@
+"""`manage.py run_evaluator`: looks at the rollouts and keeps evidence and deliveries moving, until it is told to stop.
+
+A process of its own, so that nothing slow (a hanging webhook receiver, a long queue) ever delays a rollback. Any number
+may run: each look is claimed by the database.
+"""
+
+import logging
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.db import close_old_connections
+
+from observability.services import join_waiting_scores
+from rollout.evaluation import evaluate_due
+from rollout.webhooks.fan_out import deliver_new_events
+from rollout.webhooks.sender import wake_due_deliveries
+
+logger = logging.getLogger(__name__)
+
+TICK_S = 0.5
+TICKS_BETWEEN_REPAIRS = 6
+
+
+class Command(BaseCommand):
+    help = "Look at active rollouts and act on their verdicts, until SIGTERM."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        stopping = threading.Event()
+
+        def stop(_signal: int, _frame: FrameType | None) -> None:
+            stopping.set()
+
+        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGINT, stop)
+        run(stopping)
+
+
+def run(stopping: threading.Event) -> None:
+    """Tick until stopping is set."""
+    tick = 0
+    while not stopping.wait(TICK_S):
+        close_old_connections()
+        _guarded(evaluate_due)
+        if tick % TICKS_BETWEEN_REPAIRS == 0:
+            for repair in (join_waiting_scores, deliver_new_events, wake_due_deliveries):
+                _guarded(repair)
+        tick += 1
+
+
+def _guarded(work: Callable[[], object]) -> None:
+    """A failure of one tick, such as a database that is away, is logged and must not end the loop."""
+    try:
+        work()
+    except Exception:
+        logger.exception("evaluator.tick_failed", extra={"work": work.__name__})

@@ -1,0 +1,355 @@
+"""Every change of a rollout. One function a change, whoever asks for it: a verdict, the API, the admin, a page.
+
+Each runs in one transaction: lock, check the revision and the state, write, record the transition, tell the label, the
+serving processes (generation) and the outside (event and deliveries). Either all of it is true afterwards or nothing.
+"""
+
+import logging
+import secrets
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from django.db import transaction
+
+from common.actors import Actor
+from common.clock import now
+from common.errors import Conflict, FieldError, Invalid, NotFound
+from common.ids import new_id
+from observability import evidence
+from observability import selectors as observed
+from registry import events
+from registry import selectors as registry_selectors
+from registry import services as registry_services
+from registry.models import Label, Prompt
+from registry.sequences import touch
+from rollout.core.lifecycle import is_allowed
+from rollout.core.plan import Kind, Plan
+from rollout.models import HoldReason, Metric, Rollout, Status, Transition, Verdict
+from rollout.plans import read_plan
+from rollout.representation import evidence_json, rollout_json
+from rollout.webhooks.fan_out import create_deliveries
+
+logger = logging.getLogger(__name__)
+
+BASELINE = timedelta(days=7)
+BY_HAND = "by_hand"
+EVENT_OF_HOLD = {
+    HoldReason.SAMPLE_RATIO: "rollout.invalid",
+    HoldReason.INCONCLUSIVE: "rollout.inconclusive",
+    HoldReason.HARM_FOUND: "rollout.harm_found",
+    HoldReason.PROVEN_SAFE: "rollout.proven_safe",
+}
+
+
+@transaction.atomic
+def create_rollout(
+    *,
+    prompt_name: str,
+    canary: str,
+    label: str = "production",
+    plan: Any = None,
+    start: bool = True,
+    force_reason: str = "",
+    actor: Actor,
+) -> Rollout:
+    """A new rollout of the label from its version to the canary version, started at once unless `start` is False.
+
+    plan: as people write it (rollout.plans); None for the default plan. force_reason: why a major change, or a text
+    that was rolled back before, is to be rolled out all the same.
+    Raises NotFound, Invalid, or Conflict (rollout_active, canary_is_control, major_change, text_rolled_back_before).
+    """
+    prompt = registry_selectors.find_prompt(prompt_name)
+    target = _lock_label(prompt, label)
+    version = registry_selectors.find_version(prompt, canary)
+    rollout = Rollout(
+        id=new_id("rol"),
+        prompt=prompt,
+        label=target,
+        control=target.version,
+        canary=version,
+        plan=read_plan(plan or {}, seen=_seen_scores(prompt)).to_json(),
+        salt=secrets.token_hex(16),
+        status=Status.DRAFT,
+        force_reason=force_reason,
+        created_at=now(),
+        created_by=str(actor),
+    )
+    _check_canary(rollout)
+    rollout.save(force_insert=True)
+    return _start(rollout, target, actor=actor, reason=force_reason) if start else rollout
+
+
+@transaction.atomic
+def start(*, rollout_id: str, actor: Actor, reason: str = "", expected_revision: int | None = None) -> Rollout:
+    """Start a draft rollout. The control is what the label points at now."""
+    rollout = _lock(rollout_id, "start", expected_revision)
+    label = _lock_label(rollout.prompt, rollout.label.name)
+    rollout.control = label.version
+    _check_canary(rollout)
+    return _start(rollout, label, actor=actor, reason=reason)
+
+
+@transaction.atomic
+def pause(*, rollout_id: str, actor: Actor, reason: str = "", expected_revision: int | None = None) -> Rollout:
+    """Stop the ramp where it is. The canary keeps its weight, and harm still rolls back."""
+    rollout = _lock(rollout_id, "pause", expected_revision)
+    return _change(rollout, "paused", actor=actor, reason=reason, status=Status.PAUSED, paused_at=now())
+
+
+@transaction.atomic
+def resume(*, rollout_id: str, actor: Actor, reason: str = "", expected_revision: int | None = None) -> Rollout:
+    """Go on with what was left of the step's hold and of max_duration when it was paused."""
+    rollout = _lock(rollout_id, "resume", expected_revision)
+    resumed_at = now()
+    paused_for = resumed_at - (rollout.paused_at or resumed_at)
+    return _change(
+        rollout,
+        "resumed",
+        actor=actor,
+        reason=reason,
+        status=Status.RUNNING,
+        paused_at=None,
+        hold_until=rollout.hold_until and rollout.hold_until + paused_for,
+        deadline_at=rollout.deadline_at and rollout.deadline_at + paused_for,
+    )
+
+
+@transaction.atomic
+def advance_step(*, rollout_id: str, actor: Actor, cause: str, verdict: Verdict, expected_revision: int) -> Rollout:
+    """Go to the plan's next step."""
+    rollout = _lock(rollout_id, "advance_step", expected_revision)
+    step = rollout.step + 1
+    return _change(rollout, "step_advanced", actor=actor, cause=cause, verdict=verdict, **_step_fields(rollout, step))
+
+
+@transaction.atomic
+def hold(
+    *, rollout_id: str, actor: Actor, hold_reason: str, cause: str, verdict: Verdict, expected_revision: int
+) -> Rollout:
+    """Keep the rollout where it is until a person acts."""
+    rollout = _lock(rollout_id, "hold", expected_revision)
+    return _change(
+        rollout,
+        EVENT_OF_HOLD[HoldReason(hold_reason)].removeprefix("rollout."),
+        actor=actor,
+        cause=cause,
+        verdict=verdict,
+        hold_reason=hold_reason,
+    )
+
+
+@transaction.atomic
+def promote(
+    *,
+    rollout_id: str,
+    actor: Actor,
+    reason: str = "",
+    cause: str = BY_HAND,
+    verdict: Verdict | None = None,
+    expected_revision: int | None = None,
+) -> Rollout:
+    """Move the label to the canary version: everyone gets it."""
+    rollout = _lock(rollout_id, "promote", expected_revision)
+    registry_services.promote_label(
+        label_id=rollout.label_id,
+        version=rollout.canary,
+        reason=f"rollout {rollout.id}: {reason or cause}",
+        actor=actor,
+    )
+    return _end(rollout, "promoted", Status.PROMOTED, actor=actor, reason=reason, cause=cause, verdict=verdict)
+
+
+@transaction.atomic
+def rollback(
+    *,
+    rollout_id: str,
+    actor: Actor,
+    reason: str = "",
+    cause: str = BY_HAND,
+    verdict: Verdict | None = None,
+    expected_revision: int | None = None,
+) -> Rollout:
+    """Take the canary away at once: its weight is 0, the label stays on the control version."""
+    rollout = _lock(rollout_id, "rollback", expected_revision)
+    return _end(rollout, "rolled_back", Status.ROLLED_BACK, actor=actor, reason=reason, cause=cause, verdict=verdict)
+
+
+@transaction.atomic
+def cancel(*, rollout_id: str, actor: Actor, reason: str = "", expected_revision: int | None = None) -> Rollout:
+    """End the rollout without judging its version: the label stays on the control version."""
+    rollout = _lock(rollout_id, "cancel", expected_revision)
+    return _end(rollout, "cancelled", Status.CANCELLED, actor=actor, reason=reason, cause=BY_HAND)
+
+
+def _lock(rollout_id: str, action: str, expected_revision: int | None) -> Rollout:
+    """The rollout, locked, if it still has the revision and a state that the action may leave."""
+    rollout = (
+        Rollout.objects.select_for_update(of=("self",))
+        .select_related("prompt", "label", "control", "canary")
+        .filter(pk=rollout_id)
+        .first()
+    )
+    if rollout is None:
+        raise NotFound("unknown_rollout", f"There is no rollout {rollout_id}")
+    if expected_revision is not None and expected_revision != rollout.revision:
+        raise Conflict(
+            "stale_revision",
+            f"The rollout has changed: it is at revision {rollout.revision}, not {expected_revision}",
+            extra={"expected_revision": expected_revision, "revision": rollout.revision, "status": rollout.status},
+        )
+    if not is_allowed(action, rollout.status):
+        raise Conflict(
+            "illegal_transition",
+            f"A rollout that is {rollout.status} cannot be changed by {action}",
+            extra={"status": rollout.status, "action": action, "revision": rollout.revision},
+        )
+    return rollout
+
+
+def _lock_label(prompt: Prompt, name: str) -> Label:
+    """The label, locked, if a rollout may take hold of it."""
+    if name == "latest":
+        raise Invalid.field(
+            "label", "the label latest moves by itself; expected production, staging or one of your own"
+        )
+    label = (
+        Label.objects.select_for_update(of=("self",)).select_related("version").filter(prompt=prompt, name=name).first()
+    )
+    if label is None:
+        raise NotFound("unknown_label", f"{prompt.name} has no label {name}: point it at the control version first")
+    if label.held_by:
+        raise Conflict(
+            "rollout_active",
+            f"{prompt.name}:{name} is already being rolled out by {label.held_by}",
+            extra={"rollout": label.held_by},
+        )
+    return label
+
+
+def _check_canary(rollout: Rollout) -> None:
+    """Raises Conflict for a canary that is the control, or that needs a reason to be forced and has none."""
+    if rollout.canary == rollout.control:
+        raise Conflict("canary_is_control", f"{rollout.label} already points at {rollout.canary.number}")
+    if rollout.force_reason:
+        return
+    if rollout.canary.major != rollout.control.major:
+        raise Conflict(
+            "major_change",
+            f"{rollout.canary.number} breaks the contract of {rollout.control.number}: callers may fail. "
+            "Say in force_reason why it is to be rolled out all the same",
+        )
+    before = Rollout.objects.filter(
+        prompt=rollout.prompt, status=Status.ROLLED_BACK, canary__sha256=rollout.canary.sha256
+    ).first()
+    if before:
+        raise Conflict(
+            "text_rolled_back_before",
+            f"This text was rolled back before, by {before.id}. Say in force_reason why it is to be tried again",
+            extra={"rollout": before.id},
+        )
+
+
+def _seen_scores(prompt: Prompt) -> dict[str, Kind]:
+    names = observed.score_names(prompt=prompt.name, since=now() - BASELINE)
+    return {seen.name: "rate" if seen.only_zero_or_one else "score" for seen in names}
+
+
+def _start(rollout: Rollout, label: Label, *, actor: Actor, reason: str) -> Rollout:
+    _freeze_metrics(rollout)
+    registry_services.hold_label(label_id=label.pk, rollout_id=rollout.id)
+    plan = Plan.from_json(rollout.plan)
+    started_at = now()
+    return _change(
+        rollout,
+        "started",
+        actor=actor,
+        reason=reason,
+        control=rollout.control,
+        status=Status.RUNNING,
+        started_at=started_at,
+        deadline_at=started_at + timedelta(seconds=plan.max_duration_s),
+        next_look_at=started_at + timedelta(seconds=plan.look_every_s),
+        **_step_fields(rollout, 0),
+    )
+
+
+def _freeze_metrics(rollout: Rollout) -> None:
+    """Store what each metric is compared by, with the control version's last days, before anything is observed."""
+    since = now() - BASELINE
+    for index, metric in enumerate(Plan.from_json(rollout.plan).metrics):
+        baseline = observed.baseline(version_id=rollout.control_id, metric=metric.name, since=since)
+        if metric.kind == "rate" and "absolute" in (metric.margin or {}) and not baseline.n:
+            message = 'expected {"ratio": 1.5}: without earlier observations an absolute margin of a rate means nothing'
+            field = f"plan.metrics[{index}].margin"
+            raise Invalid("invalid_plan", f"{field}: {message}", errors=[FieldError(field, "no_baseline", message)])
+        Metric.objects.create(
+            rollout=rollout,
+            name=metric.name,
+            declared=rollout.plan["metrics"][index],
+            baseline_n=baseline.n,
+            baseline_total=baseline.total,
+        )
+
+
+def _step_fields(rollout: Rollout, step: int) -> dict[str, Any]:
+    planned = Plan.from_json(rollout.plan).steps[step]
+    entered_at = now()
+    return {
+        "step": step,
+        "weight_bp": planned.weight_bp,
+        "step_entered_at": entered_at,
+        "hold_until": entered_at + timedelta(seconds=planned.hold_s),
+    }
+
+
+def _end(rollout: Rollout, action: str, status: Status, **how: Any) -> Rollout:
+    registry_services.release_label(label_id=rollout.label_id)
+    evidence.discard(rollout.id)
+    return _change(
+        rollout, action, status=status, weight_bp=0, hold_reason="", next_look_at=None, ended_at=now(), **how
+    )
+
+
+def _change(
+    rollout: Rollout,
+    action: str,
+    *,
+    actor: Actor,
+    cause: str = BY_HAND,
+    reason: str = "",
+    verdict: Verdict | None = None,
+    **fields: Any,
+) -> Rollout:
+    """Write the fields, the next revision and its transition; tell the serving processes and the outside."""
+    from_status, from_weight_bp = rollout.status, rollout.weight_bp
+    for name, value in fields.items():
+        setattr(rollout, name, value)
+    rollout.revision += 1
+    rollout.save(update_fields=[*fields, "revision"])
+    transition = Transition.objects.create(
+        rollout=rollout,
+        revision=rollout.revision,
+        action=action,
+        from_status=from_status,
+        to_status=rollout.status,
+        step=rollout.step,
+        from_weight_bp=from_weight_bp,
+        to_weight_bp=rollout.weight_bp,
+        cause=cause,
+        reason=reason,
+        actor=str(actor),
+        happened_at=now(),
+        verdict=verdict,
+    )
+    touch(rollout.prompt)
+    _tell(rollout, transition)
+    return rollout
+
+
+def _tell(rollout: Rollout, transition: Transition) -> None:
+    data = {"rollout": rollout_json(rollout), **evidence_json(rollout, transition)}
+    event = events.record(type=f"rollout.{transition.action}", prompt=rollout.prompt.name, data=data)
+    create_deliveries(event)
+    log = partial(logger.info, event.type, extra={"rollout": rollout.id, "cause": transition.cause, "event": event.id})
+    transaction.on_commit(log)
