@@ -48,7 +48,7 @@ def look(rollout_id: str) -> bool:
     """One look, if it is due and nobody else is at it; whether it took place."""
     rollout = (
         Rollout.objects.select_for_update(of=("self",), skip_locked=True)
-        .select_related("prompt", "label", "control", "canary")
+        .select_related("prompt", "label", "control", "canary", "verdict")
         .filter(pk=rollout_id, status__in=ACTIVE, next_look_at__lte=now())
         .first()
     )
@@ -153,11 +153,14 @@ def _arms(buckets: UnitBuckets, metric: str) -> tuple[dict[int, int], dict[int, 
 
 def _record(rollout: Rollout, finding: Finding, body: dict[str, Any], *, anything_new: bool) -> Verdict | None:
     """Store the verdict, unless it says what the last one said."""
-    last = rollout.verdicts.first()
+    last = rollout.verdict
     repeats = last and (last.kind, last.body["reasons"]) == (finding.kind, body["reasons"])
     if repeats and not anything_new and not finding.act:
         return None
-    return Verdict.objects.create(rollout=rollout, kind=finding.kind, step=rollout.step, found_at=now(), body=body)
+    verdict = Verdict.objects.create(rollout=rollout, kind=finding.kind, step=rollout.step, found_at=now(), body=body)
+    rollout.verdict = verdict
+    rollout.save(update_fields=["verdict"])
+    return verdict
 
 
 def _apply(rollout: Rollout, finding: Finding, verdict: Verdict) -> None:

@@ -14,7 +14,6 @@ EXAMPLE_TRACES = 5
 
 def rollout_json(rollout: Rollout) -> dict[str, Any]:
     """The rollout with its newest verdict. steps and weights in basis points, durations in seconds."""
-    verdict = rollout.verdicts.first()
     return {
         "id": rollout.id,
         "prompt": rollout.prompt.name,
@@ -28,7 +27,7 @@ def rollout_json(rollout: Rollout) -> dict[str, Any]:
         "revision": rollout.revision,
         "hold_reason": rollout.hold_reason or None,
         "hold_until": _time(rollout.hold_until),
-        "verdict": verdict.body if verdict else None,
+        "verdict": rollout.verdict.body if rollout.verdict else None,
         "plan": rollout.plan,
         "created_by": rollout.created_by,
         "created_at": _time(rollout.created_at),

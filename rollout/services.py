@@ -186,7 +186,7 @@ def _lock(rollout_id: str, action: str, expected_revision: int | None) -> Rollou
     """The rollout, locked, if it still has the revision and a state that the action may leave."""
     rollout = (
         Rollout.objects.select_for_update(of=("self",))
-        .select_related("prompt", "label", "control", "canary")
+        .select_related("prompt", "label", "control", "canary", "verdict")
         .filter(pk=rollout_id)
         .first()
     )

@@ -2,14 +2,16 @@
 
 from rollout.models.decision import Batch, Metric, Verdict
 from rollout.models.rollouts import ACTIVE, HoldReason, Rollout, Status, Transition
-from rollout.models.webhooks import Delivery, DeliveryAttempt, DeliveryStatus, WebhookEndpoint
+from rollout.models.webhooks import DeadReason, Delivery, DeliveryAttempt, DeliveryStatus, FanOut, WebhookEndpoint
 
 __all__ = [
     "ACTIVE",
     "Batch",
+    "DeadReason",
     "Delivery",
     "DeliveryAttempt",
     "DeliveryStatus",
+    "FanOut",
     "HoldReason",
     "Metric",
     "Rollout",

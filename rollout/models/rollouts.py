@@ -38,7 +38,7 @@ class Rollout(models.Model):
     step: index into the plan's steps. revision: goes up by one with every transition.
     hold_until: when the step's hold is served; deadline_at: when max_duration is over; both move with pauses.
     hold_reason: what keeps it where it is until a person acts, or empty.
-    next_look_at: when the evaluator looks next.
+    verdict: the newest one. next_look_at: when the evaluator looks next.
     """
 
     id = models.CharField(max_length=30, primary_key=True)
@@ -61,6 +61,7 @@ class Rollout(models.Model):
     hold_until = models.DateTimeField(null=True)
     deadline_at = models.DateTimeField(null=True)
     paused_at = models.DateTimeField(null=True)
+    verdict = models.ForeignKey("Verdict", null=True, on_delete=models.PROTECT, related_name="+")
     next_look_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
 

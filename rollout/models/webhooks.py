@@ -10,7 +10,7 @@ class WebhookEndpoint(models.Model):
     """events: the event types it wants, or an empty list for all. secret: `whsec_…`, shown once, needed to sign."""
 
     id = models.CharField(max_length=30, primary_key=True)
-    url = models.URLField(max_length=2000)
+    url = models.CharField(max_length=2000)
     events = models.JSONField(default=list)
     description = models.CharField(max_length=200, blank=True)
     secret = models.CharField(max_length=100)
@@ -32,14 +32,25 @@ class DeliveryStatus(models.TextChoices):
     DEAD = "dead"
 
 
+class DeadReason(models.TextChoices):
+    RETRIES_USED_UP = "retries_used_up"
+    ENDPOINT_GONE = "endpoint_gone"
+    ENDPOINT_DISABLED = "endpoint_disabled"
+
+
 class Delivery(models.Model):
-    """One event for one endpoint. payload: the exact bytes of every attempt. lease_until: an attempt is under way."""
+    """One event for one endpoint.
+
+    payload: the exact bytes of every attempt. attempts: settled ones since it was made or last replayed.
+    lease_until: until then one worker alone may send it.
+    """
 
     id = models.CharField(max_length=30, primary_key=True)
     event = models.ForeignKey(Event, on_delete=models.PROTECT, related_name="deliveries")
     endpoint = models.ForeignKey(WebhookEndpoint, on_delete=models.PROTECT, related_name="deliveries")
     payload = models.BinaryField()
     status = models.CharField(max_length=10, choices=DeliveryStatus, default=DeliveryStatus.PENDING)
+    dead_reason = models.CharField(max_length=20, choices=DeadReason, blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)
     next_attempt_at = models.DateTimeField(null=True)
     lease_until = models.DateTimeField(null=True)
@@ -57,6 +68,12 @@ class Delivery(models.Model):
             CheckConstraint(
                 condition=~Q(status=DeliveryStatus.PENDING) | Q(next_attempt_at__isnull=False),
                 name="a_pending_delivery_has_a_next_attempt",
+            ),
+            CheckConstraint(condition=Q(status__in=DeliveryStatus.values), name="delivery_status_is_known"),
+            CheckConstraint(
+                condition=(Q(status=DeliveryStatus.DEAD) & ~Q(dead_reason=""))
+                | (~Q(status=DeliveryStatus.DEAD) & Q(dead_reason="")),
+                name="a_dead_delivery_alone_has_a_reason",
             ),
         ]
 
@@ -80,3 +97,15 @@ class DeliveryAttempt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.delivery_id} attempt {self.number}"
+
+
+class FanOut(models.Model):
+    """One row. sequence: of the last event that has its deliveries."""
+
+    sequence = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [CheckConstraint(condition=Q(pk=1), name="one_fan_out")]
+
+    def __str__(self) -> str:
+        return f"events fanned out up to {self.sequence}"
