@@ -4,12 +4,14 @@ Services raise a DomainError; the views' frame (common.requests, common.rest) tu
 stable and meant for programs, `detail` for people.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from django.http import HttpRequest, JsonResponse
+from django.core.serializers.json import DjangoJSONEncoder
+from django.http import HttpRequest, HttpResponse
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,19 +112,25 @@ def problem(
     }
 
 
-def problem_response(error: DomainError, request: HttpRequest) -> JsonResponse:
-    """The error as an HTTP answer of content type application/problem+json."""
+def problem_answer(error: DomainError, request_id: str) -> tuple[dict[str, str], bytes]:
+    """The error's headers and body, of content type application/problem+json."""
     body = problem(
         status=error.status,
         code=error.code,
         detail=error.detail,
-        request_id=getattr(request, "request_id", ""),
+        request_id=request_id,
         errors=error.errors,
         extra=error.extra,
     )
-    response = JsonResponse(body, status=error.status, content_type="application/problem+json")
+    headers = {"Content-Type": "application/problem+json"}
     if error.status == 401:
-        response["WWW-Authenticate"] = 'Bearer realm="serinus"'
+        headers["WWW-Authenticate"] = 'Bearer realm="serinus"'
     if error.status == 503:
-        response["Retry-After"] = "2"
-    return response
+        headers["Retry-After"] = "2"
+    return headers, json.dumps(body, cls=DjangoJSONEncoder).encode()
+
+
+def problem_response(error: DomainError, request: HttpRequest) -> HttpResponse:
+    """The error as Django's answer to this request."""
+    headers, body = problem_answer(error, getattr(request, "request_id", ""))
+    return HttpResponse(body, status=error.status, headers=headers)

@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -53,15 +54,20 @@ def bearer_token(header: str) -> str | None:
     return token.strip() if scheme.lower() == "bearer" and token.strip() else None
 
 
-def find_grant(header: str) -> Grant:
+def stored_grant(sha256: str) -> Grant | None:
+    key = ApiKey.objects.filter(sha256=sha256, revoked_at__isnull=True).first()
+    return grant_of(key) if key else None
+
+
+def find_grant(header: str, grant_behind_hash: Callable[[str], Grant | None] = stored_grant) -> Grant:
     """The grant behind an Authorization header. Raises Unauthorized without a valid, unrevoked key."""
     token = bearer_token(header)
     if token is None:
         raise Unauthorized("missing_key", "Send an API key as `Authorization: Bearer <key>`")
-    key = ApiKey.objects.filter(sha256=hash_key(token), revoked_at__isnull=True).first()
-    if key is None:
+    grant = grant_behind_hash(hash_key(token))
+    if grant is None:
         raise Unauthorized("unknown_key", "This API key is not known or has been revoked")
-    return grant_of(key)
+    return grant
 
 
 def check_scope(grant: Grant, scope: str) -> None:
