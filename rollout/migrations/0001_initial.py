@@ -13,16 +13,6 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name="FanOut",
-            fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("sequence", models.BigIntegerField(default=0)),
-            ],
-            options={
-                "constraints": [models.CheckConstraint(condition=models.Q(("pk", 1)), name="one_fan_out")],
-            },
-        ),
-        migrations.CreateModel(
             name="WebhookEndpoint",
             fields=[
                 ("id", models.CharField(max_length=30, primary_key=True, serialize=False)),
@@ -50,18 +40,6 @@ class Migration(migrations.Migration):
                         choices=[("pending", "Pending"), ("delivered", "Delivered"), ("dead", "Dead")],
                         default="pending",
                         max_length=10,
-                    ),
-                ),
-                (
-                    "dead_reason",
-                    models.CharField(
-                        blank=True,
-                        choices=[
-                            ("retries_used_up", "Retries Used Up"),
-                            ("endpoint_gone", "Endpoint Gone"),
-                            ("endpoint_disabled", "Endpoint Disabled"),
-                        ],
-                        max_length=20,
                     ),
                 ),
                 (
@@ -415,23 +393,6 @@ class Migration(migrations.Migration):
                     models.Q(("status", "pending"), _negated=True), ("next_attempt_at__isnull", False), _connector="OR"
                 ),
                 name="a_pending_delivery_has_a_next_attempt",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="delivery",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("status__in", ["pending", "delivered", "dead"])), name="delivery_status_is_known"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="delivery",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("status", "dead"), models.Q(("dead_reason", ""), _negated=True)),
-                    models.Q(models.Q(("status", "dead"), _negated=True), ("dead_reason", "")),
-                    _connector="OR",
-                ),
-                name="a_dead_delivery_alone_has_a_reason",
             ),
         ),
         migrations.AddConstraint(
