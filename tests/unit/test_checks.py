@@ -1,0 +1,46 @@
+"""Settings that are wrong together are found before anything starts."""
+
+import pytest
+from django.core.checks import run_checks
+from pytest_django.fixtures import Settings
+
+
+@pytest.fixture(autouse=True)
+def _as_at_first_start(settings: Settings) -> None:
+    settings.ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]"]  # the test runner added its own
+
+
+def found() -> set[str | None]:
+    return {message.id for message in run_checks() if (message.id or "").startswith("serinus.")}
+
+
+def test_checks__defaults__nothing_found() -> None:
+    assert found() == set()
+
+
+def test_checks__short_secret_key__error(settings: Settings) -> None:
+    settings.SECRET_KEY = "short"
+
+    assert found() == {"serinus.E001"}
+
+
+def test_checks__limit_that_cannot_be_reached__error(settings: Settings) -> None:
+    settings.MAX_BODY_BYTES = settings.MAX_DECOMPRESSED_BYTES + 1
+
+    assert found() == {"serinus.E002"}
+
+
+def test_checks__reachable_by_others_with_local_settings__three_warnings(settings: Settings) -> None:
+    settings.ALLOWED_HOSTS = ["localhost", "serinus.example.org"]
+    settings.DEBUG = True
+
+    assert found() == {"serinus.W001", "serinus.W002", "serinus.W003"}
+
+
+@pytest.mark.parametrize("hosts", [["localhost", "127.0.0.1", "[::1]"], ["serinus.example.org"]])
+def test_checks__settings_that_agree__nothing_found(settings: Settings, hosts: list[str]) -> None:
+    settings.ALLOWED_HOSTS = hosts
+    settings.STATUS_PAGES = "login"
+    settings.BASE_URL = "https://serinus.example.org"
+
+    assert found() == set()
