@@ -32,9 +32,10 @@ class Stage:
     narrator: Narrator
 
     def check(self) -> None:
-        """Raises when a part of the demo has died."""
+        """Raises when a part of the demo has died or met what it must not meet."""
         self.server.check()
         self.app.check()
+        self.receiver.check()
 
 
 def publish(api: Api) -> None:

@@ -22,6 +22,14 @@ class Receiver:
         self._events: dict[str, dict[str, Any]] = {}
         self._arrival = threading.Condition()
 
+    @property
+    def received(self) -> int:
+        return len(self._events)
+
+    def check(self) -> None:
+        if self.forged:
+            raise DemoFailed("A webhook arrived whose signature is wrong")
+
     def receive(self, body: bytes, headers: dict[str, str]) -> int:
         """The HTTP status to answer a delivery with: 204 when it was taken, 400 when its signature is wrong."""
         try:
@@ -39,8 +47,7 @@ class Receiver:
         deadline = time.monotonic() + within_s
         with self._arrival:
             while not (found := [event for event in self._events.values() if event["type"] == event_type]):
-                if self.forged:
-                    raise DemoFailed("A webhook arrived whose signature is wrong")
+                self.check()
                 if not self._arrival.wait(min(0.5, deadline - time.monotonic())) and time.monotonic() > deadline:
                     raise DemoFailed(f"No webhook {event_type} arrived within {within_s:.0f} s")
         return found[0]

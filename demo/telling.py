@@ -1,7 +1,6 @@
 """A rollout in words, from what the API and the webhooks say about it."""
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 Rollout = dict[str, Any]
@@ -25,33 +24,25 @@ def progress(rollout: Rollout, orders: int, orders_per_s: float) -> str:
     """One line: where the rollout stands, and what its evidence says so far."""
     parts = [f"{rollout['canary']} at {weight(rollout)}", f"{orders} orders, {orders_per_s:.0f}/s"]
     if found := rollout["verdict"]:
-        parts += [f"{m['name']} {_share(m['control'])} → {_share(m['canary'])}" for m in found["metrics"]]
-        parts.append(f"e-value of harm {_harm(found)}")
+        parts.append(f"e-value {_e_value(found['log_e_harm'])} of {_e_value(found['log_threshold'])}")
+        parts += [f"{m['name']} {_percent(m['control'])} → {_percent(m['canary'])} %" for m in found["metrics"]]
     return " · ".join(parts)
 
 
 def evidence(rollout: Rollout) -> str:
-    """What the rollout ended on: a line for each metric, then the evidence against its threshold."""
-    return "\n".join(_evidence(rollout))
-
-
-def _evidence(rollout: Rollout) -> Iterator[str]:
+    """What the rollout ended on: a line for each metric, then the evidence of harm against its threshold."""
     found = rollout["verdict"]
-    for metric in found["metrics"]:
-        control, canary = metric["control"], metric["canary"]
-        yield (
-            f"{metric['name']}: {rollout['control']} {_share(control)} of {control['n']} calls, "
-            f"{rollout['canary']} {_share(canary)} of {canary['n']}: {metric['verdict']}"
-        )
-    yield f"e-value of harm {_harm(found)}"
+    harm = f"e-value of harm: {_e_value(found['log_e_harm'])} (rolls back at {_e_value(found['log_threshold'])})"
+    return "\n".join([*(_estimates(rollout, metric) for metric in found["metrics"]), harm])
 
 
-def _share(arm: dict[str, Any]) -> str:
-    return "?" if arm["estimate"] is None else f"{arm['estimate']:.1%}"
+def _estimates(rollout: Rollout, metric: dict[str, Any]) -> str:
+    arms = (f"{rollout[arm]} {_percent(metric[arm])} % of {metric[arm]['n']}" for arm in ("control", "canary"))
+    return f"{metric['name']}: {' calls, '.join(arms)}: {metric['verdict']}"
 
 
-def _harm(found: dict[str, Any]) -> str:
-    return f"{_e_value(found['log_e_harm'])}; rolls back at {_e_value(found['log_threshold'])}"
+def _percent(arm: dict[str, Any]) -> str:
+    return "?" if arm["estimate"] is None else f"{100 * arm['estimate']:.1f}"
 
 
 def _e_value(log_e: float) -> str:

@@ -1,0 +1,95 @@
+"""A rollout in the demo's words."""
+
+import io
+import math
+from typing import Any
+
+import pytest
+
+from demo import telling
+from demo.narrator import Narrator
+
+
+def metric(name: str, control: float | None, canary: float | None, verdict: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "verdict": verdict,
+        "control": {"n": 2950, "units": 2100, "estimate": control},
+        "canary": {"n": 611, "units": 500, "estimate": canary},
+    }
+
+
+def rollout(*metrics: dict[str, Any], log_e_harm: float = 0.0) -> dict[str, Any]:
+    """Of v2.3 at 5 %, as the API answers it, with only the fields that are told."""
+    return {
+        "control": "v2.2",
+        "canary": "v2.3",
+        "status": "rolled_back",
+        "weight_bp": 500,
+        "verdict": {
+            "kind": "harmful",
+            "reasons": ["hallucination is worse.", "So is error_rate."],
+            "log_e_harm": log_e_harm,
+            "log_threshold": math.log(20),
+            "metrics": list(metrics),
+        },
+    }
+
+
+def test_progress__no_verdict_yet__weight_and_orders() -> None:
+    line = telling.progress(rollout() | {"verdict": None}, 1200, 640.4)
+
+    assert line == "v2.3 at 5 % · 1200 orders, 640/s"
+
+
+def test_progress__verdict__estimates_and_evidence() -> None:
+    line = telling.progress(
+        rollout(metric("hallucination", 0.0181, None, "undecided"), log_e_harm=math.log(3.42)), 1200, 640.4
+    )
+
+    assert line == "v2.3 at 5 % · 1200 orders, 640/s · e-value 3.4 of 20.0 · hallucination 1.8 → ? %"
+
+
+def test_evidence__metrics__one_line_each_then_the_evidence() -> None:
+    text = telling.evidence(rollout(metric("hallucination", 0.0181, 0.0426, "harmful"), log_e_harm=9.0))
+
+    assert text.splitlines() == [
+        "hallucination: v2.2 1.8 % of 2950 calls, v2.3 4.3 % of 611: harmful",
+        "e-value of harm: over 1000 (rolls back at 20.0)",
+    ]
+
+
+def test_verdict__found__its_kind_and_reasons_as_sentences() -> None:
+    assert telling.verdict(rollout()) == "harmful. hallucination is worse. So is error_rate."
+    assert telling.verdict({"verdict": None}) == "not there yet."
+
+
+def test_outcome__rolled_back__in_words() -> None:
+    assert telling.outcome(rollout()) == "v2.3 was rolled back"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_narrator__terminal__progress_is_written_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    out = Terminal()
+    narrator = Narrator(out)
+
+    narrator.progress("a line that is longer than the terminal")
+    narrator.progress("short")
+    narrator.detail("done")
+
+    assert out.getvalue().split("\r\x1b[K") == ["", "       a line that ", "       short", "       done\n"]
+
+
+def test_narrator__no_terminal__progress_now_and_then() -> None:
+    out = io.StringIO()
+    narrator = Narrator(out)
+
+    narrator.progress("one")
+    narrator.progress("two, too soon")
+
+    assert out.getvalue() == " 0:00  one\n"
