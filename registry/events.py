@@ -7,6 +7,22 @@ from common.ids import new_id
 from registry.models import Event
 from registry.sequences import next_value
 
+EVENT_TYPES = (
+    "version.published",
+    "label.moved",
+    "rollout.started",
+    "rollout.step_advanced",
+    "rollout.paused",
+    "rollout.resumed",
+    "rollout.promoted",
+    "rollout.rolled_back",
+    "rollout.cancelled",
+    "rollout.invalid",
+    "rollout.inconclusive",
+    "rollout.harm_found",
+    "rollout.proven_safe",
+)
+
 
 def record(*, type: str, prompt: str, data: dict[str, Any]) -> Event:  # noqa: A002 (the field's name on the wire)
     """Write one event. Must run inside the transaction that makes the fact true."""

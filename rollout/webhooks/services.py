@@ -1,0 +1,109 @@
+"""What people do with webhooks: make an endpoint, disable it, replay a delivery."""
+
+import logging
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from common.actors import Actor
+from common.clock import now
+from common.errors import Conflict, Invalid, NotFound
+from common.ids import new_id
+from registry.events import EVENT_TYPES
+from rollout.models import DeadReason, Delivery, DeliveryStatus, WebhookEndpoint
+from rollout.webhooks.fan_out import catch_up
+from rollout.webhooks.signing import new_secret
+from rollout.webhooks.wake_up import wake_worker
+
+logger = logging.getLogger(__name__)
+
+MAX_URL_LENGTH = 2000
+
+
+@transaction.atomic
+def create_endpoint(
+    *, url: str, events: Sequence[str] | None = None, description: str = "", actor: Actor
+) -> WebhookEndpoint:
+    """An endpoint that is told of every event of these types (None: of all) from now on. Raises Invalid."""
+    _check_url(url)
+    _check_events(events or ())
+    catch_up()  # or it would be told of what happened before it
+    return WebhookEndpoint.objects.create(
+        id=new_id("whk"),
+        url=url,
+        events=list(events or ()),
+        description=description,
+        secret=new_secret(),
+        created_at=now(),
+        created_by=str(actor),
+    )
+
+
+@transaction.atomic
+def disable_endpoint(*, endpoint_id: str, actor: Actor) -> None:
+    """Send it nothing any more; what was pending is dead, the history stays. Raises NotFound."""
+    if not WebhookEndpoint.objects.filter(pk=endpoint_id).exists():
+        raise NotFound("unknown_webhook", f"There is no webhook {endpoint_id}")
+    disable(endpoint_id, why=f"by {actor}", reason=DeadReason.ENDPOINT_DISABLED)
+
+
+@transaction.atomic
+def replay(*, endpoint_id: str, delivery_id: str, actor: Actor) -> Delivery:
+    """Send a delivered or dead delivery once more, now, with the same id and payload and all retries.
+
+    Raises NotFound, or Conflict (webhook_disabled, delivery_pending).
+    """
+    endpoint = WebhookEndpoint.objects.select_for_update(no_key=True).filter(pk=endpoint_id).first()
+    delivery = Delivery.objects.select_for_update().filter(pk=delivery_id, endpoint=endpoint_id).first()
+    if endpoint is None or delivery is None:
+        raise NotFound("unknown_delivery", f"The webhook {endpoint_id} has no delivery {delivery_id}")
+    if endpoint.disabled_at:
+        raise Conflict("webhook_disabled", f"The webhook {endpoint_id} is disabled: {endpoint.disabled_reason}")
+    if delivery.status == DeliveryStatus.PENDING:
+        raise Conflict("delivery_pending", f"The delivery {delivery_id} is still being tried")
+    delivery.status = DeliveryStatus.PENDING
+    delivery.dead_reason = ""
+    delivery.attempts = 0
+    delivery.next_attempt_at = now()
+    delivery.delivered_at = None
+    delivery.save(update_fields=["status", "dead_reason", "attempts", "next_attempt_at", "delivered_at"])
+    wake_worker(delivery.pk)
+    logger.info("webhook.replayed", extra={"delivery": delivery.pk, "by": str(actor)})
+    return delivery
+
+
+def disable(endpoint_id: str, *, why: str, reason: DeadReason) -> None:
+    """End the endpoint and what is pending for it. Must run inside a transaction, before any delivery is locked."""
+    endpoint = WebhookEndpoint.objects.select_for_update(no_key=True).get(pk=endpoint_id)
+    if not endpoint.disabled_at:
+        endpoint.disabled_at = now()
+        endpoint.disabled_reason = why
+        endpoint.save(update_fields=["disabled_at", "disabled_reason"])
+        logger.warning("webhook.endpoint_disabled", extra={"endpoint": endpoint.pk, "why": why})
+    end(endpoint.deliveries.all(), reason)
+
+
+def end(deliveries: QuerySet[Delivery], reason: DeadReason) -> None:
+    """Let those that are pending be dead."""
+    deliveries.filter(status=DeliveryStatus.PENDING).update(
+        status=DeliveryStatus.DEAD, dead_reason=reason, next_attempt_at=None, lease_until=None
+    )
+
+
+def _check_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port or an IPv6 address that is none
+        usable = False
+    if not usable or len(url) > MAX_URL_LENGTH or not all("!" <= character <= "~" for character in url):
+        raise Invalid.field("url", f"expected an http or https address of at most {MAX_URL_LENGTH} ASCII characters")
+    if "@" in parts.netloc:
+        raise Invalid.field("url", "expected an address without a user name or password: it is shown to others")
+
+
+def _check_events(events: Sequence[str]) -> None:
+    if unknown := sorted(set(events) - set(EVENT_TYPES)):
+        raise Invalid.field("events", f"expected some of {', '.join(EVENT_TYPES)}; got {', '.join(unknown)}")
