@@ -1,14 +1,17 @@
 """Every address of the service, by the app that answers it."""
 
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
 
 from config import health
+from rollout.serving import views as serving
 
 handler404 = "common.requests.not_found"
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("livez", health.livez),
     path("readyz", health.readyz),
+    path("prompts/<str:name>", serving.prompt),
+    path("", include("rollout.webhooks.urls")),
     path("admin/", admin.site.urls),
 ]

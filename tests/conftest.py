@@ -96,3 +96,11 @@ def _flush_past_the_immutability_trigger() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(DatabaseOperations, "execute_sql_flush", flush_without_triggers)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _no_state_from_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test starts like a new process: serving knows nothing until `snapshot_cache.cache.refresh()`."""
+    from rollout.serving import snapshot_cache
+
+    monkeypatch.setattr(snapshot_cache, "cache", snapshot_cache.SnapshotCache())

@@ -1,0 +1,137 @@
+"""Answers to `GET /prompts/{name}`, encoded before anyone asks: a request then only picks and joins bytes."""
+
+import json
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Literal
+
+from registry.core.templates import variables
+from registry.models import PromptVersion
+from rollout.core.assignment import UNIT_BUCKETS, bucket, is_canary, unit_bucket
+from rollout.models import Rollout
+
+ENDS = [f'{number}"}}}}'.encode() for number in range(UNIT_BUCKETS)]
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedVersion:
+    """A version and the JSON members that it has in every answer, from the opening brace on."""
+
+    prompt: str
+    number: str
+    members: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A 200 answer. version: members shared with the version's other answers; rest: all others; tag: the ETag's text.
+
+    The answer of a rollout's arm lacks its last characters, the exposure's unit bucket and what closes the JSON.
+    """
+
+    version: bytes
+    rest: bytes
+    tag: str
+
+    def complete(self) -> tuple[str, bytes]:
+        """The ETag and the body."""
+        return f'"{self.tag}"', self.version + self.rest
+
+    def complete_for(self, unit_bucket: int) -> tuple[str, bytes]:
+        """The ETag and the body of an arm's answer to a unit of this bucket."""
+        return f'"{self.tag}-{unit_bucket}"', self.version + self.rest + ENDS[unit_bucket]
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """An arm's answers: to a unit, which stays in the arm, and to a request without one, which was drawn into it."""
+
+    sticky: Answer
+    drawn: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """What a label serves while a rollout of it is active."""
+
+    salt: str
+    weight_bp: int
+    control: Arm
+    canary: Arm
+
+    def answer(self, unit: str, *, sticky: bool) -> tuple[str, bytes]:
+        """The ETag and the body for this unit."""
+        arm = self.canary if is_canary(bucket(self.salt, unit), self.weight_bp) else self.control
+        return (arm.sticky if sticky else arm.drawn).complete_for(unit_bucket(self.salt, unit))
+
+
+def encode_version(version: PromptVersion) -> EncodedVersion:
+    name = version.prompt.name
+    members = {
+        "name": name,
+        "version": version.number,
+        "ordinal": version.ordinal,
+        "ref": version.ref,
+        "type": version.type,
+        "template": version.template,
+        "variables": variables(version.template),
+        "config": version.config,
+        "input_schema": version.input_schema,
+        "response_schema": version.response_schema,
+        "sha256": version.sha256,
+    }
+    return EncodedVersion(name, version.number, _encode(members).removesuffix(b"}"))
+
+
+def pinned_answer(version: EncodedVersion) -> Answer:
+    return _answer(version, label=None, reason="pinned")
+
+
+def label_answer(version: EncodedVersion, label: str) -> Answer:
+    return _answer(version, label=label, reason="label")
+
+
+def split(rollout: Rollout, *, label: str, control: EncodedVersion, canary: EncodedVersion) -> Split:
+    return Split(
+        salt=rollout.salt,
+        weight_bp=rollout.weight_bp,
+        control=_arm(control, label, rollout, "control"),
+        canary=_arm(canary, label, rollout, "canary"),
+    )
+
+
+def _arm(version: EncodedVersion, label: str, rollout: Rollout, arm: Literal["control", "canary"]) -> Arm:
+    about = {
+        "id": rollout.id,
+        "arm": arm,
+        "step": rollout.step,
+        "weight": rollout.weight_bp / 10_000,
+        "weight_bp": rollout.weight_bp,
+    }
+    sticky, drawn = (
+        _answer(version, label=label, reason=arm, sticky=sticky, rollout=about) for sticky in (True, False)
+    )
+    return Arm(sticky, drawn)
+
+
+def _answer(
+    version: EncodedVersion,
+    *,
+    label: str | None,
+    reason: Literal["label", "control", "canary", "pinned"],
+    sticky: bool = True,
+    rollout: dict[str, Any] | None = None,
+) -> Answer:
+    trace = {"gen_ai.prompt.name": version.prompt, "gen_ai.prompt.version": version.number}
+    if rollout:
+        trace["serinus.exposure"] = f"{rollout['id']}:{rollout['step']}:{rollout['arm']}:"
+    others = {"label": label, "reason": reason, "sticky": sticky, "rollout": rollout, "trace": trace}
+    rest = b"," + _encode(others).removeprefix(b"{")
+    if rollout:
+        rest = rest.removesuffix(b'"}}')
+    return Answer(version.members, rest, sha256(version.members + rest).hexdigest()[:20])
+
+
+def _encode(value: object) -> bytes:
+    """JSON in UTF-8. A lone surrogate, which has no UTF-8, becomes its JSON escape, so that encoding never fails."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
