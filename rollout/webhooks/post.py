@@ -51,8 +51,10 @@ def post(url: str, *, body: bytes, headers: Mapping[str, str]) -> Answer:
     exchange = _Exchange(url, body, headers)
     exchange.start()
     exchange.join(DEADLINE_S)
+    # Taken before the end of the socket, which the exchange can mistake for the end of an answer's headers.
+    answer = exchange.answer or Answer(error=f"no answer within {DEADLINE_S:g} s")
     exchange.adapter.shut_down()
-    return exchange.answer or Answer(error=f"no answer within {DEADLINE_S:g} s")
+    return answer
 
 
 class _Exchange(threading.Thread):

@@ -8,22 +8,15 @@ from django.apps import apps
 from django.db import transaction
 from django_q.models import OrmQ, Schedule
 
-from registry import events
 from registry.models import Event
 from rollout.models import Delivery, DeliveryStatus, WebhookEndpoint
 from rollout.webhooks import services
 from rollout.webhooks.fan_out import create_deliveries, deliver_new_events, payload_of
 from rollout.webhooks.sender import sweep
-from tests.webhooks.stage import ANNA, delivery_of, happen
+from tests.webhooks.stage import ANNA, delivery_of, happen, record
 
 pytestmark = pytest.mark.django_db
 URL = "http://127.0.0.1:9/hook"
-
-
-def record(type: str = "label.moved", **data: object) -> Event:  # noqa: A002 (the field's name)
-    """An event as registry records it, which knows no webhooks."""
-    with transaction.atomic():
-        return events.record(type=type, prompt="order-extractor", data=data)
 
 
 def subscribe(*types: str) -> WebhookEndpoint:

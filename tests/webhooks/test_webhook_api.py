@@ -1,0 +1,244 @@
+from typing import Any
+
+import pytest
+import time_machine
+from django.test import Client
+
+from common.clock import now
+from registry.events import EVENT_TYPES
+from registry.keys import hash_key, new_key
+from registry.models import ApiKey
+from rollout.models import WebhookEndpoint
+from rollout.webhooks import services
+from tests.webhooks.stage import ANNA, Receiver, delivery_of, happen, work
+
+pytestmark = pytest.mark.django_db
+URL = "https://hooks.example/serinus"
+
+
+def client_with(*scopes: str) -> Client:
+    key = new_key()
+    ApiKey.objects.create(name="ops", sha256=hash_key(key), scopes=list(scopes), created_at=now(), created_by="user:a")
+    return Client(headers={"Authorization": f"Bearer {key}"})
+
+
+@pytest.fixture
+def client() -> Client:
+    return client_with("admin")
+
+
+def create(client: Client, **body: Any) -> Any:
+    return client.post("/api/v1/webhooks", body, content_type="application/json")
+
+
+def test_create__url_alone__201_with_the_secret_and_all_events(client: Client) -> None:
+    response = create(client, url=URL)
+
+    assert response.status_code == 201
+    body = response.json()
+    assert body.pop("secret").startswith("whsec_")
+    assert body.pop("id").startswith("whk_")
+    assert body.pop("created_at").endswith("Z")
+    assert body == {
+        "url": URL,
+        "events": None,
+        "description": "",
+        "created_by": "key:ops",
+        "disabled_at": None,
+        "disabled_reason": "",
+    }
+
+
+def test_create__chosen_events_and_description__answered(client: Client) -> None:
+    body = create(client, url=URL, events=["rollout.rolled_back"], description="on call").json()
+
+    assert (body["events"], body["description"]) == (["rollout.rolled_back"], "on call")
+
+
+def test_create__what_was_answered_as_all_events__taken_as_all_events(client: Client) -> None:
+    assert create(client, url=URL, events=None).json()["events"] is None
+
+
+@pytest.mark.parametrize("url", ["http://receiver:8080/hook", "http://127.0.0.1:9/", "https://[::1]/?a=b"])
+def test_create__url_of_any_host__taken(client: Client, url: str) -> None:
+    assert create(client, url=url).status_code == 201
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("", "hooks.example", "ftp://hooks.example/", "http://", "http:///path", "file:///etc/passwd"),
+        *("http://hooks.example:port/", "http://hooks.example:99999/", "http://hooks.example:0/", "http://[::1/"),
+        *(
+            "http://hooks.example/a b",
+            "http://hooks.example/\nx",
+            "http://hooks.example/\x00",
+            "http://h\u00f6\u00f6ks/",
+        ),
+        *("http://anna:secret@hooks.example/", "http://anna@hooks.example/", "http://@hooks.example/"),
+        "http://hooks.example/" + "a" * 2000,
+    ],
+)
+def test_create__url_that_cannot_be_used__422_naming_the_field(client: Client, url: str) -> None:
+    response = create(client, url=url)
+
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["field"] == "url"
+    assert not WebhookEndpoint.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"events": ["rollout.exploded"]}, "events"),
+        ({"events": []}, "events"),
+        ({"events": "rollout.rolled_back"}, "events"),
+        ({"events": [5]}, "events"),
+        ({"description": "x" * 201}, "description"),
+        ({"secret": "whsec_mine"}, "secret"),
+    ],
+)
+def test_create__wrong_field__422_naming_it(client: Client, wrong: dict[str, Any], field: str) -> None:
+    response = create(client, url=URL, **wrong)
+
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["field"].startswith(field)
+
+
+def test_create__unknown_event__says_which_are_known(client: Client) -> None:
+    detail = create(client, url=URL, events=["rollout.exploded"]).json()["detail"]
+
+    assert "rollout.exploded" in detail
+    assert all(known in detail for known in EVENT_TYPES)
+
+
+def test_list_and_one__without_secret_newest_first_in_pages(client: Client, clock: time_machine.Traveller) -> None:
+    ids = []
+    for _ in range(3):
+        ids.insert(0, create(client, url=URL).json()["id"])
+        clock.shift(1)
+
+    first = client.get("/api/v1/webhooks", {"limit": 2}).json()
+    rest = client.get("/api/v1/webhooks", {"limit": 2, "cursor": first["next"]}).json()
+    one = client.get(f"/api/v1/webhooks/{ids[0]}").json()
+
+    assert [item["id"] for item in first["items"] + rest["items"]] == ids
+    assert rest["next"] is None
+    assert one == first["items"][0]
+    assert "secret" not in one
+
+
+def test_delete__disabled_with_its_history(client: Client, endpoint: WebhookEndpoint, receiver: Receiver) -> None:
+    work_off = happen()
+    work()
+    pending = happen()
+
+    first, again = (client.delete(f"/api/v1/webhooks/{endpoint.id}").status_code for _ in range(2))
+
+    assert first == again == 204
+    body = client.get(f"/api/v1/webhooks/{endpoint.id}").json()
+    assert body["disabled_at"] is not None
+    assert body["disabled_reason"] == "by key:ops"
+    assert delivery_of(work_off).status == "delivered"
+    assert (delivery_of(pending).status, delivery_of(pending).dead_reason) == ("dead", "endpoint_disabled")
+
+
+def test_deliveries__newest_first_with_their_attempts(
+    client: Client, endpoint: WebhookEndpoint, receiver: Receiver, clock: time_machine.Traveller
+) -> None:
+    receiver.answers(500, 204)
+    older = happen("rollout.started")
+    work()
+    clock.shift(1)
+    newer = happen("rollout.rolled_back")
+    work()
+
+    items = client.get(f"/api/v1/webhooks/{endpoint.id}/deliveries").json()["items"]
+
+    assert [item["event_id"] for item in items] == [newer.id, older.id]
+    assert [item["sequence"] for item in items] == [newer.sequence, older.sequence]
+    assert [item["event_type"] for item in items] == ["rollout.rolled_back", "rollout.started"]
+    assert [item["status"] for item in items] == ["delivered", "pending"]
+    assert items[0]["next_attempt_at"] is None
+    assert items[0]["delivered_at"] == "2026-03-01T12:00:01Z"
+    assert items[1]["next_attempt_at"].startswith("2026-03-01T12:00:0")
+    attempt = items[1]["attempts"][0]
+    assert attempt.pop("duration_ms") >= 0
+    assert attempt == {"number": 1, "attempted_at": "2026-03-01T12:00:00Z", "http_status": 500, "error": ""}
+
+
+@pytest.mark.parametrize("deliveries", [1, 7])
+def test_deliveries__any_number__the_same_few_queries(
+    client: Client, endpoint: WebhookEndpoint, receiver: Receiver, deliveries: int, django_assert_num_queries: Any
+) -> None:
+    for _ in range(deliveries):
+        happen()
+    work()
+
+    with django_assert_num_queries(4):  # the key, the endpoint, its deliveries with events, their attempts
+        client.get(f"/api/v1/webhooks/{endpoint.id}/deliveries")
+
+
+def test_replay__delivered__pending_and_sent_again(
+    client: Client, endpoint: WebhookEndpoint, receiver: Receiver
+) -> None:
+    event = happen()
+    work()
+
+    response = client.post(f"/api/v1/webhooks/{endpoint.id}/deliveries/{delivery_of(event).pk}/replay")
+    work()
+
+    assert response.status_code == 200
+    assert (response.json()["status"], response.json()["event_type"]) == ("pending", "rollout.rolled_back")
+    assert [received.id for received in receiver.received] == [event.id, event.id]
+
+
+def test_replay__pending__409(client: Client, endpoint: WebhookEndpoint) -> None:
+    delivery = delivery_of(happen())
+
+    response = client.post(f"/api/v1/webhooks/{endpoint.id}/deliveries/{delivery.pk}/replay")
+
+    assert (response.status_code, response.json()["code"]) == (409, "delivery_pending")
+
+
+def test_replay__webhook_disabled__409(client: Client, endpoint: WebhookEndpoint) -> None:
+    delivery = delivery_of(happen())
+    services.disable_endpoint(endpoint_id=endpoint.id, actor=ANNA)
+
+    response = client.post(f"/api/v1/webhooks/{endpoint.id}/deliveries/{delivery.pk}/replay")
+
+    assert (response.status_code, response.json()["code"]) == (409, "webhook_disabled")
+
+
+def test_replay__delivery_of_another_webhook__404(client: Client, endpoint: WebhookEndpoint) -> None:
+    delivery = delivery_of(happen())
+    other = services.create_endpoint(url=URL, actor=ANNA)
+
+    response = client.post(f"/api/v1/webhooks/{other.id}/deliveries/{delivery.pk}/replay")
+
+    assert (response.status_code, response.json()["code"]) == (404, "unknown_delivery")
+
+
+@pytest.mark.parametrize(("method", "path"), [("get", ""), ("delete", ""), ("get", "/deliveries")])
+def test_any__unknown_webhook__404(client: Client, method: str, path: str) -> None:
+    response = getattr(client, method)(f"/api/v1/webhooks/whk_0{path}")
+
+    assert (response.status_code, response.json()["code"]) == (404, "unknown_webhook")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        *(("get", ""), ("head", ""), ("options", ""), ("post", "")),
+        *(("get", "/whk_0"), ("head", "/whk_0"), ("delete", "/whk_0")),
+        *(("get", "/whk_0/deliveries"), ("head", "/whk_0/deliveries"), ("post", "/whk_0/deliveries/dlv_0/replay")),
+    ],
+)
+def test_any__every_scope_but_admin__403(method: str, path: str) -> None:
+    response = getattr(client_with("read", "write", "ingest"), method)(f"/api/v1/webhooks{path}")
+
+    assert response.status_code == 403
+
+
+def test_any__no_key__401() -> None:
+    assert Client().get("/api/v1/webhooks").status_code == 401
