@@ -1,0 +1,40 @@
+"""What changed between two contents, for people: unified diffs of the text and of the config."""
+
+import json
+from difflib import unified_diff
+from typing import Any
+
+from registry.core.content import Content
+from registry.core.templates import is_placeholder
+
+
+def template_diff(before: Content, after: Content, *, names: tuple[str, str]) -> str:
+    """Empty when the templates are the same. A chat template is written as its messages, `[role]` above each."""
+    return _diff(_written(before.template), _written(after.template), names)
+
+
+def config_diff(before: Content, after: Content, *, names: tuple[str, str]) -> str:
+    """Of config and schemas, as JSON with sorted keys; empty when they are the same."""
+    return _diff(_settings(before), _settings(after), names)
+
+
+def _diff(before: str, after: str, names: tuple[str, str]) -> str:
+    return "\n".join(unified_diff(before.splitlines(), after.splitlines(), *names, lineterm=""))
+
+
+def _written(template: Any) -> str:
+    if isinstance(template, str):
+        return template
+    return "\n\n".join(
+        f"[placeholder {message['name']}]" if is_placeholder(message) else f"[{message['role']}]\n{message['content']}"
+        for message in template
+    )
+
+
+def _settings(content: Content) -> str:
+    settings = {
+        "config": content.config,
+        "input_schema": content.input_schema,
+        "response_schema": content.response_schema,
+    }
+    return json.dumps(settings, indent=2, sort_keys=True, ensure_ascii=False)
