@@ -1,0 +1,36 @@
+"""The admin shows what happened; nobody edits it."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from observability.models import Call, Score
+
+
+class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's own class takes none at run time
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Call)
+class CallAdmin(ReadOnly):
+    list_display = ["started_at", "prompt_name", "version_number", "operation", "request_model", "error", "duration_ms"]
+    list_select_related = ["version__prompt"]
+    list_filter = ["error", "operation"]
+    search_fields = ["prompt_name", "response_id"]
+    show_full_result_count = False
+
+
+@admin.register(Score)
+class ScoreAdmin(ReadOnly):
+    list_display = ["received_at", "name", "value", "source", "target", "waiting", "counts"]
+    list_filter = ["waiting", "source"]
+    search_fields = ["name", "target"]
+    show_full_result_count = False

@@ -1,0 +1,165 @@
+"""Where each instrumentation library writes what we want to know: the mapping, as data.
+
+A table names, for every canonical field, its sources in order; the first that holds a value decides. So far there is
+one dialect, OpenTelemetry's own GenAI conventions with their older names and the attributes of this project
+(`serinus.*`). Source: open-telemetry/semantic-conventions-genai and its history in semantic-conventions.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from observability.core import conversions as read
+from observability.core.otlp import Span, Wanted
+
+Kind = Literal["call", "embedding"]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One place where a value may stand: an attribute of the span, or of its first event of a name, or the resource."""
+
+    key: str
+    convert: Callable[[Any], Any] = read.text
+    event: str = ""
+    resource: bool = False
+
+
+Table = Mapping[str, tuple[Source, ...]]
+
+ASSIGNMENT = "serinus.assignment"  # a span event with the same attributes: it survives the 128-attribute limit
+EXCEPTION = "exception"
+FIRST_TOKEN_EVENTS = ("gen_ai.first_token",)
+
+KINDS: Mapping[str, Kind] = {
+    "chat": "call",
+    "text_completion": "call",
+    "generate_content": "call",
+    "realtime_inference": "call",
+    "completion": "call",
+    "acompletion": "call",
+    "responses": "call",
+    "embeddings": "embedding",
+    "embedding": "embedding",
+}
+
+OTEL: Table = {
+    "operation": (
+        Source("gen_ai.operation.name", read.lower),
+        Source("llm.request.type", read.lower),
+    ),
+    "prompt_name": (
+        Source("gen_ai.prompt.name"),
+        Source("gen_ai.prompt.name", event=ASSIGNMENT),
+    ),
+    "prompt_version": (
+        Source("gen_ai.prompt.version"),
+        Source("gen_ai.prompt.version", event=ASSIGNMENT),
+    ),
+    "exposure": (
+        Source("serinus.exposure", read.exposure),
+        Source("serinus.exposure", read.exposure, event=ASSIGNMENT),
+    ),
+    "user": (
+        Source("user.id", read.identity),
+        Source("enduser.id", read.identity),
+        Source("user.id", read.identity, event=ASSIGNMENT),
+    ),
+    "session": (
+        Source("session.id", read.identity),
+        Source("gen_ai.conversation.id", read.identity),
+        Source("session.id", read.identity, event=ASSIGNMENT),
+    ),
+    "feature": (Source("feature"),),
+    "environment": (
+        Source("deployment.environment.name"),
+        Source("deployment.environment"),
+        Source("deployment.environment.name", resource=True),
+        Source("deployment.environment", resource=True),
+    ),
+    "provider": (
+        Source("gen_ai.provider.name", read.provider),
+        Source("gen_ai.system", read.provider),
+    ),
+    "request_model": (
+        Source("gen_ai.request.model"),
+        Source("llm.model_name"),
+    ),
+    "response_model": (
+        Source("gen_ai.response.model"),
+        Source("llm.model_name"),
+    ),
+    "response_id": (Source("gen_ai.response.id"),),
+    "input_tokens": (
+        Source("gen_ai.usage.input_tokens", read.tokens),
+        Source("gen_ai.usage.prompt_tokens", read.tokens),
+        Source("llm.usage.prompt_tokens", read.tokens),
+    ),
+    "output_tokens": (
+        Source("gen_ai.usage.output_tokens", read.tokens),
+        Source("gen_ai.usage.completion_tokens", read.tokens),
+        Source("llm.usage.completion_tokens", read.tokens),
+    ),
+    "cached_tokens": (
+        Source("gen_ai.usage.cache_read.input_tokens", read.tokens),
+        Source("gen_ai.usage.cache_read_input_tokens", read.tokens),
+    ),
+    "reasoning_tokens": (
+        Source("gen_ai.usage.reasoning.output_tokens", read.tokens),
+        Source("gen_ai.usage.reasoning_tokens", read.tokens),
+        Source("gen_ai.usage.details.reasoning_tokens", read.tokens),
+    ),
+    "finish_reason": (
+        Source("gen_ai.response.finish_reasons", read.finish_reason),
+        Source("gen_ai.response.finish_reason", read.finish_reason),
+        Source("gen_ai.response.stop_reason", read.finish_reason),
+        Source("gen_ai.output.messages", read.finish_reason_of_messages),
+    ),
+    "stream": (
+        Source("gen_ai.request.stream", read.flag),
+        Source("gen_ai.is_streaming", read.flag),
+    ),
+    "first_chunk_s": (
+        Source("gen_ai.response.time_to_first_chunk", read.number),
+        Source("gen_ai.client.operation.time_to_first_chunk", read.number),
+    ),
+    # Some clients write the full latency here when they did not stream.
+    "first_token_s_of_streams": (
+        Source("gen_ai.server.time_to_first_token", read.number),
+        Source("gen_ai.server.ttft", read.number),
+    ),
+    "per_output_token_s": (Source("gen_ai.server.time_per_output_token", read.number),),
+    "error_type": (Source("error.type"),),
+    "http_error_class": (Source("http.response.status_code", read.http_error_class),),
+    "error_class": (
+        Source("http.response.status_code", read.http_error_class),
+        Source("error.code", read.error_class),
+        Source("error.type", read.error_class),
+        Source("exception.type", read.error_class, event=EXCEPTION),
+        Source("exception.message", read.error_class_of_message, event=EXCEPTION),
+    ),
+}
+
+
+def _wanted(table: Table) -> Wanted:
+    sources = [source for sources in table.values() for source in sources]
+    events = {source.event for source in sources if source.event}
+    return Wanted(frozenset(source.key for source in sources), frozenset(events.union(FIRST_TOKEN_EVENTS)))
+
+
+WANTED = _wanted(OTEL)
+
+
+def find(span: Span, field: str, table: Table = OTEL) -> Any:
+    """The first value of a canonical field that a span holds, or None."""
+    for source in table[field]:
+        raw = _place(span, source).get(source.key)
+        if raw is not None and (value := source.convert(raw)) is not None:
+            return value
+    return None
+
+
+def _place(span: Span, source: Source) -> Mapping[str, Any]:
+    if source.event:
+        return next((event.attributes for event in span.events if event.name == source.event), {})
+    return span.resource if source.resource else span.attributes

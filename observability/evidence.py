@@ -1,0 +1,112 @@
+"""The evidence that rollouts are judged on, as counters that any process may add to.
+
+Writers add to open counters; the evaluator takes a batch by deleting them in the transaction that folds them. An
+observation is in exactly one batch: a writer that commits late adds to the next one. Writers and takers lock counters
+in the same order, so they cannot deadlock: one rollout at a time, its steps and metrics ascending.
+"""
+
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from django.db.models import Q, QuerySet, Sum
+
+from observability import bulk
+from observability.core.evidence import (
+    ARMS,
+    BY_EXPOSURE_ALONE,
+    BinKey,
+    Exposure,
+    Observation,
+    UnitKey,
+    count_bins,
+    sum_units,
+)
+from observability.models import Counted, Evidence, UnitBucket
+
+__all__ = ["Exposure", "Observation", "add", "discard", "open_counts", "take", "unit_buckets"]
+
+Row = TypeVar("Row", bound=Counted)
+
+SHARDS = 8
+MOST_IDS = 10_000  # in one statement
+ADD_TO_BIN = f"({', '.join(BinKey._fields)}, shard) DO UPDATE SET n = observability_evidence.n + excluded.n"
+ADD_TO_UNIT_BUCKET = (
+    f"({', '.join(UnitKey._fields)}, shard) DO UPDATE SET n = observability_unitbucket.n + excluded.n,"
+    " total = observability_unitbucket.total + excluded.total"
+)
+
+
+def add(observations: Iterable[Observation]) -> None:
+    """Add to the counters, in the caller's transaction; all that a transaction adds belongs into one call."""
+    observations = list(observations)
+    if not observations:
+        return
+    shard = threading.get_native_id() % SHARDS
+    bins = [(*key, shard, n) for key, n in sorted(count_bins(observations).items())]
+    bulk.insert(Evidence, [*BinKey._fields, "shard", "n"], bins, on_conflict=ADD_TO_BIN)
+    units = [(*key, shard, n, total) for key, (n, total) in sorted(sum_units(observations).items())]
+    bulk.insert(UnitBucket, [*UnitKey._fields, "shard", "n", "total"], units, on_conflict=ADD_TO_UNIT_BUCKET)
+
+
+def open_counts(rollout_id: str, versions: Mapping[str, int]) -> dict[tuple[int, str], dict[str, int]]:
+    """(step, metric) → how many observations of each arm are open. versions: arm → id of the version it serves."""
+    rows = _of(Evidence.objects.all(), rollout_id, versions).values_list("step", "metric", "arm")
+    counts: dict[tuple[int, str], dict[str, int]] = defaultdict(lambda: dict.fromkeys(ARMS, 0))
+    for step, metric, arm, n in rows.annotate(Sum("n")).order_by("step", "metric"):
+        counts[step, metric][arm] = n
+    return dict(counts)
+
+
+def take(*, rollout_id: str, step: int, metric: str, versions: Mapping[str, int]) -> dict[str, dict[int, int]]:
+    """Arm → bin → n of the open observations, which are deleted with the caller's transaction.
+
+    Only what names the version its arm serves, or no version at all, is taken; the rest stays where it is.
+    """
+    open_rows = _of(Evidence.objects.all(), rollout_id, versions).filter(step=step, metric=metric)
+    taken: dict[str, dict[int, int]] = {arm: defaultdict(int) for arm in ARMS}
+    for arm, bin_, n in _delete(open_rows, BinKey._fields, "arm", "bin", "n"):
+        taken[arm][bin_] += n
+    return {arm: dict(bins) for arm, bins in taken.items()}
+
+
+def unit_buckets(rollout_id: str, versions: Mapping[str, int]) -> dict[tuple[int, str], dict[str, dict[int, int]]]:
+    """(step, metric) → arm → unit bucket 0..255 → n, over the rollout's whole life; taking leaves these as they are."""
+    rows = _of(UnitBucket.objects.all(), rollout_id, versions).values_list("step", "metric", "arm", "bucket")
+    buckets: dict[tuple[int, str], dict[str, dict[int, int]]] = defaultdict(lambda: {arm: {} for arm in ARMS})
+    for step, metric, arm, bucket, n in rows.annotate(Sum("n")).order_by("step", "metric"):
+        buckets[step, metric][arm][bucket] = n
+    return dict(buckets)
+
+
+def discard(rollout_id: str) -> None:
+    """Delete the evidence of a rollout that has ended, in the caller's transaction.
+
+    What a writer holds at this moment is passed over instead of waited for: the caller may hold counters that this
+    writer waits for.
+    """
+    _delete(Evidence.objects.filter(rollout=rollout_id), BinKey._fields, skip_locked=True)
+    _delete(UnitBucket.objects.filter(rollout=rollout_id), UnitKey._fields, skip_locked=True)
+
+
+def _of(rows: QuerySet[Row], rollout_id: str, versions: Mapping[str, int]) -> QuerySet[Row]:
+    right_version = Q(pk__in=[])
+    for arm, version_id in versions.items():
+        right_version |= Q(arm=arm, version_id__in=[version_id, BY_EXPOSURE_ALONE])
+    return rows.filter(right_version, rollout=rollout_id)
+
+
+def _delete(
+    rows: QuerySet[Row], order: Sequence[str], *columns: str, skip_locked: bool = False
+) -> list[tuple[Any, ...]]:
+    """Delete the rows and answer with their columns as they were then.
+
+    Locked first, in the writers' order: a waiting writer has then either added to a row before it is read here, or
+    finds it gone and starts a new one. Rows that appear in between are not touched.
+    """
+    in_order = rows.select_for_update(skip_locked=skip_locked).order_by(*order, "shard")
+    locked = list(in_order.values_list("id", *columns))
+    for start in range(0, len(locked), MOST_IDS):
+        rows.model._default_manager.filter(id__in=[row[0] for row in locked[start : start + MOST_IDS]]).delete()
+    return [row[1:] for row in locked]

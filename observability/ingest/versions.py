@@ -1,0 +1,28 @@
+"""Which published version a client means by a prompt's name and a version's number, for many at once."""
+
+from collections.abc import Iterable, Mapping
+
+from registry.core.versions import SemVer, parse_version
+from registry.models import PromptVersion
+
+Named = tuple[str, str]  # a prompt's name and a version as a client writes it: `v2.3`, `2.3.0`, `7`
+
+
+def find_versions(named: Iterable[Named]) -> Mapping[Named, int]:
+    """Ids of the versions that exist; what is unknown or unreadable is missing from the answer, never guessed."""
+    numbers = {pair: number for pair in named if (number := _number(pair[1])) is not None}
+    if not numbers:
+        return {}
+    ids: dict[tuple[str, SemVer | int], int] = {}
+    for id_, name, ordinal, major, minor, patch in PromptVersion.objects.filter(
+        prompt__name__in={name for name, _ in numbers}
+    ).values_list("id", "prompt__name", "ordinal", "major", "minor", "patch"):
+        ids[name, ordinal] = ids[name, SemVer(major, minor, patch)] = id_
+    return {pair: ids[pair[0], number] for pair, number in numbers.items() if (pair[0], number) in ids}
+
+
+def _number(text: str) -> SemVer | int | None:
+    try:
+        return parse_version(text)
+    except ValueError:
+        return None

@@ -1,0 +1,112 @@
+"""One OTLP request becomes rows in one transaction: spans, calls, evidence, and the scores that waited for the calls.
+
+Only spans that were not known before bring calls and evidence, so a request sent again, or over several connections
+at once, counts once. Nothing is acknowledged before `store` returns, which is after the COMMIT.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db import connection, transaction
+
+from observability import bulk, evidence, services
+from observability.core.calls import CallFacts, SpanKey, find_calls
+from observability.core.evidence import Observation, error_observation
+from observability.core.otlp import Span
+from observability.core.scores import targets_of_call
+from observability.ingest.versions import find_versions
+from observability.models import Call
+from observability.models import Span as SpanRow
+from observability.privacy import user_hash
+from observability.services import ScoredCall
+
+VersionedCall = tuple[CallFacts, int | None]  # a call and the id of the version it names, if that exists
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+NO_EXPOSURE = (None, None, None, None)
+SPAN_COLUMNS = ("trace_id", "span_id", "parent_id", "name", "scope", "started_ns", "duration_ns", "status")
+CALL_COLUMNS = (
+    *("trace_id", "span_id", "response_id", "prompt_name", "version_text", "version_id"),
+    *("rollout", "step", "arm", "unit_bucket", "operation", "provider", "request_model", "response_model", "stream"),
+    *("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"),
+    *("ttft_ms", "inter_token_ms", "duration_ms", "finish_reason", "error", "error_class"),
+    *("user_hash", "session", "feature", "environment", "started_at"),
+)
+
+
+def store(spans: Sequence[Span]) -> None:
+    """Store what is new among the spans, in one transaction. Their ids must be valid (core.otlp.sift)."""
+    by_key = {(span.trace_id, span.span_id): span for span in reversed(spans)}
+    calls = _with_versions(find_calls(list(by_key.values())))
+    with transaction.atomic():
+        new_keys = _insert_spans(by_key)
+        new_calls = [(call, version) for call, version in calls if call.key in new_keys]
+        ids = _insert_calls(new_calls)
+        evidence.add([*_errors(new_calls), *_scores(new_calls, ids)])
+
+
+def _with_versions(calls: Sequence[CallFacts]) -> list[VersionedCall]:
+    """The calls, the oldest first, each with the id of the version that it names."""
+    named = {(c.context.prompt_name, c.context.prompt_version) for c in calls}
+    versions = find_versions((name, version) for name, version in named if name and version)
+    oldest_first = sorted(calls, key=lambda call: call.started_ns)
+    return [(c, versions.get((c.context.prompt_name or "", c.context.prompt_version or ""))) for c in oldest_first]
+
+
+def _insert_spans(spans: Mapping[SpanKey, Span]) -> set[SpanKey]:
+    """The keys of the spans that were new. Written in order, so that requests with the same spans cannot deadlock."""
+    rows = [
+        (*key, s.parent_id if len(s.parent_id) == 8 else None, s.name, s.scope, s.start_ns, s.duration_ns, s.status)
+        for key, s in sorted(spans.items(), key=lambda item: item[0])
+    ]
+    written = bulk.insert(SpanRow, SPAN_COLUMNS, rows, returning=("trace_id", "span_id"))
+    return {(bytes(trace_id), bytes(span_id)) for trace_id, span_id in written}
+
+
+def _insert_calls(calls: Sequence[VersionedCall]) -> dict[SpanKey, int]:
+    rows = [_call_row(call, version_id) for call, version_id in calls]
+    written = bulk.insert(Call, CALL_COLUMNS, rows, returning=("trace_id", "span_id", "id"))
+    return {(bytes(trace_id), bytes(span_id)): int(id_) for trace_id, span_id, id_ in written}
+
+
+def _call_row(call: CallFacts, version_id: int | None) -> tuple[Any, ...]:
+    """A call in the order of CALL_COLUMNS."""
+    context, exposure = call.context, call.context.exposure
+    started_at = EPOCH + timedelta(microseconds=call.started_ns // 1000)
+    return (
+        *(call.trace_id, call.span_id, call.response_id, context.prompt_name, context.prompt_version, version_id),
+        *((exposure.rollout, exposure.step, exposure.arm, exposure.unit_bucket) if exposure else NO_EXPOSURE),
+        *(call.operation, call.provider, call.request_model, call.response_model, call.stream),
+        *(call.input_tokens, call.output_tokens, call.cached_tokens, call.reasoning_tokens),
+        *(call.ttft_ms, call.inter_token_ms, call.duration_ms, call.finish_reason, call.error, call.error_class),
+        *(context.user and user_hash(context.user), context.session, call.feature, call.environment),
+        connection.ops.adapt_datetimefield_value(started_at),
+    )
+
+
+def _errors(calls: Sequence[VersionedCall]) -> list[Observation]:
+    """One observation of the error rate for each LLM call that a rollout exposed to a known version."""
+    return [
+        error_observation(call.context.exposure, version_id, error=call.error)
+        for call, version_id in calls
+        if call.is_llm_call and call.context.exposure and version_id
+    ]
+
+
+def _scores(calls: Sequence[VersionedCall], ids: Mapping[SpanKey, int]) -> list[Observation]:
+    """The evidence of scores that waited for these calls."""
+    if not services.is_any_score_waiting():
+        return []
+    by_target: dict[str, ScoredCall] = {}
+    for call, version_id in calls:
+        scored = ScoredCall(ids[call.key], call.context.exposure, version_id, call.is_llm_call)
+        targets = targets_of_call(
+            trace_id=call.trace_id,
+            span_id=call.span_id,
+            response_id=call.response_id,
+            has_prompt=call.context.prompt_name is not None,
+            is_llm_call=call.is_llm_call,
+        )
+        by_target.update(dict.fromkeys(targets, scored))
+    return services.join_scores_to(by_target)
