@@ -1,0 +1,192 @@
+"""Rates: does the canary fail more often than the control, and is it proven not to fail much more often?
+
+Inside one closed batch the arms are compared given the batch's arm sizes and its failures in all. Then the canary's
+share of the failures has Fisher's noncentral hypergeometric distribution, whose only parameter is the odds ratio of
+failing (canary : control), whatever the failure rate is and however it drifts from batch to batch. A batch's e-value is
+a likelihood ratio of that distribution; batches multiply, and counts are never pooled over batches or steps.
+Source: the conditional form of the stratified 2x2 e-values of Turner, Ly and Grünwald 2024, "Generic e-variables for
+exact sequential k-sample tests that allow for optional stopping".
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaln, ndtri
+
+from rollout.core.stats.evidence import SMALLEST_MARGIN, SPREAD, Baseline, Counts, Direction, Increments, Totals
+from rollout.core.stats.grid import Array, Grid, log_sum_exp
+
+KNOWN = 200  # observations from which on a baseline says something about rates near 1 %
+POINTS = 24
+EQUAL = 0.8  # weight of "the arms are equal" in the proof of safety
+FIRST_ONE = 500  # bins from here on count as a 1
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A metric of kind rate. failure: the outcome that is bad, 1 for direction lower, 0 for direction higher.
+
+    The points of both grids and log_margin, the smallest that is no longer safe, are ln odds ratios of failing.
+    """
+
+    failure: int
+    margin: Mapping[str, float]
+    log_margin: float
+    spread: float
+    harm: Grid
+    safe: Grid
+
+    @classmethod
+    def freeze(cls, *, direction: Direction, margin: Mapping[str, float] | None, baseline: Baseline) -> Self:
+        """Raises ValueError on a margin that is not one of a rate."""
+        failure = 1 if direction == "lower" else 0
+        failures = baseline.total if failure else baseline.n - baseline.total
+        known = failures / baseline.n if baseline.n >= KNOWN else None
+        margin = margin or {"ratio": 2.0 if known is not None and known < 0.01 else 1.5}
+        log_margin = _log_margin(margin, failures=failures, n=baseline.n)
+        return cls(
+            failure=failure,
+            margin=dict(margin),
+            log_margin=log_margin,
+            spread=SPREAD
+            * _as_difference(log_margin, rate=0.05 if known is None else (failures + 0.5) / (baseline.n + 1)),
+            harm=Grid.uniform(_half_normal(_scale(known))),
+            safe=Grid(
+                (0.0, *(log_margin - step for step in _half_normal(0.8))), (EQUAL, *[(1 - EQUAL) / POINTS] * POINTS)
+            ),
+        )
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        return cls(
+            failure=data["failure"],
+            margin={key: float(value) for key, value in data["margin"].items()},
+            log_margin=float(data["log_margin"]),
+            spread=float(data["spread"]),
+            harm=Grid.from_json(data["harm"]),
+            safe=Grid.from_json(data["safe"]),
+        )
+
+    @property
+    def memory(self) -> tuple[float, ...]:
+        return ()
+
+    def totals(self, histogram: Counts) -> Totals:
+        ones = int(histogram[FIRST_ONE:].sum())
+        return Totals(int(histogram.sum()), float(ones), float(ones))
+
+    def weigh(self, *, control: Counts, canary: Counts, memory: tuple[float, ...]) -> Increments:
+        sizes = {
+            "control": int(control.sum()),
+            "canary": int(canary.sum()),
+            "control_failures": self._failures(control),
+            "canary_failures": self._failures(canary),
+        }
+        harm = log_increments(**sizes, log_odds=np.array(self.harm.points), null=0.0)
+        safe = log_increments(**sizes, log_odds=np.array(self.safe.points), null=self.log_margin)
+        return Increments(harm, safe, memory)
+
+    def _failures(self, histogram: Counts) -> int:
+        return int(histogram[FIRST_ONE:].sum() if self.failure else histogram[:FIRST_ONE].sum())
+
+
+def log_increments(
+    *, control: int, canary: int, control_failures: int, canary_failures: int, log_odds: Array, null: float
+) -> Array:
+    """ln of one closed batch's likelihood ratio for each odds ratio against the null's.
+
+    control, canary: observations; *_failures: failures among them. log_odds: (K,) and null: ln odds ratios of failing,
+    canary : control. Returns (K,), finite; zeros when the batch cannot tell, that is when an arm is empty, nothing
+    fails or everything fails. Raises ValueError on counts that cannot be.
+    ln L = f_T (ln r - ln r0) - ln Z(r) + ln Z(r0), Z as in log_normaliser.
+    """
+    if not (0 <= canary_failures <= canary and 0 <= control_failures <= control):
+        raise ValueError("expected failures between 0 and the arm's observations")
+    failures = canary_failures + control_failures
+    if 0 in (control, canary, failures, control + canary - failures):
+        return np.zeros_like(log_odds)
+    log_z = log_normaliser(control=control, canary=canary, failures=failures, log_odds=np.append(log_odds, null))
+    increments: Array = canary_failures * (log_odds - null) - (log_z[:-1] - log_z[-1])
+    return increments
+
+
+def log_normaliser(*, control: int, canary: int, failures: int, log_odds: Array) -> Array:
+    """ln Z(r), Z(r) = sum over j of C(canary, j) C(control, failures - j) r^j, for each odds ratio r. Returns (K,).
+
+    Short supports are summed in full. On long ones each odds ratio sums its own window around its mode: the terms are
+    log-concave in j and those outside the window are together below 1e-16 of the sum, so nothing that a float could
+    hold is left out, and the cost grows with the root of the failures only.
+    """
+    first, width = _windows(control=control, canary=canary, failures=failures, log_odds=log_odds)
+    j = first[:, None] + np.arange(width)
+    table = np.arange(first.min(), first.max() + width, dtype=np.float64)
+    terms = _log_choose(canary, table) + _log_choose(control, failures - table)
+    return log_sum_exp(terms[j - first.min()] + log_odds[:, None] * j)
+
+
+def _windows(*, control: int, canary: int, failures: int, log_odds: Array) -> tuple[NDArray[np.int64], int]:
+    """Where each odds ratio's window starts (K,), and the width of all. Twelve standard deviations to each side."""
+    low, high = max(0, failures - control), min(failures, canary)
+    odds = np.exp(log_odds)
+    # The mode solves j (control - failures + j) = r (canary - j) (failures - j); this form of the root never cancels.
+    b = odds * (canary + failures) + control - failures
+    c = odds * canary * failures
+    mode = 2 * c / (b + np.sqrt(np.maximum(b * b - 4 * (odds - 1) * c, 0)))
+    cells = np.stack([mode, canary - mode, failures - mode, control - failures + mode])
+    deviation = 1 / np.sqrt((1 / (np.maximum(cells, 0) + 1)).sum(axis=0))
+    reach = int(12 * deviation.max()) + 60
+    width = min(2 * reach + 1, high - low + 1)
+    first = np.clip(mode.astype(np.int64) - reach, low, high - width + 1)
+    return first, width
+
+
+def _log_choose(n: int, k: Array) -> Array:
+    choose: Array = gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
+    return choose
+
+
+def _half_normal(scale: float) -> list[float]:
+    """Quantiles at the middles of POINTS equal shares of the half-normal distribution."""
+    shares = 0.5 + (np.arange(POINTS) + 0.5) / (2 * POINTS)
+    return [float(point) for point in scale * ndtri(shares)]
+
+
+def _scale(rate: float | None) -> float:
+    """How large the expected effects are: the higher the baseline's failure rate, the smaller in odds ratio."""
+    if rate is None or rate < 0.08:
+        return 0.8
+    return 0.5 if rate <= 0.2 else 0.4
+
+
+def _log_margin(margin: Mapping[str, float], *, failures: float, n: int) -> float:
+    match dict(margin):
+        case {"ratio": ratio, **rest} if not rest and 1.01 <= ratio <= 100:
+            return math.log(ratio)
+        case {"absolute": absolute, **rest} if not rest and SMALLEST_MARGIN <= absolute < 1:
+            return _from_difference(absolute, failures=failures, n=n)
+    raise ValueError(
+        'expected {"ratio": r} with r from 1.01 to 100 (odds of failing, canary : control) or {"absolute": a} '
+        f"with a from {SMALLEST_MARGIN} to below 1, got {dict(margin)}"
+    )
+
+
+def _from_difference(absolute: float, *, failures: float, n: int) -> float:
+    """ln odds ratio between the baseline's failure rate and one that is larger by `absolute`."""
+    if n < KNOWN:
+        raise ValueError(
+            f"an absolute margin of a rate needs a baseline: expected at least {KNOWN} observations of the control "
+            f'version, got {n}; give {{"ratio": 1.5}} instead'
+        )
+    rate = (failures + 0.5) / (n + 1)
+    if rate + absolute >= 1:
+        raise ValueError(f"expected a margin below {1 - rate:.3g}, since already {rate:.3g} fail, got {absolute}")
+    return math.log((rate + absolute) / (1 - rate - absolute)) - math.log(rate / (1 - rate))
+
+
+def _as_difference(log_margin: float, *, rate: float) -> float:
+    odds = rate / (1 - rate) * math.exp(log_margin)
+    return odds / (1 + odds) - rate

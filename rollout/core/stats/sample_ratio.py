@@ -1,0 +1,99 @@
+"""Sample ratio: do the arms get the shares of the traffic that the plan gives them?
+
+Evidence against it is the Bayes factor of a Dirichlet-multinomial against the planned share w, an e-process for
+independent units. Calls of one unit stay together in one arm, so what is counted are effective units: calls / design
+effect. That is estimated from the calls in 256 buckets, which are a hash of the unit independent of the arm.
+Source: Lindon and Malek 2022, "Anytime-valid inference for multinomial count data".
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import betaln
+
+from rollout.core.stats.grid import Array
+
+BUCKETS = 256
+CONCENTRATION = 1000.0  # how near the share is expected to the planned one when it is wrong
+LOG_THRESHOLD = math.log(1000)  # alpha .001
+
+
+@dataclass(frozen=True, slots=True)
+class StepUnits:
+    """What one step assigned. weight: planned share of the canary; control, canary: calls by unit bucket 0..255."""
+
+    weight: float
+    control: Mapping[int, int]
+    canary: Mapping[int, int]
+
+
+def log_bayes_factor(steps: Iterable[StepUnits]) -> float:
+    """ln of the evidence that the sample ratio is broken; compare with LOG_THRESHOLD.
+
+    Steps of one weight are pooled, since they assign the same units; different weights add. 0 without calls. Steps of
+    weight 0 or 1 say nothing: there every call of the wrong arm is a late one. Raises ValueError on impossible input.
+    """
+    by_weight: dict[float, tuple[Array, Array]] = {}
+    for step in steps:
+        control, canary = by_weight.get(step.weight, (np.zeros(BUCKETS), np.zeros(BUCKETS)))
+        by_weight[step.weight] = (control + _calls(step.control), canary + _calls(step.canary))
+    return math.fsum(
+        _log_factor_of_units(weight, control, canary)
+        for weight, (control, canary) in by_weight.items()
+        if 0 < weight < 1
+    )
+
+
+def effective_units(control: Mapping[int, int], canary: Mapping[int, int]) -> tuple[float, float]:
+    """How many independent units each arm's calls are worth, from the calls by unit bucket: at most the calls."""
+    arms = (_calls(control), _calls(canary))
+    control_units, canary_units = (float(calls.sum()) / crowding(calls) for calls in arms)
+    return control_units, canary_units
+
+
+def log_dirichlet_multinomial(control: float, canary: float, *, weight: float, concentration: float) -> float:
+    """ln B = ln Beta(k w + c) - ln Beta(k w) - sum of c ln w, for counts c, planned shares w and concentration k."""
+    prior_canary, prior_control = concentration * weight, concentration * (1 - weight)
+    marginal = betaln(prior_canary + canary, prior_control + control) - betaln(prior_canary, prior_control)
+    return float(marginal - canary * math.log(weight) - control * math.log1p(-weight))
+
+
+def crowding(calls: Array) -> float:
+    """Design effect by how unevenly calls fill the buckets: sum of squares of the units' calls / calls, at least 1.
+
+    It does not look at the arms, so it is right even while one arm has seen no unit, or only one.
+    """
+    n = float(calls.sum())
+    return max(1.0, _unbiased(((calls - n / BUCKETS) ** 2).sum()) / n) if n else 1.0
+
+
+def splitting(control: Array, canary: Array) -> float:
+    """Design effect by how unevenly the arms split the buckets, at least 1. It sees what a single heavy unit does."""
+    calls = control + canary
+    n, share = float(calls.sum()), float(canary.sum() / max(calls.sum(), 1))
+    if share in (0, 1):
+        return 1.0
+    return max(1.0, _unbiased(((canary - share * calls) ** 2).sum()) / (share * (1 - share) * n))
+
+
+def _log_factor_of_units(weight: float, control: Array, canary: Array) -> float:
+    """The larger of the two design effects counts: each alone was fooled in simulations where the other was not."""
+    worth = max(crowding(control + canary), splitting(control, canary))
+    return log_dirichlet_multinomial(
+        float(control.sum()) / worth, float(canary.sum()) / worth, weight=weight, concentration=CONCENTRATION
+    )
+
+
+def _unbiased(sum_of_squares: float) -> float:
+    return float(sum_of_squares) * BUCKETS / (BUCKETS - 1)
+
+
+def _calls(buckets: Mapping[int, int]) -> Array:
+    calls = np.zeros(BUCKETS)
+    for bucket, n in buckets.items():
+        if not 0 <= bucket < BUCKETS or n < 0:
+            raise ValueError(f"expected calls of 0 or more in buckets 0 to {BUCKETS - 1}, got {n} in {bucket}")
+        calls[bucket] = n
+    return calls
