@@ -13,5 +13,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("readyz", health.readyz),
     path("prompts/<str:name>", serving.prompt),
     path("", include("rollout.webhooks.urls")),
+    path("", include("rollout.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -17,7 +17,7 @@ from observability import evidence
 from rollout import services
 from rollout.core.plan import ERROR_RATE, Plan
 from rollout.core.stats import metric as statistics
-from rollout.core.stats.sample_ratio import Step, effective_units, log_bayes_factor
+from rollout.core.stats.sample_ratio import StepUnits, effective_units, log_bayes_factor
 from rollout.core.verdict import Finding, Situation, decide
 from rollout.core.verdict_body import verdict_body
 from rollout.models import ACTIVE, Batch, Metric, Rollout, Status, Verdict
@@ -132,7 +132,7 @@ def _sample_ratio(buckets: UnitBuckets, plan: Plan) -> float:
     """Log Bayes factor against the shares that the steps gave the arms, over every call that named an exposure."""
     return log_bayes_factor(
         [
-            Step(plan.steps[step].weight_bp, arms["control"], arms["canary"])
+            StepUnits(plan.steps[step].weight_bp / 10_000, arms["control"], arms["canary"])
             for (step, name), arms in sorted(buckets.items())
             if name == ERROR_RATE and step < len(plan.steps)
         ]

@@ -196,13 +196,17 @@ def _lock(rollout_id: str, action: str, expected_revision: int | None) -> Rollou
         raise Conflict(
             "stale_revision",
             f"The rollout has changed: it is at revision {rollout.revision}, not {expected_revision}",
-            extra={"expected_revision": expected_revision, "revision": rollout.revision, "status": rollout.status},
+            extra={
+                "expected_revision": expected_revision,
+                "revision": rollout.revision,
+                "rollout_status": rollout.status,
+            },
         )
     if not is_allowed(action, rollout.status):
         raise Conflict(
             "illegal_transition",
             f"A rollout that is {rollout.status} cannot be changed by {action}",
-            extra={"status": rollout.status, "action": action, "revision": rollout.revision},
+            extra={"rollout_status": rollout.status, "action": action, "revision": rollout.revision},
         )
     return rollout
 

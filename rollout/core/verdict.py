@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rollout.core.plan import Plan
+from rollout.core.stats import sample_ratio
 from rollout.core.stats.metric import Report
 
-# Chance that a healthy assignment is ever called broken; small, since `invalid` takes the decision from the machine.
-SAMPLE_RATIO_ALPHA = 0.001
 # A step is left only while the e-value of harm is under this: far from a rollback, and not yet worth a worry.
 LOW_E_HARM = 3.0
 
@@ -60,7 +59,7 @@ def log_threshold(alpha: float) -> float:
 
 def decide(found: Situation, plan: Plan) -> Finding:
     """What follows from the situation under the plan."""
-    if found.hold_reason == "sample_ratio" or found.log_e_sample_ratio >= log_threshold(SAMPLE_RATIO_ALPHA):
+    if found.hold_reason == "sample_ratio" or found.log_e_sample_ratio >= sample_ratio.LOG_THRESHOLD:
         return _invalid(found)
     if found.hold_reason == "harm_found" or found.log_e_harm >= log_threshold(plan.alpha):
         return _harmful(found, plan)

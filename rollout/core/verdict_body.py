@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from rollout.core.plan import Plan
+from rollout.core.stats import sample_ratio
 from rollout.core.stats.metric import Report
-from rollout.core.verdict import SAMPLE_RATIO_ALPHA, Finding, Situation, log_threshold
+from rollout.core.verdict import Finding, Situation, log_threshold
 
 
 def verdict_body(
@@ -21,7 +22,7 @@ def verdict_body(
         "log_threshold": log_threshold(plan.alpha),
         "sample_ratio": {
             "log_e": found.log_e_sample_ratio,
-            "log_threshold": log_threshold(SAMPLE_RATIO_ALPHA),
+            "log_threshold": sample_ratio.LOG_THRESHOLD,
         },
         "canary_units": round(found.canary_units),
         "hold_served": found.hold_served,

@@ -1,0 +1,248 @@
+"""The evaluator on real tables: from evidence to verdict, transition, label and event."""
+
+import json
+import math
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from common.clock import now
+from observability import evidence
+from observability.core.evidence import Exposure, Observation
+from registry.models import Event, Label
+from rollout import evaluation, services
+from rollout.models import Batch, Metric, Rollout, Verdict
+from tests import rollouts as given
+from tests.rollouts import ANNA
+
+pytestmark = pytest.mark.django_db
+
+HEALTHY = {"control": (1900, 34), "canary": (100, 2)}  # 1.8 %, the design's base rate, at 5 %
+HARMFUL = {"control": (19_000, 342), "canary": (1_000, 80)}  # 1.8 % against 8 %: far beyond any threshold
+
+
+def observe_all(rollout: Rollout, **arms: tuple[int, int]) -> None:
+    for metric in ("error_rate", "hallucination"):
+        given.observe(rollout, metric, **(HEALTHY | arms))
+
+
+def serve_hold(rollout: Rollout) -> None:
+    Rollout.objects.filter(pk=rollout.pk).update(hold_until=now() - timedelta(seconds=1))
+
+
+def test_look__harm__rolled_back_with_verdict_transition_event_and_label() -> None:
+    rollout = given.rollout()
+    given.observe(rollout, "hallucination", **HARMFUL)
+    given.observe(rollout, "error_rate", control=(19_000, 95), canary=(1_000, 5))
+
+    rollout = given.look_now(rollout)
+
+    assert (rollout.status, rollout.weight_bp) == ("rolled_back", 0)
+    verdict = rollout.verdict
+    assert verdict
+    assert verdict.kind == "harmful"
+    assert verdict.body["log_e_harm"] >= verdict.body["log_threshold"] == pytest.approx(math.log(20))
+    by_name = {metric["name"]: metric for metric in verdict.body["metrics"]}
+    assert by_name["hallucination"]["canary"]["n"] == 1000
+    assert by_name["hallucination"]["canary"]["estimate"] == pytest.approx(0.08)
+    assert by_name["hallucination"]["verdict"] == "harmful"
+    assert by_name["error_rate"]["verdict"] != "harmful"
+    transition = rollout.transitions.get(action="rolled_back")
+    assert (transition.cause, transition.actor) == ("guardrail:hallucination", "system:evaluator")
+    assert transition.verdict == verdict
+    event = Event.objects.get(type="rollout.rolled_back")
+    assert event.data["transition"]["verdict"]["guilty"] == ["hallucination"]
+    assert Label.objects.get(name="production").version == rollout.control
+
+
+def test_look__harm_while_paused__rolls_back_too() -> None:
+    rollout = given.rollout()
+    services.pause(rollout_id=rollout.id, actor=ANNA, reason="lunch")
+    given.observe(rollout, "hallucination", **HARMFUL)
+
+    assert given.look_now(rollout).status == "rolled_back"
+
+
+def test_look__no_harm_but_hold_not_served__stays_and_says_so() -> None:
+    rollout = given.rollout()
+    observe_all(rollout)
+
+    rollout = given.look_now(rollout)
+
+    assert (rollout.status, rollout.step) == ("running", 0)
+    assert rollout.verdict
+    assert "The hold of step 1 of 2 is not served yet." in rollout.verdict.body["reasons"]
+
+
+def test_look__hold_served_and_evidence_of_this_step__goes_to_the_next_step() -> None:
+    rollout = given.rollout(min_units=50)
+    observe_all(rollout)
+    serve_hold(rollout)
+
+    rollout = given.look_now(rollout)
+
+    assert (rollout.step, rollout.weight_bp) == (1, 5000)
+    assert Event.objects.filter(type="rollout.step_advanced").count() == 1
+
+
+def test_look__hold_served_without_evidence_from_this_step__stays() -> None:
+    rollout = given.rollout(min_units=50)
+    observe_all(rollout)
+    serve_hold(rollout)
+    rollout = given.look_now(rollout)
+    serve_hold(rollout)
+
+    rollout = given.look_now(rollout)
+
+    assert (rollout.status, rollout.step) == ("running", 1)
+
+
+def test_look__last_step_proven_safe__promoted() -> None:
+    rollout = given.rollout(steps=[{"weight": "50%", "hold": "0s"}])
+    equal = {"control": (20_000, 400), "canary": (20_000, 400)}  # far more than a proof needs (median 1 576 at 1.8 %)
+    observe_all(rollout, **equal)
+
+    rollout = given.look_now(rollout)
+
+    assert rollout.status == "promoted"
+    assert Label.objects.get(name="production").version == rollout.canary
+    assert rollout.verdict
+    assert rollout.verdict.kind == "safe"
+
+
+def test_look__nothing_arrived__waits_without_promoting_or_repeating_itself() -> None:
+    rollout = given.rollout()
+    serve_hold(rollout)
+
+    for _ in range(3):
+        rollout = given.look_now(rollout)
+
+    assert (rollout.status, rollout.step) == ("running", 0)
+    assert rollout.verdicts.count() == 1
+    assert not Batch.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("control", "canary"),
+    [((38, 1), (1, 0)), ((500, 9), (0, 0)), ((0, 0), (500, 9))],
+    ids=["39 observations", "only control", "only canary"],
+)
+def test_look__batch_not_full__stays_open_and_nothing_is_lost(
+    control: tuple[int, int], canary: tuple[int, int]
+) -> None:
+    rollout = given.rollout()
+    given.observe(rollout, "hallucination", control=control, canary=canary)
+
+    given.look_now(rollout)
+    assert not Batch.objects.exists()
+
+    given.observe(rollout, "hallucination", control=(50, 0), canary=(2, 0))
+    given.look_now(rollout)
+    batch = Batch.objects.get()
+    assert sum(batch.control.values()) == control[0] + 50
+    assert sum(batch.canary.values()) == canary[0] + 2
+
+
+def test_look__sample_ratio_broken__frozen_though_harm_is_there_too() -> None:
+    rollout = given.rollout()
+    given.observe(rollout, "error_rate", control=(9_000, 90), canary=(1_000, 10))  # 10 % instead of 5 %
+    given.observe(rollout, "hallucination", **HARMFUL)
+
+    rollout = given.look_now(rollout)
+
+    assert (rollout.status, rollout.hold_reason, rollout.weight_bp) == ("running", "sample_ratio", 500)
+    assert Event.objects.filter(type="rollout.invalid").count() == 1
+    rollout = given.look_now(rollout)
+    assert (rollout.status, Event.objects.filter(type="rollout.invalid").count()) == ("running", 1)
+
+
+def test_look__versions_that_the_arm_does_not_serve__are_no_evidence() -> None:
+    rollout = given.rollout()
+    rollout.control_id, rollout.canary_id = rollout.canary_id, rollout.control_id  # reported the wrong way round
+    given.observe(rollout, "hallucination", **HARMFUL)
+
+    rollout = given.look_now(Rollout.objects.get(pk=rollout.pk))
+
+    assert rollout.status == "running"
+    assert not Batch.objects.exists()
+
+
+def test_look__time_is_up__held_as_inconclusive_once() -> None:
+    rollout = given.rollout()
+    Rollout.objects.filter(pk=rollout.pk).update(deadline_at=now() - timedelta(seconds=1))
+
+    for _ in range(2):
+        rollout = given.look_now(rollout)
+
+    assert (rollout.status, rollout.hold_reason) == ("running", "inconclusive")
+    assert Event.objects.filter(type="rollout.inconclusive").count() == 1
+
+
+def test_look__auto_rollback_off__announced_and_left_to_a_person() -> None:
+    rollout = given.rollout(auto_rollback=False)
+    given.observe(rollout, "hallucination", **HARMFUL)
+
+    for _ in range(2):
+        rollout = given.look_now(rollout)
+
+    assert (rollout.status, rollout.hold_reason, rollout.weight_bp) == ("running", "harm_found", 500)
+    assert Event.objects.filter(type="rollout.harm_found").count() == 1
+    assert services.rollback(rollout_id=rollout.id, actor=ANNA, reason="seen").status == "rolled_back"
+
+
+def test_look__not_due__does_not_take_place() -> None:
+    rollout = given.rollout(look_every="60s")
+
+    assert not evaluation.look(rollout.id)
+    assert evaluation.evaluate_due() == 0
+
+
+def test_evaluate_due__one_rollout_fails__the_others_are_looked_at_and_it_is_tried_later(caplog: Any) -> None:
+    broken, fine = given.rollout("broken"), given.rollout("fine")
+    Rollout.objects.update(next_look_at=now())
+    Metric.objects.filter(rollout=broken).update(declared={"name": "hallucination"})
+
+    assert evaluation.evaluate_due() == 1
+
+    assert "evaluation.failed" in caplog.text
+    broken.refresh_from_db()
+    fine.refresh_from_db()
+    assert broken.next_look_at
+    assert broken.next_look_at > now() + timedelta(seconds=50)
+    assert fine.verdict
+
+
+def test_batches__recomputed_from_what_is_stored__give_the_same_state_to_the_last_bit() -> None:
+    from rollout.core.stats import metric as statistics
+
+    rollout = given.rollout()
+    for seed in range(5):
+        given.observe(rollout, "hallucination", control=(950, 17 + seed), canary=(50, seed), seed=seed)
+        given.look_now(rollout)
+
+    metric = rollout.metrics.get(name="hallucination")
+    assert metric.frozen
+    frozen = statistics.Frozen.from_json(metric.frozen)
+    state = statistics.start(frozen)
+    for batch in metric.closed_batches.order_by("number"):
+        arms = [{int(bin_): n for bin_, n in arm.items()} for arm in (batch.control, batch.canary)]
+        state = statistics.fold(frozen, state, step=batch.step, control=arms[0], canary=arms[1])
+    assert metric.batches == 5
+    assert json.loads(json.dumps(state.to_json())) == metric.state
+
+
+def test_evidence__after_the_end__is_gone_and_late_arrivals_change_nothing() -> None:
+    rollout = given.rollout()
+    observe_all(rollout)
+    services.rollback(rollout_id=rollout.id, actor=ANNA, reason="x")
+    versions = {"control": rollout.control_id, "canary": rollout.canary_id}
+    assert evidence.open_counts(rollout.id, versions) == {}
+
+    exposure = Exposure(rollout.id, 0, "canary", 3)
+    evidence.add([Observation(exposure, rollout.canary_id, "error_rate", 1000, count=10_000)])
+    evaluation.evaluate_due()
+
+    rollout.refresh_from_db()
+    assert rollout.status == "rolled_back"
+    assert not Verdict.objects.exists()

@@ -1,0 +1,59 @@
+"""Given a rollout: legal objects made by the services, evidence as ingest would add it, and looks at it."""
+
+import random
+from typing import Any
+
+from common.actors import Actor
+from common.clock import now
+from observability import evidence
+from observability.core.evidence import Exposure, Observation
+from registry import services as registry
+from registry.core.content import Content
+from registry.models import Prompt
+from rollout import services
+from rollout.evaluation import look
+from rollout.models import Rollout
+
+ANNA = Actor("user", "anna")
+PLAN = {
+    "steps": [{"weight": "5%", "hold": "10s"}, {"weight": "50%", "hold": "10s"}],
+    "metrics": [{"name": "error_rate"}, {"name": "hallucination", "kind": "rate"}],
+    "look_every": "1s",
+}
+
+
+def prompt(name: str = "order-extractor", *, versions: int = 2) -> Prompt:
+    """A prompt with versions v1.0, v1.1, …; production is at v1.0."""
+    made = registry.create_prompt(name=name, actor=ANNA)
+    for number in range(versions):
+        content = Content("text", f"Extract the order, way {number}: {{{{ order_text }}}}")
+        registry.publish_version(prompt_name=name, content=content, notes="a better way", actor=ANNA)
+    registry.move_label(prompt_name=name, label="production", version="1.0", reason="go live", actor=ANNA)
+    return made
+
+
+def rollout(name: str = "order-extractor", *, start: bool = True, **plan: Any) -> Rollout:
+    """A rollout of v1.1 over v1.0 under PLAN, but for what is given."""
+    prompt(name)
+    return services.create_rollout(prompt_name=name, canary="1.1", plan=PLAN | plan, start=start, actor=ANNA)
+
+
+def observe(rollout: Rollout, metric: str, *, control: tuple[int, int], canary: tuple[int, int], seed: int = 7) -> None:
+    """Add evidence of a rate on the rollout's step: (calls, of them 1s) of each arm, each call by another unit."""
+    dice = random.Random(seed)
+    for arm, version_id, (calls, ones) in (
+        ("control", rollout.control_id, control),
+        ("canary", rollout.canary_id, canary),
+    ):
+        evidence.add(
+            Observation(Exposure(rollout.id, rollout.step, arm, dice.randrange(256)), version_id, metric, value)
+            for value in [1000] * ones + [0] * (calls - ones)
+        )
+
+
+def look_now(rollout: Rollout) -> Rollout:
+    """One look of the evaluator as if it were due, and the rollout after it."""
+    Rollout.objects.filter(pk=rollout.pk, next_look_at__isnull=False).update(next_look_at=now())
+    look(rollout.pk)
+    rollout.refresh_from_db()
+    return rollout
