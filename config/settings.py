@@ -124,7 +124,7 @@ REST_FRAMEWORK = {
 Q_CLUSTER = {
     "name": "serinus",
     "orm": "default",
-    "workers": 2,
+    "workers": 4,  # one costs 4 MB, and so two receivers that hang hold up nobody else
     "poll": 0.5,
     "timeout": 60,
     "retry": 120,
