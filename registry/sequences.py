@@ -20,5 +20,10 @@ def next_value(name: Literal["event", "generation"]) -> int:
 
 
 def touch(row: Prompt | ApiKey) -> None:
-    """Mark the row as changed, so that every serving process reloads it within a second of the commit."""
-    type(row).objects.filter(pk=row.pk).update(generation=next_value("generation"))
+    """Mark the row as changed, so that every serving process reloads it within a second of the commit.
+
+    The row is locked before the sequence, as publishing does: the other way round each could wait for the other.
+    """
+    rows = type(row).objects.filter(pk=row.pk)
+    rows.select_for_update(no_key=True).get()
+    rows.update(generation=next_value("generation"))

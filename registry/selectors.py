@@ -1,0 +1,121 @@
+"""Reads what exists. Whatever is named but unknown is NotFound, never something else in its place."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
+from django.db.models import QuerySet
+
+from common.errors import Gone, NotFound
+from registry.core import templates
+from registry.core.content import Content
+from registry.core.contract import Change, compare, smallest_bump
+from registry.core.diffs import config_diff, template_diff
+from registry.core.versions import Bump, SemVer, parse_version
+from registry.models import LABEL_NAME, PROMPT_NAME, Label, LabelMove, Prompt, PromptVersion, TemplateContent
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What publishing a content would mean: its changes from the base version, and the smallest bump they allow.
+
+    base and smallest are None for a prompt's first version, or for one below all others.
+    """
+
+    base: PromptVersion | None
+    changes: tuple[Change, ...]
+    smallest: Bump | None
+
+
+def prompts() -> QuerySet[Prompt]:
+    """Those that are served, with their labels at hand."""
+    return Prompt.objects.filter(archived_at__isnull=True).prefetch_related("labels__version")
+
+
+def find_prompt(name: str, *, among: QuerySet[Prompt] | None = None) -> Prompt:
+    """Raises NotFound unknown_prompt, or Gone prompt_archived."""
+    among = Prompt.objects.all() if among is None else among
+    # Only a well-formed name is asked for: PostgreSQL refuses some that are not, such as one with a NUL.
+    prompt = among.filter(name=name).first() if _follows(PROMPT_NAME, name) else None
+    if prompt is None:
+        raise NotFound("unknown_prompt", f"There is no prompt {name}")
+    if prompt.archived_at:
+        raise Gone("prompt_archived", f"The prompt {name} was archived")
+    return prompt
+
+
+def versions(prompt: Prompt) -> QuerySet[PromptVersion]:
+    return prompt.versions.select_related("prompt")
+
+
+def find_version(prompt: Prompt, text: str) -> PromptVersion:
+    """The version written as a semantic version or an ordinal. Raises NotFound unknown_version."""
+    try:
+        written = parse_version(text)
+    except ValueError as error:
+        raise NotFound("unknown_version", f"{prompt.name} has no such version: {error}") from error
+    if isinstance(written, SemVer):
+        version = versions(prompt).filter(**written._asdict()).first()
+    else:
+        version = versions(prompt).filter(ordinal=written).first()
+    if version is None:
+        kind = "version" if isinstance(written, SemVer) else "version with the ordinal"
+        raise NotFound("unknown_version", f"{prompt.name} has no {kind} {written}")
+    return version
+
+
+def labels(prompt: Prompt) -> QuerySet[Label]:
+    return prompt.labels.select_related("prompt", "version__prompt")
+
+
+def find_label(prompt: Prompt, name: str) -> Label:
+    """Raises NotFound unknown_label."""
+    label = labels(prompt).filter(name=name).first() if _follows(LABEL_NAME, name) else None
+    if label is None:
+        raise NotFound("unknown_label", f"{prompt.name} has no label {name}")
+    return label
+
+
+def moves(label: Label, *, at: datetime | None = None) -> QuerySet[LabelMove]:
+    """Newest first; with `at` only the one in force then, or none where the label did not exist yet."""
+    history = label.moves.select_related("from_version", "to_version")
+    if at is None:
+        return history
+    in_force = history.filter(moved_at__lte=at).order_by("-moved_at", "-pk").values("pk")[:1]
+    return history.filter(pk__in=in_force)
+
+
+def content_of(row: TemplateContent) -> Content:
+    return Content(row.type, row.template, row.config, row.input_schema, row.response_schema)
+
+
+def propose(prompt: Prompt, content: Content, *, below: SemVer | None = None) -> Proposal:
+    """Compares a publishable content with the highest version, or with the highest below the one named."""
+    numbers = (SemVer(*number) for number in prompt.versions.values_list("major", "minor", "patch"))
+    lower = max((number for number in numbers if below is None or number < below), default=None)
+    if lower is None:
+        return Proposal(None, (), None)
+    base = versions(prompt).get(**lower._asdict())
+    changes = compare(content_of(base), content)
+    return Proposal(base, changes, smallest_bump(changes))
+
+
+def diff_versions(before: PromptVersion, after: PromptVersion) -> dict[str, str]:
+    """Unified diffs of template and config (with the schemas), each empty when nothing changed."""
+    contents, names = (content_of(before), content_of(after)), (before.ref, after.ref)
+    return {"template": template_diff(*contents, names=names), "config": config_diff(*contents, names=names)}
+
+
+def preview(version: PromptVersion, values: dict[str, Any]) -> str | list[dict[str, Any]]:
+    """The version rendered with these variables, and the defaults for others. Raises ProblemsFound."""
+    return templates.render(version.template, content_of(version).defaults | values)
+
+
+def _follows(rule: RegexValidator, name: str) -> bool:
+    try:
+        rule(name)
+    except ValidationError:
+        return False
+    return True

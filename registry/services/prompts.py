@@ -1,0 +1,69 @@
+"""Making prompts, and taking them out of service."""
+
+import logging
+from collections.abc import Sequence
+from functools import partial
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from common.actors import Actor
+from common.clock import now
+from common.errors import Conflict, Invalid
+from registry.models import PROMPT_NAME, Prompt
+from registry.selectors import find_prompt
+from registry.sequences import touch
+from registry.services.labels import LATEST, refuse_if_held
+
+logger = logging.getLogger(__name__)
+
+
+@transaction.atomic
+def create_prompt(*, name: str, description: str = "", tags: Sequence[str] = (), actor: Actor) -> Prompt:
+    """A new prompt without versions. Raises Invalid, or Conflict prompt_exists."""
+    try:
+        PROMPT_NAME(name)
+    except ValidationError as error:
+        raise Invalid.field("name", error.messages[0]) from error
+    prompt, created = Prompt.objects.get_or_create(
+        name=name,
+        defaults={
+            "description": description,
+            "tags": list(tags),
+            "created_at": now(),
+            "created_by": str(actor),
+        },
+    )
+    if not created:
+        raise Conflict("prompt_exists", f"There is already a prompt {name}")
+    return prompt
+
+
+@transaction.atomic
+def archive_prompt(*, prompt: Prompt, actor: Actor) -> None:
+    """Take the prompt out of service: it answers 410 from now on. Raises Conflict while a rollout of it is active."""
+    labels = prompt.labels.select_for_update(no_key=True).exclude(name=LATEST).order_by("pk")
+    for label in labels:
+        refuse_if_held(label)
+    _set_archived(lock_prompt(prompt.name), archived=True, actor=actor)
+
+
+@transaction.atomic
+def unarchive_prompt(*, prompt: Prompt, actor: Actor) -> None:
+    """Serve the prompt again as it was."""
+    _set_archived(prompt, archived=False, actor=actor)
+
+
+def lock_prompt(name: str) -> Prompt:
+    """The prompt, its row locked until the transaction ends, so that whoever publishes or edits takes turns.
+
+    The lock leaves alone those who only refer to the prompt, such as a new rollout.
+    """
+    return find_prompt(name, among=Prompt.objects.select_for_update(no_key=True))
+
+
+def _set_archived(prompt: Prompt, *, archived: bool, actor: Actor) -> None:
+    Prompt.objects.filter(pk=prompt.pk).update(archived_at=now() if archived else None)
+    touch(prompt)
+    event = "prompt.archived" if archived else "prompt.unarchived"
+    transaction.on_commit(partial(logger.info, event, extra={"prompt": prompt.name, "actor": str(actor)}))

@@ -1,0 +1,43 @@
+"""Builders: legal objects, made by the services that make them in production."""
+
+from typing import Any
+
+from common.actors import Actor
+from registry import services
+from registry.core.content import Content
+from registry.models import Label, Prompt, PromptVersion
+
+ANNA = Actor("user", "anna")
+TEXT = "Extract the order from: {{ order_text }}"
+
+
+def prompt(name: str = "order-extractor") -> Prompt:
+    return services.create_prompt(name=name, actor=ANNA)
+
+
+def content(template: Any = TEXT, **fields: Any) -> Content:
+    """A text content, or a chat one when the template is a list."""
+    return Content("text" if isinstance(template, str) else "chat", template, **fields)
+
+
+def version(
+    of: Prompt, number: str | None = None, *, template: Any = TEXT, notes: str = "as discussed", **fields: Any
+) -> PromptVersion:
+    """A published version: of this number, or the next one that the contract asks for."""
+    published = services.publish_version(
+        prompt_name=of.name, content=content(template, **fields), notes=notes, version=number, actor=ANNA
+    )
+    return published.version
+
+
+def label(of: PromptVersion, name: str = "production") -> Label:
+    """The label, pointing at this version."""
+    return services.move_label(
+        prompt_name=of.prompt.name, label=name, version=of.number, reason="it is ready", actor=ANNA
+    )
+
+
+def key(*scopes: str) -> str:
+    """The key itself, as its bearer sends it; by default with the scope `read`."""
+    _, text = services.issue_key(name="app", scopes=scopes or ("read",), actor=ANNA)
+    return text
