@@ -1,9 +1,12 @@
 """Builders of OTLP trace requests as the official instrumentations send them."""
 
+import base64
+import json
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from google.protobuf.json_format import MessageToDict
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
@@ -52,6 +55,17 @@ def request(*spans: Span, resource: Attributes | None = None, scope: str = "orde
     resource_spans = ResourceSpans(scope_spans=[scope_spans])
     resource_spans.resource.attributes.extend(pairs(resource or {}))
     return ExportTraceServiceRequest(resource_spans=[resource_spans])
+
+
+def request_as_json(request: ExportTraceServiceRequest) -> bytes:
+    """The request in OTLP's JSON: as protobuf's own, but with hexadecimal ids and enums as numbers."""
+    document = MessageToDict(request, use_integers_for_enums=True)
+    for resource_spans in document["resourceSpans"]:
+        for scope_spans in resource_spans["scopeSpans"]:
+            for sent in scope_spans["spans"]:
+                for key in {"traceId", "spanId", "parentSpanId"} & sent.keys():
+                    sent[key] = base64.b64decode(sent[key]).hex()
+    return json.dumps(document).encode()
 
 
 def trace_id(number: int) -> bytes:

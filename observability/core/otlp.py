@@ -8,7 +8,7 @@ Source: opentelemetry-proto 1.x; the JSON encoding as in the OTLP specification 
 import binascii
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,12 @@ from observability.core.conversions import TEXT_LIMIT, clean
 ERROR = 2  # opentelemetry.proto.trace.v1.Status.STATUS_CODE_ERROR
 HOUR_NS = 3_600 * 10**9
 STATUS_CODES = {"STATUS_CODE_UNSET": 0, "STATUS_CODE_OK": 1, "STATUS_CODE_ERROR": ERROR}
-SCALARS = ("stringValue", "intValue", "doubleValue", "boolValue")
+SCALARS: Mapping[str, Callable[[str], Any]] = {
+    "stringValue": str,
+    "intValue": int,
+    "doubleValue": float,
+    "boolValue": str,
+}
 
 WITHOUT_IDS = "without a valid trace and span id"
 FROM_THE_FUTURE = "more than an hour in the future"
@@ -209,13 +214,17 @@ def _json_attributes(owner: dict[str, Any], wanted: Wanted) -> dict[str, Any]:
 
 
 def _json_value(value: dict[str, Any]) -> Any:
-    """What an AnyValue holds. Numbers may stand as text, NaN too: the conversions read both."""
+    """What an AnyValue holds. Numbers may stand as text, NaN must."""
     if "arrayValue" in value:
         return [_json_value(item) for item in _objects(_object(value, "arrayValue"), "values")]
     if "kvlistValue" in value:
         pairs = _objects(_object(value, "kvlistValue"), "values")
         return {_text(pair, "key"): _json_value(_object(pair, "value")) for pair in pairs}
-    return next((value[kind] for kind in SCALARS if kind in value), None)
+    return next((_json_scalar(value[kind], read) for kind, read in SCALARS.items() if kind in value), None)
+
+
+def _json_scalar(value: Any, read: Callable[[str], Any]) -> Any:
+    return read(value) if isinstance(value, str) else value
 
 
 def _object(parent: dict[str, Any], key: str) -> dict[str, Any]:
@@ -261,8 +270,6 @@ def _time(parent: dict[str, Any], key: str) -> int:
     if found is None:
         return 0
     if isinstance(found, str) and found.isascii() and found.isdigit():
-        found = int(found)
-    if isinstance(found, float) and found.is_integer():
         found = int(found)
     if not isinstance(found, int) or not 0 <= found < 2**64:
         raise DecodeError(f"{key}: expected nanoseconds since 1970")

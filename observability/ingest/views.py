@@ -1,7 +1,6 @@
 """`POST /v1/traces`: OTLP over HTTP, protobuf or JSON. 200 means that every span is on disk, and counted once."""
 
 import logging
-import time
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
@@ -10,6 +9,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from common.bodies import read_body
+from common.clock import now
 from common.errors import BadRequest, DomainError, TooLarge, Unavailable, UnsupportedMediaType
 from observability.core.dialects import WANTED
 from observability.core.otlp import Batch, DecodeError, decode_json, decode_protobuf, sift
@@ -19,6 +19,7 @@ from registry.models import Scope
 
 logger = logging.getLogger(__name__)
 
+NS_PER_S = 10**9
 DECODERS = {answers.PROTOBUF: decode_protobuf, answers.JSON: decode_json}
 
 
@@ -28,7 +29,7 @@ def traces(request: HttpRequest) -> HttpResponse:
     media_type = (request.content_type or "").lower()
     try:
         require(request, Scope.INGEST)
-        batch = sift(_decode(request, media_type), time.time_ns())
+        batch = sift(_decode(request, media_type), int(now().timestamp() * NS_PER_S))
         if batch.spans:
             writer.store(batch.spans)
     except DomainError as error:
