@@ -42,7 +42,8 @@ def fill() -> str:
 
     from common.clock import now
     from registry.models import Label, Prompt, PromptVersion
-    from tests.served import make_key, make_rollout
+    from tests import make
+    from tests.served import make_rollout
 
     call_command("migrate", verbosity=0)
     at = now()
@@ -60,7 +61,7 @@ def fill() -> str:
         for name in ("production", "latest")
     )
     make_rollout(prompts[0], canary="2.3")
-    return make_key("read")
+    return make.key("read")
 
 
 def measure_state() -> None:
@@ -72,7 +73,7 @@ def measure_state() -> None:
     cache.refresh()
     print(f"first load of {PROMPTS} prompts   {time.perf_counter() - started:8.2f} s, {memory_mb() - before:.0f} MB")
     prompt = Prompt.objects.get(name="prompt-1")
-    point(prompt, "production", prompt.versions.get(minor=2))
+    point(prompt, "production", "2.2")
     started = time.perf_counter()
     cache.refresh()
     print(f"reload after a label's move  {(time.perf_counter() - started) * 1e3:8.2f} ms")

@@ -55,7 +55,10 @@ class SnapshotCache:
     def refresh(self) -> None:
         """Take over what has changed since the last time. Raises what the database raises; the state then stays."""
         asked_at = self._clock()
-        self._snapshot = newer(self._snapshot)
+        snapshot = newer(self._snapshot)
+        if snapshot.generation < self._snapshot.generation:  # a restored backup may give a row's id to another version
+            self._load_pinned.cache_clear()
+        self._snapshot = snapshot
         self._confirmed_at = asked_at
         self.loaded.set()
 

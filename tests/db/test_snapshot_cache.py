@@ -1,27 +1,21 @@
-import json
-import logging
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from threading import Event, Thread
-from typing import Any, NoReturn
+"""What a refresh brings into memory, and that nothing is read from the database on the path."""
+
+from typing import Any
 
 import pytest
-from django.db import OperationalError, connection
 from pytest_django import DjangoAssertNumQueries
 
-from common.clock import now
 from registry.models import ApiKey, Prompt, Sequence
-from registry.sequences import touch
+from registry.services import archive_prompt, revoke_key
 from rollout.serving import snapshot, snapshot_cache
-from rollout.serving.endpoint import get_prompt
-from rollout.serving.snapshot_cache import POLL_S, STALE_AFTER_S, SnapshotCache
+from rollout.serving.snapshot_cache import SnapshotCache
+from tests import make
 from tests.served import (
     CANARY_AT_5_PERCENT,
     CONTROL_AT_5_PERCENT,
+    Reader,
     change,
     end,
-    make_key,
     make_prompt,
     make_rollout,
     make_version,
@@ -31,26 +25,6 @@ from tests.served import (
 pytestmark = pytest.mark.django_db
 
 
-class Reader:
-    """An app with a key."""
-
-    def __init__(self, key: str) -> None:
-        self.authorization = f"Bearer {key}"
-
-    def status(self, query: str = "", name: str = "order-extractor") -> int:
-        return get_prompt(method="GET", name=name, query=query, authorization=self.authorization).status
-
-    def body(self, query: str = "", name: str = "order-extractor") -> dict[str, Any]:
-        response = get_prompt(method="GET", name=name, query=query, authorization=self.authorization)
-        assert response.status == 200
-        found: dict[str, Any] = json.loads(response.body)
-        return found
-
-    def served(self, query: str = "") -> tuple[str, str]:
-        found = self.body(query)
-        return found["version"], found["reason"]
-
-
 @pytest.fixture
 def prompt() -> Prompt:
     return make_prompt()
@@ -58,7 +32,7 @@ def prompt() -> Prompt:
 
 @pytest.fixture
 def app(prompt: Prompt) -> Reader:
-    return Reader(make_key("read"))
+    return Reader()
 
 
 def refresh() -> None:
@@ -76,7 +50,7 @@ def refresh() -> None:
         (f"unit={CONTROL_AT_5_PERCENT}", 200),
         ("", 200),
         ("version=2.2", 200),
-        ("version=2.1", 200),
+        ("version=2.4", 200),
         ("version=9.9", 404),
         ("label=nothing", 404),
     ],
@@ -84,8 +58,9 @@ def refresh() -> None:
 def test_warm__no_sql(
     prompt: Prompt, app: Reader, django_assert_num_queries: DjangoAssertNumQueries, query: str, status: int
 ) -> None:
-    make_version(prompt, "2.1")
-    point(prompt, "staging", prompt.versions.get(minor=3))
+    for number in ("2.4", "2.5"):
+        make_version(prompt, number)
+    point(prompt, "staging", "2.3")
     make_rollout(prompt)
     refresh()
     app.status(query)
@@ -120,7 +95,7 @@ def test_refresh__one_prompt_changed__the_others_are_not_read_again(prompt: Prom
     refresh()
     before = snapshot_cache.cache.current()[0].prompts
 
-    point(prompt, "production", prompt.versions.get(minor=3))
+    point(prompt, "production", "2.3")
     refresh()
 
     after = snapshot_cache.cache.current()[0].prompts
@@ -134,7 +109,7 @@ def test_refresh__label_moved__served(prompt: Prompt, app: Reader) -> None:
     refresh()
     assert app.served() == ("v2.2", "label")
 
-    point(prompt, "production", prompt.versions.get(minor=3))
+    point(prompt, "production", "2.3")
     refresh()
 
     assert app.served() == ("v2.3", "label")
@@ -175,7 +150,7 @@ def test_refresh__paused_rollout__goes_on_splitting(prompt: Prompt, app: Reader)
 
 
 def test_refresh__rollout_of_another_label__production_is_not_split(prompt: Prompt, app: Reader) -> None:
-    point(prompt, "staging", prompt.versions.get(minor=2))
+    point(prompt, "staging", "2.2")
     make_rollout(prompt, label="staging", weight_bp=10_000)
     refresh()
 
@@ -195,19 +170,18 @@ def test_refresh__version_published__can_be_pinned(prompt: Prompt, app: Reader) 
     refresh()
     assert app.status("version=2.4") == 404
 
-    make_version(prompt, "2.4", template="New {{ order }}")
+    make_version(prompt, "2.4")
     refresh()
 
     found = app.body("version=2.4")
-    assert (found["template"], found["reason"], found["ordinal"]) == ("New {{ order }}", "pinned", 3)
+    assert (found["template"], found["reason"], found["ordinal"]) == ("Extract {{ order }}, 2.4", "pinned", 3)
     assert found == app.body("version=3")
 
 
 def test_refresh__prompt_archived__gone(prompt: Prompt, app: Reader) -> None:
     refresh()
 
-    Prompt.objects.filter(pk=prompt.pk).update(archived_at=now())
-    touch(prompt)
+    archive_prompt(prompt=prompt, actor=make.ANNA)
     refresh()
 
     assert app.status() == 410
@@ -215,15 +189,14 @@ def test_refresh__prompt_archived__gone(prompt: Prompt, app: Reader) -> None:
 
 def test_refresh__key_issued_and_revoked__known_and_unknown(app: Reader) -> None:
     refresh()
-    newcomer = Reader(make_key("write"))
+    newcomer = Reader(make.key("write"))
     assert newcomer.status() == 401
 
     refresh()
     assert newcomer.status() == 200
 
     for key in ApiKey.objects.all():
-        ApiKey.objects.filter(pk=key.pk).update(revoked_at=now())
-        touch(key)
+        revoke_key(key=key, actor=make.ANNA)
     refresh()
     assert (newcomer.status(), app.status()) == (401, 401)
 
@@ -240,6 +213,20 @@ def test_refresh__numbers_went_back__everything_is_read_again(prompt: Prompt, ap
     assert app.status(name="of-the-backup") == 200
 
 
+def test_refresh__numbers_went_back__pinned_versions_too(
+    prompt: Prompt, app: Reader, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    make_version(prompt, "2.4")  # is latest, so that no label serves v2.3
+    refresh()
+    app.body("version=2.3")
+
+    Sequence.objects.filter(name="generation").update(value=1)
+    refresh()
+
+    with django_assert_num_queries(1):
+        app.body("version=2.3")
+
+
 def test_refresh__change_between_two_reads__one_consistent_state(
     prompt: Prompt, app: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -252,7 +239,7 @@ def test_refresh__change_between_two_reads__one_consistent_state(
     def promote_then_read(prompts: Any, encoded: Any) -> Any:
         if promotions:
             end(promotions.pop())
-            point(prompt, "production", rollout.canary)
+            point(prompt, "production", "2.3")
         return read_labels(prompts, encoded)
 
     read_labels = snapshot._labels
@@ -279,128 +266,3 @@ def test_pinned__bounded_and_read_once(
             assert app.body(f"version={version}")["version"] == f"v{version}"
     with django_assert_num_queries(1):
         assert app.status("version=2.4") == 200
-
-
-# The database is away
-
-
-@contextmanager
-def database_away() -> Iterator[None]:
-    def refuse(*_: object) -> NoReturn:
-        raise OperationalError("the connection is closed")
-
-    with connection.execute_wrapper(refuse):
-        yield
-
-
-class Clock:
-    seconds = 1000.0
-
-    def __call__(self) -> float:
-        return self.seconds
-
-
-def test_database_away__last_state_is_served_and_told_once(
-    prompt: Prompt, app: Reader, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    clock = Clock()
-    monkeypatch.setattr(snapshot_cache, "cache", SnapshotCache(clock))
-    caplog.set_level(logging.INFO, snapshot_cache.__name__)
-    refresh()
-
-    with database_away():
-        for _ in range(20):
-            clock.seconds += POLL_S
-            assert not snapshot_cache.cache.poll()
-
-        assert app.served() == ("v2.2", "label")
-        assert app.status("version=2.3") == 503  # in no memory
-        assert app.status("version=2.2") == 200
-    assert snapshot_cache.cache.current()[1] == 5  # 20 polls, four a second
-    assert [r.getMessage() for r in caplog.records] == ["serving.stale"]
-
-    point(prompt, "production", prompt.versions.get(minor=3))
-    assert snapshot_cache.cache.poll()
-
-    assert app.served() == ("v2.3", "label")
-    assert snapshot_cache.cache.current()[1] is None
-    assert [r.getMessage() for r in caplog.records] == ["serving.stale", "serving.fresh"]
-
-
-def test_database_away__a_few_failed_polls__not_stale_yet(app: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock()
-    monkeypatch.setattr(snapshot_cache, "cache", SnapshotCache(clock))
-    refresh()
-
-    clock.seconds += STALE_AFTER_S
-
-    assert snapshot_cache.cache.current()[1] is None
-
-
-def test_database_away_from_the_start__unavailable_until_it_comes(app: Reader) -> None:
-    with database_away():
-        assert not snapshot_cache.cache.poll()
-        assert app.status() == 503
-
-    assert snapshot_cache.cache.poll()
-    assert app.status() == 200
-
-
-# The thread
-
-
-@contextmanager
-def refresher() -> Iterator[None]:
-    stop = Event()
-    thread = Thread(target=snapshot_cache.cache.keep_fresh, args=[stop])
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(10)
-        assert not thread.is_alive()
-
-
-def seconds_until(condition: Callable[[], bool], *, at_most: float) -> float:
-    started = time.monotonic()
-    while not condition():
-        assert time.monotonic() - started < at_most
-        Event().wait(0.005)
-    return time.monotonic() - started
-
-
-@pytest.mark.django_db(transaction=True)
-def test_thread__label_moved__served_within_a_second_of_the_commit() -> None:
-    prompt = make_prompt()
-    app = Reader(make_key("read"))
-    with refresher():
-        assert snapshot_cache.cache.loaded.wait(10)
-        for minor in (3, 2, 3):
-            point(prompt, "production", prompt.versions.get(minor=minor))
-
-            seconds_until(lambda: app.served()[0] == f"v2.{minor}", at_most=1)  # noqa: B023 (called at once)
-
-
-@pytest.mark.django_db(transaction=True)
-def test_thread__connection_lost__another_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The connection's own statements fail, as they do when the server was restarted, until it is replaced."""
-    prompt = make_prompt()
-    app = Reader(make_key("read"))
-    broken: list[object] = []
-    read = snapshot.latest_generation
-
-    def fail_on_broken_connections() -> int:
-        connection.ensure_connection()
-        if not broken:
-            broken.append(connection.connection)
-        if connection.connection is broken[0]:
-            raise OperationalError("server closed the connection unexpectedly")
-        return read()
-
-    monkeypatch.setattr(snapshot, "latest_generation", fail_on_broken_connections)
-    with refresher():
-        assert snapshot_cache.cache.loaded.wait(10)
-        point(prompt, "production", prompt.versions.get(minor=3))
-
-        seconds_until(lambda: app.served()[0] == "v2.3", at_most=1)

@@ -13,9 +13,11 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 from pytest_django.live_server_helper import LiveServer
 
+from rollout import services
 from rollout.core.assignment import bucket, unit_bucket
 from rollout.serving import snapshot_cache
-from tests.served import CANARY_AT_5_PERCENT, SALT, make_key, make_prompt, make_rollout
+from tests import make
+from tests.served import CANARY_AT_5_PERCENT, SALT, make_prompt, make_rollout
 
 ADDRESS = "/prompts/order-extractor"
 FIELDS = {
@@ -42,7 +44,7 @@ FIELDS = {
 def app(db: None) -> Client:
     """A client with a key, of a service where a rollout of production runs at 5 %."""
     make_rollout(make_prompt())
-    client = Client(headers={"Authorization": f"Bearer {make_key('read')}"})
+    client = Client(headers={"Authorization": f"Bearer {make.key('read')}"})
     snapshot_cache.cache.refresh()
     return client
 
@@ -70,6 +72,28 @@ def test_get__1000_units__split_as_the_rule_says(app: Client) -> None:
         arm = "canary" if bucket(SALT, unit) < 500 else "control"
         assert (found["reason"], found["version"]) == (arm, {"canary": "v2.3", "control": "v2.2"}[arm])
         assert found["trace"]["serinus.exposure"] == f"{found['rollout']['id']}:0:{arm}:{unit_bucket(SALT, unit)}"
+
+
+def test_get__rollout_started_paused_and_rolled_back__served_by_the_next_refresh(db: None) -> None:
+    prompt = make_prompt()
+    app = Client(headers={"Authorization": f"Bearer {make.key()}"})
+    plan = {"steps": [{"weight": "50%", "hold": "1h"}]}
+
+    def served() -> set[tuple[str, str]]:
+        snapshot_cache.cache.refresh()
+        answers = [app.get(ADDRESS, {"unit": f"user-{number}"}).json() for number in range(200)]
+        return {(answer["version"], answer["reason"]) for answer in answers}
+
+    before = served()
+    rollout = services.create_rollout(prompt_name=prompt.name, canary="2.3", plan=plan, actor=make.ANNA)
+    running = served()
+    services.pause(rollout_id=rollout.pk, reason="a look", actor=make.ANNA)
+    paused = served()
+    services.rollback(rollout_id=rollout.pk, reason="it is worse", actor=make.ANNA)
+
+    # All 200 units in one arm at 50 %: once in 2^199 salts.
+    assert before == served() == {("v2.2", "label")}
+    assert running == paused == {("v2.2", "control"), ("v2.3", "canary")}
 
 
 def test_get__if_none_match__304(app: Client) -> None:
@@ -107,7 +131,7 @@ def test_get__without_key__401_with_the_request_id(app: Client) -> None:
 
 
 def test_get__wrong_scope__403(app: Client) -> None:
-    collector = Client(headers={"Authorization": f"Bearer {make_key('ingest')}"})
+    collector = Client(headers={"Authorization": f"Bearer {make.key('ingest')}"})
     snapshot_cache.cache.refresh()
 
     assert collector.get(ADDRESS).status_code == 403
@@ -115,7 +139,7 @@ def test_get__wrong_scope__403(app: Client) -> None:
 
 @pytest.mark.parametrize("scope", ["read", "write", "admin"])
 def test_get__scope_that_includes_read__200(app: Client, scope: str) -> None:
-    client = Client(headers={"Authorization": f"Bearer {make_key(scope)}"})
+    client = Client(headers={"Authorization": f"Bearer {make.key(scope)}"})
     snapshot_cache.cache.refresh()
 
     assert client.get(ADDRESS).status_code == 200
@@ -131,7 +155,7 @@ def test_get__cold_process__503_and_when_to_retry(db: None) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_wire__head_304_and_units_in_any_script(live_server: LiveServer) -> None:
     make_rollout(make_prompt(), weight_bp=5000)
-    key = make_key("read")
+    key = make.key("read")
     snapshot_cache.cache.refresh()
     session = requests.Session()
     session.headers["Authorization"] = f"Bearer {key}"
