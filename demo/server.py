@@ -120,7 +120,6 @@ def _environment(folder: Path, port: int) -> dict[str, str]:
     return inherited | {
         "SERINUS_DATA_DIR": str(folder),
         "SERINUS_BASE_URL": f"http://{HOST}:{port}",
-        "SERINUS_WEBHOOKS_ALLOW_PRIVATE": "true",  # the demo's receiver listens on the loopback
     }
 
 
