@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpResponseBase
 from rest_framework import exceptions, pagination, serializers
 from rest_framework.response import Response
@@ -17,6 +18,7 @@ from common.errors import (
     Invalid,
     NotFound,
     Unauthorized,
+    Unavailable,
     UnsupportedMediaType,
     problem_response,
 )
@@ -81,6 +83,8 @@ def as_domain_error(error: Exception) -> DomainError | None:
             return UnsupportedMediaType("unsupported_media_type", str(error.detail))
         case exceptions.NotFound() | Http404():
             return NotFound("not_found", str(error))
+        case OperationalError() | InterfaceError():
+            return Unavailable("database_unavailable", "The database is away or busy; try again")
     return None
 
 

@@ -1,6 +1,5 @@
 """Scores in, calls out, over REST (product.md, section 5)."""
 
-import math
 from dataclasses import asdict
 from typing import Any
 
@@ -29,7 +28,7 @@ class Share(serializers.Field[float, Any, float, Any]):
 
     def to_internal_value(self, data: Any) -> float:
         is_number = isinstance(data, int | float) and not isinstance(data, bool)
-        if not is_number or not math.isfinite(data) or not 0 <= data <= 1:
+        if not is_number or not 0 <= data <= 1:
             self.fail("invalid", got=repr(data)[:40])
         return float(data)
 

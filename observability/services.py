@@ -61,7 +61,9 @@ class ScoredCall:
 
 def record_scores(*, scores: Sequence[NewScore]) -> Recorded:
     """Record the scores; of several with the same id the first wins, now and later."""
-    first = {score.id or new_id("sco"): score for score in reversed(scores)}
+    first: dict[str, NewScore] = {}
+    for score in scores:
+        first.setdefault(score.id or new_id("sco"), score)
     with transaction.atomic():
         written = [(id_, first[key]) for id_, key in _insert(first, now())]
         unjoined = [Unjoined(id_, s.target, s.name, s.value) for id_, s in written if s.names_a_call]
@@ -114,7 +116,7 @@ def _insert(scores: Mapping[str, NewScore], received_at: datetime) -> list[tuple
             *(key, s.target, s.names_a_call, s.names_a_call, not s.names_a_call),
             *(s.name, s.value, s.label, s.comment, s.source, s.evaluator, at),
         )
-        for key, s in sorted(scores.items())
+        for key, s in scores.items()
     ]
     written = bulk.insert(Score, COLUMNS, rows, on_conflict="(key) DO NOTHING", returning=("id", "key"))
     return sorted((int(id_), str(key)) for id_, key in written)
