@@ -80,8 +80,8 @@ def plan(first_hold: str) -> dict[str, Any]:
             {"weight": "50%", "hold": "10s"},
         ],
         "metrics": [
-            {"name": name, "kind": "rate", "direction": "lower", "role": "guardrail", "margin": {"ratio": 2}}
-            for name in ("hallucination", "error_rate")
+            {"name": name, "kind": "rate", "direction": "lower", "role": "guardrail", "margin": {"ratio": ratio}}
+            for name, ratio in (("hallucination", 2), ("error_rate", 3))  # errors are rarer, so more is still few
         ],
         "look_every": "1s",
         "promote_when": "proven_safe",

@@ -16,12 +16,16 @@ class Narrator:
         self._started = time.monotonic()
         self._last_progress = 0.0
 
+    @property
+    def elapsed_s(self) -> float:
+        return time.monotonic() - self._started
+
     def title(self, text: str) -> None:
         self._write(f"\n{self._bold(text)}")
 
     def say(self, text: str) -> None:
-        seconds = int(time.monotonic() - self._started)
-        self._write(f"{seconds // 60:2}:{seconds % 60:02}  {text}")
+        minutes, seconds = divmod(int(self.elapsed_s), 60)
+        self._write(f"{minutes:2}:{seconds:02}  {text}")
 
     def detail(self, text: str) -> None:
         for line in text.splitlines():

@@ -56,7 +56,7 @@ class Server:
         """What one of the management commands prints, run on this server's data."""
         done = subprocess.run(
             [sys.executable, MANAGE, *command],
-            env=_environment(self.folder, self.port) | environment,
+            env=_environment(self.folder) | environment,
             capture_output=True,
             text=True,
             check=False,
@@ -105,7 +105,7 @@ def _start(folder: Path, port: int) -> Server:
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, MANAGE, "serve", "--host", HOST, "--port", str(port)],
-            env=_environment(folder, port),
+            env=_environment(folder),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -114,13 +114,10 @@ def _start(folder: Path, port: int) -> Server:
     return Server(folder, port, process)
 
 
-def _environment(folder: Path, port: int) -> dict[str, str]:
+def _environment(folder: Path) -> dict[str, str]:
     """The embedded default whatever the shell has set, in the demo's own folder."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(NOT_HANDED_ON)}
-    return inherited | {
-        "SERINUS_DATA_DIR": str(folder),
-        "SERINUS_BASE_URL": f"http://{HOST}:{port}",
-    }
+    return inherited | {"SERINUS_DATA_DIR": str(folder)}
 
 
 def _wait_until_ready(server: Server) -> None:
