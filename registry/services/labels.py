@@ -5,6 +5,7 @@ from functools import partial
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import QuerySet
 
 from common.actors import Actor
 from common.clock import now
@@ -103,14 +104,19 @@ def _lock(prompt: Prompt, name: str, target: PromptVersion) -> tuple[Label, Prom
 
     Two who make the same label at once: the second waits for the first, then finds its label.
     """
-    labels = Label.objects.select_for_update(of=("self",), no_key=True).select_related("prompt", "version__prompt")
-    label, created = labels.get_or_create(prompt=prompt, name=name, defaults={"version": target, "updated_at": now()})
+    label, created = _locking().get_or_create(
+        prompt=prompt, name=name, defaults={"version": target, "updated_at": now()}
+    )
     return label, None if created else label.version
 
 
 def _lock_existing(label_id: int) -> Label:
-    labels = Label.objects.select_for_update(of=("self",), no_key=True).select_related("prompt", "version")
-    return labels.get(pk=label_id)
+    return _locking().get(pk=label_id)
+
+
+def _locking() -> QuerySet[Label]:
+    """Without joins: having waited for a row that changed, PostgreSQL would not find its old version in it any more."""
+    return Label.objects.select_for_update(no_key=True)
 
 
 def _point(label: Label, before: PromptVersion | None, target: PromptVersion, *, reason: str, actor: Actor) -> None:
