@@ -12,7 +12,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import django
+import hypothesis
 import pytest
+
+hypothesis.settings.register_profile("serinus", deadline=None)  # how long an example takes says how busy the machine is
+hypothesis.settings.load_profile("serinus")
 
 
 def folder_of_this_run(kind: str) -> str:

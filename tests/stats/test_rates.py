@@ -1,0 +1,257 @@
+"""The e-process of rates against reference values, by enumeration of small batches, and at its numerical edges."""
+
+import math
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from scipy.special import logsumexp
+from scipy.stats import nchypergeom_fisher
+
+from rollout.core.stats.evidence import Baseline
+from rollout.core.stats.rates import Rate, log_increments, log_normaliser
+
+Vectors = dict[str, dict[str, Any]]
+
+counts = st.integers(min_value=0, max_value=8)
+log_odds_ratios = st.floats(min_value=-2, max_value=2)
+
+
+@pytest.mark.parametrize("vector_id", ["V49", "V50", "V52"])
+def test_increment__reference_batch__agrees_with_scipy(vectors: Vectors, vector_id: str) -> None:
+    vector = vectors[vector_id]
+    batch = vector["inputs"]
+
+    (found,) = log_increments(
+        control=batch["batch_total"] - batch["canary"],
+        canary=batch["canary"],
+        control_failures=batch["failures"] - batch["canary_failures"],
+        canary_failures=batch["canary_failures"],
+        log_odds=np.array([math.log(batch["odds"])]),
+        null=0.0,
+    )
+
+    assert found == pytest.approx(vector["output"], rel=1e-10)
+
+
+@given(control=counts, canary=counts, failures=counts, null=log_odds_ratios, alternative=log_odds_ratios)
+def test_e_value__any_small_batch_under_the_null__expectation_is_exactly_one(
+    control: int, canary: int, failures: int, null: float, alternative: float
+) -> None:
+    assume(failures <= control + canary)
+    possible = range(max(0, failures - control), min(failures, canary) + 1)
+
+    e_values = [
+        math.exp(
+            log_increments(
+                control=control,
+                canary=canary,
+                control_failures=failures - j,
+                canary_failures=j,
+                log_odds=np.array([alternative]),
+                null=null,
+            )[0]
+        )
+        for j in possible
+    ]
+
+    ways = [math.comb(canary, j) * math.comb(control, failures - j) * math.exp(null * j) for j in possible]
+    expectation = sum(way * e for way, e in zip(ways, e_values, strict=True)) / sum(ways)
+    assert expectation == pytest.approx(1, rel=1e-12)
+
+
+@given(control=counts, canary=counts, control_failures=counts, canary_failures=counts, log_odds=log_odds_ratios)
+def test_increment__relabelled_batch__the_same(
+    control: int, canary: int, control_failures: int, canary_failures: int, log_odds: float
+) -> None:
+    assume(control_failures <= control and canary_failures <= canary)
+    batch = {"control": control, "canary": canary}
+
+    (found,) = log_increments(
+        **batch,
+        control_failures=control_failures,
+        canary_failures=canary_failures,
+        log_odds=np.array([log_odds]),
+        null=0.0,
+    )
+    (arms_swapped,) = log_increments(
+        control=canary,
+        canary=control,
+        control_failures=canary_failures,
+        canary_failures=control_failures,
+        log_odds=np.array([-log_odds]),
+        null=0.0,
+    )
+    (outcomes_swapped,) = log_increments(
+        **batch,
+        control_failures=control - control_failures,
+        canary_failures=canary - canary_failures,
+        log_odds=np.array([-log_odds]),
+        null=0.0,
+    )
+
+    assert arms_swapped == pytest.approx(found, abs=1e-12)
+    assert outcomes_swapped == pytest.approx(found, abs=1e-12)
+
+
+@given(
+    control=st.integers(1, 300), canary=st.integers(1, 300), failures=st.integers(1, 300), log_odds=st.floats(0.01, 3)
+)
+def test_increment__more_of_the_failures_in_the_canary__larger(
+    control: int, canary: int, failures: int, log_odds: float
+) -> None:
+    low, high = max(0, failures - control), min(failures, canary)
+    assume(low < high and failures < control + canary)
+
+    found = [
+        log_increments(
+            control=control,
+            canary=canary,
+            control_failures=failures - j,
+            canary_failures=j,
+            log_odds=np.array([log_odds]),
+            null=0.0,
+        )[0]
+        for j in range(low, high + 1)
+    ]
+
+    assert found == sorted(found)
+    assert found[0] < 0 < found[-1]
+
+
+@pytest.mark.parametrize(
+    ("control", "canary", "failures"),
+    [(20_000, 15_000, 12_000), (100_000, 3, 60_000), (30_000, 30_000, 59_990), (5000, 100_000, 7000)],
+)
+def test_normaliser__long_support__windows_leave_out_nothing(control: int, canary: int, failures: int) -> None:
+    log_odds = np.array([-6.0, -0.4, 0.0, 0.001, 1.7, 10.0])
+    j = np.arange(max(0, failures - control), min(failures, canary) + 1)
+    at_null = log_weights(control, canary, failures, j)
+
+    found = log_normaliser(control=control, canary=canary, failures=failures, log_odds=log_odds)
+
+    in_full = logsumexp(at_null + log_odds[:, None] * j, axis=1)
+    assert found - found[2] == pytest.approx(in_full - in_full[2], rel=1e-12, abs=1e-9)
+
+
+def log_weights(control: int, canary: int, failures: int, j: np.ndarray[Any, Any]) -> Any:
+    """ln C(canary, j) C(control, failures - j) but for a constant, from ratios of neighbours, not gamma functions."""
+    up = j[:-1].astype(float)
+    steps = np.log(canary - up) + np.log(failures - up) - np.log(up + 1) - np.log(control - failures + up + 1)
+    return np.concatenate([[0.0], np.cumsum(steps)])
+
+
+def test_increment__batch_of_thousands__agrees_with_scipy() -> None:
+    batch = {"control": 9_500, "canary": 500, "control_failures": 171, "canary_failures": 21}
+
+    (found,) = log_increments(**batch, log_odds=np.array([math.log(2.5)]), null=math.log(1.5))
+
+    fisher = [nchypergeom_fisher(10_000, 192, 500, odds).logpmf(21) for odds in (2.5, 1.5)]
+    assert found == pytest.approx(fisher[0] - fisher[1], rel=1e-7)
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        {"control": 90, "canary": 10, "control_failures": 0, "canary_failures": 0},
+        {"control": 90, "canary": 10, "control_failures": 90, "canary_failures": 10},
+        {"control": 0, "canary": 10, "control_failures": 0, "canary_failures": 4},
+        {"control": 90, "canary": 0, "control_failures": 3, "canary_failures": 0},
+    ],
+    ids=["nothing fails", "everything fails", "no control", "no canary"],
+)
+def test_increment__batch_that_cannot_tell__exactly_nothing(batch: dict[str, int]) -> None:
+    found = log_increments(**batch, log_odds=np.array([-1.0, 0.5, 3.0]), null=0.4)
+
+    assert found.tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        {"control": 1, "canary": 1, "control_failures": 0, "canary_failures": 1},
+        {"control": 950_000, "canary": 50_000, "control_failures": 0, "canary_failures": 50_000},
+        {"control": 500_000, "canary": 500_000, "control_failures": 499_999, "canary_failures": 1},
+        {"control": 999_999, "canary": 1, "control_failures": 100_000, "canary_failures": 1},
+    ],
+)
+def test_increment__extreme_batch__finite(batch: dict[str, int]) -> None:
+    process = Rate.freeze(direction="lower", margin={"ratio": 100}, baseline=Baseline(0, 0))
+
+    for grid, null in ((process.harm, 0.0), (process.safe, process.log_margin)):
+        assert np.isfinite(log_increments(**batch, log_odds=np.array(grid.points), null=null)).all()
+
+
+def test_increment__more_failures_than_calls__refused() -> None:
+    with pytest.raises(ValueError, match="expected failures between 0"):
+        log_increments(control=5, canary=5, control_failures=6, canary_failures=0, log_odds=np.array([1.0]), null=0.0)
+
+
+@pytest.mark.parametrize(
+    ("baseline", "scale"),
+    [(Baseline(0, 0), 0.8), (Baseline(1000, 18), 0.8), (Baseline(1000, 100), 0.5), (Baseline(1000, 300), 0.4)],
+)
+def test_harm_grid__by_the_baseline__as_the_design_says(baseline: Baseline, scale: float) -> None:
+    grid = Rate.freeze(direction="lower", margin=None, baseline=baseline).harm
+
+    # statistics.md, formulae: r_k = exp(s Phi^-1(.5 + (k + .5) / (2 K))), K = 24
+    assert grid.points == pytest.approx([scale * NormalDist().inv_cdf(0.5 + (k + 0.5) / 48) for k in range(24)])
+    assert sum(grid.weights) == pytest.approx(1)
+
+
+def test_safe_grid__margin_one_and_a_half__equal_arms_weigh_four_fifths() -> None:
+    process = Rate.freeze(direction="lower", margin={"ratio": 1.5}, baseline=Baseline(0, 0))
+
+    assert process.safe.points[0] == 0
+    assert process.safe.weights[0] == 0.8
+    assert all(point < math.log(1.5) for point in process.safe.points)
+    assert sum(process.safe.weights) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("direction", "baseline", "margin"),
+    [
+        ("lower", Baseline(0, 0), {"ratio": 1.5}),
+        ("lower", Baseline(199, 1), {"ratio": 1.5}),
+        ("lower", Baseline(200, 1), {"ratio": 2.0}),
+        ("lower", Baseline(200, 2), {"ratio": 1.5}),
+        ("higher", Baseline(200, 199), {"ratio": 2.0}),
+    ],
+)
+def test_default_margin__by_the_baseline__doubles_under_one_per_cent(
+    direction: Any, baseline: Baseline, margin: dict[str, float]
+) -> None:
+    assert Rate.freeze(direction=direction, margin=None, baseline=baseline).margin == margin
+
+
+def test_absolute_margin__known_baseline__becomes_an_odds_ratio() -> None:
+    lower = Rate.freeze(direction="lower", margin={"absolute": 0.1}, baseline=Baseline(99_999, 9_999.5))
+    higher = Rate.freeze(direction="higher", margin={"absolute": 0.1}, baseline=Baseline(99_999, 89_999.5))
+
+    # from 10 % to 20 % of failures: (.2 / .8) / (.1 / .9) = 2.25
+    assert math.exp(lower.log_margin) == pytest.approx(2.25)
+    assert higher.log_margin == pytest.approx(lower.log_margin)
+    assert lower.margin == {"absolute": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("margin", "baseline", "message"),
+    [
+        ({"absolute": 0.03}, Baseline(0, 0), "needs a baseline: expected at least 200 observations"),
+        ({"absolute": 0.5}, Baseline(1000, 600), "expected a margin below 0.4"),
+        ({"ratio": 1.0}, Baseline(0, 0), 'expected {"ratio": r}'),
+        ({"ratio": math.inf}, Baseline(0, 0), 'expected {"ratio": r}'),
+        ({"ratio": math.nan}, Baseline(0, 0), 'expected {"ratio": r}'),
+        ({"absolute": 0.0}, Baseline(1000, 18), 'expected {"ratio": r}'),
+        ({"ratio": 1.5, "absolute": 0.1}, Baseline(1000, 18), 'expected {"ratio": r}'),
+        ({"percent": 3.0}, Baseline(1000, 18), 'expected {"ratio": r}'),
+    ],
+)
+def test_margin__not_one_of_a_rate__refused_with_what_was_expected(
+    margin: dict[str, float], baseline: Baseline, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        Rate.freeze(direction="lower", margin=margin, baseline=baseline)

@@ -1,0 +1,134 @@
+"""The sample ratio test: reference values, design effects of crowds, and how often it is wrong and how soon right."""
+
+import math
+from statistics import median
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.operating_characteristics import CROWDS, calls_until_ratio_is_broken
+from rollout.core.stats.sample_ratio import (
+    LOG_THRESHOLD,
+    StepUnits,
+    effective_units,
+    log_bayes_factor,
+    log_dirichlet_multinomial,
+)
+
+Vectors = dict[str, dict[str, Any]]
+
+
+@pytest.mark.parametrize("vector_id", ["V38", "V40", "V41"])
+def test_bayes_factor__reference_counts__agrees_with_savvi(vectors: Vectors, vector_id: str) -> None:
+    (control, canary), k = vectors[vector_id]["inputs"]["counts"], vectors[vector_id]["inputs"]["k"]
+
+    found = log_dirichlet_multinomial(control, canary, weight=0.05, concentration=k)
+
+    assert math.exp(found) == pytest.approx(vectors[vector_id]["output"]["odds"], rel=1e-9)
+
+
+@pytest.mark.parametrize("vector_id", ["V43", "V44"])
+def test_bayes_factor__counts_too_large_for_odds__agrees_with_scipy_in_logs(vectors: Vectors, vector_id: str) -> None:
+    given = vectors[vector_id]["inputs"]
+    (control, canary), (_, weight) = given["counts"], given["w"]
+
+    found = log_dirichlet_multinomial(control, canary, weight=weight, concentration=given["k"])
+
+    assert found == pytest.approx(vectors[vector_id]["output"], rel=1e-9)
+
+
+def test_log_bayes_factor__two_steps_of_one_weight__are_one_step() -> None:
+    halves = [StepUnits(0.05, {1: 40, 2: 40}, {3: 4}), StepUnits(0.05, {1: 10, 7: 35}, {3: 6})]
+    whole = [StepUnits(0.05, {1: 50, 2: 40, 7: 35}, {3: 10})]
+
+    assert log_bayes_factor(halves) == log_bayes_factor(whole)
+
+
+def test_log_bayes_factor__steps_of_different_weights__add() -> None:
+    first = StepUnits(0.05, dict.fromkeys(range(256), 19), dict.fromkeys(range(256), 2))
+    second = StepUnits(0.25, dict.fromkeys(range(256), 15), dict.fromkeys(range(256), 5))
+
+    both = log_bayes_factor([first, second])
+
+    assert both == pytest.approx(log_bayes_factor([first]) + log_bayes_factor([second]))
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [[], [StepUnits(0.05, {}, {})], [StepUnits(1.0, {3: 2}, {4: 900})], [StepUnits(0.0, {3: 2}, {4: 900})]],
+    ids=["no step", "no calls", "everything to the canary", "nothing to the canary"],
+)
+def test_log_bayes_factor__nothing_to_compare__zero(steps: list[StepUnits]) -> None:
+    assert log_bayes_factor(steps) == 0
+
+
+@pytest.mark.parametrize("buckets", [{256: 1}, {-1: 1}, {0: -1}])
+def test_log_bayes_factor__impossible_counts__refused(buckets: dict[int, int]) -> None:
+    with pytest.raises(ValueError, match="expected calls of 0 or more in buckets 0 to 255"):
+        log_bayes_factor([StepUnits(0.05, buckets, {})])
+
+
+def test_log_bayes_factor__ten_million_calls_of_one_arm__finite() -> None:
+    everything = dict.fromkeys(range(256), 40_000)
+
+    assert math.isfinite(log_bayes_factor([StepUnits(0.05, everything, {})]))
+    assert math.isfinite(log_bayes_factor([StepUnits(0.05, {}, everything)]))
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        StepUnits(0.05, {1: 1000, 2: 1000, 3: 1000}, {}),
+        StepUnits(0.05, {}, {9: 1000}),
+        StepUnits(0.01, dict.fromkeys(range(256), 115), {**dict.fromkeys(range(256), 1), 7: 300}),
+    ],
+    ids=["three units, none in the canary", "one unit, in the canary", "one heavy unit among many, in the canary"],
+)
+def test_log_bayes_factor__luck_of_few_units__no_evidence_though_the_calls_look_like_it(step: StepUnits) -> None:
+    control, canary = sum(step.control.values()), sum(step.canary.values())
+    as_if_independent = log_dirichlet_multinomial(control, canary, weight=step.weight, concentration=1000)
+
+    found = log_bayes_factor([step])
+
+    assert found < 1 < LOG_THRESHOLD < as_if_independent
+
+
+def test_effective_units__every_call_another_unit__as_many_as_calls() -> None:
+    rng = np.random.default_rng(1)
+    control, canary = (dict(enumerate(rng.multinomial(n, [1 / 256] * 256).tolist())) for n in (9500, 500))
+
+    units = effective_units(control, canary)
+
+    assert units == pytest.approx((9500, 500), rel=0.25)  # deviation of a chi-square / 255 is .09
+
+
+def test_effective_units__twenty_calls_a_unit__a_twentieth_of_the_calls() -> None:
+    rng = np.random.default_rng(1)
+    control, canary = (dict(enumerate((20 * rng.multinomial(n, [1 / 256] * 256)).tolist())) for n in (9500, 500))
+
+    units = effective_units(control, canary)
+
+    assert units == pytest.approx((9500, 500), rel=0.25)
+
+
+def test_effective_units__one_unit_makes_all_calls__one() -> None:
+    assert effective_units({}, {17: 1000}) == pytest.approx((0, 1))
+
+
+@pytest.mark.parametrize("crowd", CROWDS)
+@pytest.mark.parametrize("weight", [0.01, 0.05, 0.25])
+def test_sample_ratio__right_shares__does_not_fire(crowd: str, weight: float) -> None:
+    rngs = np.random.default_rng(6).spawn(8)
+
+    fired = [calls_until_ratio_is_broken(rng, CROWDS[crowd](rng, 4000), planned=weight, real=weight) for rng in rngs]
+
+    assert fired == [math.inf] * 8  # of 192 rollouts .2 would at alpha .001
+
+
+def test_sample_ratio__six_instead_of_five_per_cent__found_within_10500_calls() -> None:
+    rngs = np.random.default_rng(7).spawn(25)
+
+    found = [calls_until_ratio_is_broken(rng, range(20_000), planned=0.05, real=0.06) for rng in rngs]
+
+    assert median(found) <= 10_500  # statistics.md, what the implementation must show
