@@ -46,7 +46,7 @@ def check_exposure(**kwargs: Any) -> list[CheckMessage]:
     if not others:
         return []
     at = f"while SERINUS_ALLOWED_HOSTS names {', '.join(others)}"
-    warnings = []
+    warnings: list[CheckMessage] = []
     if settings.STATUS_PAGES == "open":
         warnings.append(
             checks.Warning(

@@ -1,0 +1,40 @@
+"""`manage.py run_web`: the web server alone, for hosts on which web and background work run apart."""
+
+import multiprocessing
+from argparse import ArgumentParser
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from granian.constants import Interfaces
+from granian.log import LogLevels
+from granian.server import MPServer
+
+from config import listening
+
+THREADS = 8  # of each worker; more would only queue for SQLite's one writer
+STOP_WITHIN_S = 5  # a worker that is still answering this long after SIGTERM is killed
+LOG_THROUGH_DJANGO = {"formatters": {}, "handlers": {}, "loggers": {"_granian": {"propagate": True}}}
+
+
+class Command(BaseCommand):
+    help = "Run the web server alone; `serve` runs everything."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        listening.add_arguments(parser)
+
+    def handle(self, *args: Any, host: IPv4Address | IPv6Address, port: int, workers: int, **options: Any) -> None:
+        # Workers that are forked here share what is already imported, and end with this process (config.supervised).
+        multiprocessing.set_start_method("fork", force=True)
+        MPServer(
+            "config.wsgi:application",
+            address=str(host),
+            port=port,
+            interface=Interfaces.WSGI,
+            workers=workers,
+            blocking_threads=THREADS,
+            respawn_failed_workers=True,
+            workers_kill_timeout=STOP_WITHIN_S,
+            log_level=LogLevels.error,
+            log_dictconfig=LOG_THROUGH_DJANGO,
+        ).serve()

@@ -1,0 +1,88 @@
+"""`manage.py serve`: all of Serinus by one command."""
+
+import http.client
+import os
+from argparse import ArgumentParser
+from contextlib import closing
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError, connection
+
+from config import env
+from config.listening import Address, Taken, add_arguments, require_free
+from config.supervisor import NotStarted, Program, Supervisor
+
+
+class Command(BaseCommand):
+    help = "Migrate, then run web server, background work and evaluator until SIGTERM or Ctrl-C."
+    requires_system_checks: list[str] = []  # handle() has them run when the address is among the settings
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        add_arguments(parser)
+
+    def handle(self, *args: Any, host: IPv4Address | IPv6Address, port: int, workers: int, **options: Any) -> None:
+        address = Address(host, port)
+        settle(address)
+        self.check()
+        try:
+            require_free(address)
+            migrate()
+            supervisor = Supervisor(programs(address, workers), environment())
+            supervisor.run(answers=lambda: answers(address), on_ready=lambda: self.say_ready(address))
+        except (Taken, NotStarted) as error:
+            raise CommandError(str(error)) from error
+
+    def say_ready(self, address: Address) -> None:
+        self.stdout.write(f"Serinus is ready at {address.url}, its data in {connection.settings_dict['NAME']}")
+        self.stdout.flush()
+
+
+def settle(address: Address) -> None:
+    """Complete the settings by the address that the command line gives."""
+    if address.host not in settings.ALLOWED_HOSTS:
+        settings.ALLOWED_HOSTS.append(address.host)
+    if not env.text("SERINUS_BASE_URL"):
+        settings.BASE_URL = address.url
+
+
+def migrate() -> None:
+    try:
+        call_command("migrate", interactive=False, verbosity=0)
+    except OperationalError as error:
+        raise CommandError(f"The database does not answer: {error}") from error
+    finally:
+        connection.close()
+
+
+def programs(address: Address, workers: int) -> list[Program]:
+    listening = ("--host", str(address.ip), "--port", str(address.port), "--workers", str(workers))
+    return [
+        Program("web", ("run_web", "--skip-checks", *listening)),  # `serve` itself has run the checks
+        Program("cluster", ("qcluster", "--skip-checks")),
+        Program("evaluator", ("run_evaluator", "--skip-checks")),
+    ]
+
+
+def environment() -> dict[str, str]:
+    """In which the other processes come to the same settings as this one, and find the same code."""
+    settled = {
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(settings.BASE_DIR), os.environ.get("PYTHONPATH")])),
+        "SERINUS_ALLOWED_HOSTS": ",".join(settings.ALLOWED_HOSTS),
+        "SERINUS_BASE_URL": settings.BASE_URL,
+    }
+    overruled = {f"{name}_FILE" for name in settled}
+    return {name: value for name, value in os.environ.items() if name not in overruled} | settled
+
+
+def answers(address: Address) -> bool:
+    """Whether /readyz answers 200 there."""
+    with closing(http.client.HTTPConnection(address.host.strip("[]"), address.port, timeout=1)) as web:
+        try:
+            web.request("GET", "/readyz")
+            return web.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False

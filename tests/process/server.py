@@ -1,0 +1,125 @@
+"""`manage.py serve` as users start it: a process tree of its own, in a folder of its own."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+HOST = "127.0.0.1"
+MANAGE = Path(__file__).resolve().parents[2] / "manage.py"
+READY_WITHIN_S = 60
+"""Generous, for a machine that runs other tests; on an idle one it is 2 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A started server, leader of its process group. folder: its data and its output."""
+
+    folder: Path
+    port: int
+    process: subprocess.Popen[bytes]
+
+    @property
+    def output(self) -> str:
+        return (self.folder / "output").read_text()
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def get(self, path: str) -> int:
+        """The status of the answer, 0 without one."""
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=5)
+        with closing(connection), suppress(OSError, http.client.HTTPException):
+            connection.request("GET", path)
+            return connection.getresponse().status
+        return 0
+
+    def manage(self, *command: str) -> str:
+        """What another management command prints, run on this server's data."""
+        return subprocess.run(
+            [sys.executable, MANAGE, *command], env=environment(self.folder), capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    def tree(self) -> list[psutil.Process]:
+        """The server's process and all below it."""
+        root = psutil.Process(self.process.pid)
+        return [root, *root.children(recursive=True)]
+
+    def children(self) -> dict[str, psutil.Process]:
+        """The supervised processes, by name: `python -m config.supervised PARENT_PID NAME COMMAND…`."""
+        return {child.cmdline()[4]: child for child in psutil.Process(self.process.pid).children()}
+
+    def kill(self) -> None:
+        """SIGKILL to every process at once, as a machine that fails ends them."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+@contextmanager
+def started(folder: Path, *arguments: str, port: int | None = None, **settings: str) -> Iterator[Server]:
+    """A server that has begun to start; afterwards nothing of it is left but its folder."""
+    folder.mkdir(exist_ok=True)
+    port = port or free_port()
+    with (folder / "output").open("wb") as output, (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, MANAGE, "serve", "--port", str(port), *arguments],
+            env=environment(folder) | settings,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=log,
+            start_new_session=True,
+        )
+    server = Server(folder, port, process)
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+@contextmanager
+def serving(folder: Path, *arguments: str, **settings: str) -> Iterator[Server]:
+    """A server that has said that it is ready."""
+    with started(folder, *arguments, **settings) as server:
+        wait_until(lambda: "ready" in server.output or server.process.poll() is not None, READY_WITHIN_S)
+        assert server.process.poll() is None, server.log
+        yield server
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """The embedded default, whatever the test run itself uses."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("SERINUS_", "DATABASE_URL"))}
+    return inherited | {"SERINUS_DATA_DIR": str(folder)}
+
+
+def free_port() -> int:
+    with socket.create_server((HOST, 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def wait_until(condition: Callable[[], object], within_s: float) -> None:
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not true within {within_s} s"
+        time.sleep(0.05)
+
+
+def wait_until_gone(processes: list[psutil.Process], within_s: float) -> None:
+    """Ended, or ended and waiting for their new parent to notice."""
+    wait_until(lambda: not [process for process in processes if is_alive(process)], within_s)
+
+
+def is_alive(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
