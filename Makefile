@@ -1,0 +1,32 @@
+# Each target sets up what it needs: .venv, filled again when the dependencies have changed.
+
+PYTHON ?= python3
+BIN := .venv/bin
+ON_BOTH_DATABASES := $(wildcard $(addprefix tests/,db http concurrency webhooks crash))
+
+.PHONY: demo serve test lint bench
+
+demo: .venv/installed  # make demo ARGS=--exit ends by itself
+	$(BIN)/python -m demo $(ARGS)
+
+serve: .venv/installed  # make serve ARGS="--port 8080"
+	$(BIN)/python manage.py serve $(ARGS)
+
+test: lint
+	$(BIN)/pytest -q -n 2 --dist loadgroup
+	$(BIN)/pytest -q -n 2 --dist loadgroup --postgres $(ON_BOTH_DATABASES)
+
+lint: .venv/installed
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/installed
+	$(BIN)/python -m benchmarks $(ARGS)
+
+.venv/installed: pyproject.toml requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.version_info < (3, 11) and sys.exit("Serinus needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
