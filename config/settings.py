@@ -114,7 +114,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["registry.keys.ApiKeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["registry.keys.HasScope"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["common.parsers.BoundedJSONParser"],
     "DEFAULT_PAGINATION_CLASS": "common.rest.CursorPages",
     "PAGE_SIZE": 50,
     "EXCEPTION_HANDLER": "common.rest.problem_for_exception",

@@ -12,6 +12,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("livez", health.livez),
     path("readyz", health.readyz),
     path("prompts/<str:name>", serving.prompt),
+    path("", include("registry.urls")),
     path("", include("observability.urls")),
     path("", include("rollout.webhooks.urls")),
     path("", include("rollout.urls")),

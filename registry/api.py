@@ -1,0 +1,189 @@
+"""Prompts, versions and labels over REST (product.md, sections 2 and 10)."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.utils.dateparse import parse_datetime
+from rest_framework import generics, serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from common.errors import Invalid
+from common.rest import StrictSerializer
+from registry import selectors, services
+from registry.core.content import Content
+from registry.core.versions import Bump
+from registry.keys import grant_behind
+from registry.models import Label, LabelMove, Prompt, PromptVersion, Scope, TemplateType
+from registry.representation import label_json, move_json, prompt_json, published_json, version_json
+from registry.services.refusals import problems_refused
+
+
+class PromptForm(StrictSerializer):
+    name = serializers.CharField(max_length=128)
+    description = serializers.CharField(max_length=2000, allow_blank=True, default="")
+    tags = serializers.ListField(child=serializers.CharField(max_length=64), max_length=50, default=list)
+
+
+class VersionForm(StrictSerializer):
+    type = serializers.ChoiceField(TemplateType.choices)
+    template = serializers.JSONField()
+    notes = serializers.CharField(max_length=10_000)
+    config = serializers.JSONField(default=dict)
+    input_schema = serializers.JSONField(allow_null=True, default=None)
+    response_schema = serializers.JSONField(allow_null=True, default=None)
+    bump = serializers.ChoiceField([str(bump) for bump in Bump], required=False)
+    version = serializers.CharField(max_length=40, required=False)
+
+
+class MoveForm(StrictSerializer):
+    version = serializers.CharField(max_length=40)
+    reason = serializers.CharField(max_length=2000)
+
+
+class RenderForm(StrictSerializer):
+    variables = serializers.DictField(default=dict)
+    version = serializers.CharField(max_length=40, required=False)
+    label = serializers.CharField(max_length=64, default="production")  # type: ignore[assignment]  # DRF takes fields off the class
+
+
+class PromptSerializer(serializers.BaseSerializer[Prompt]):
+    def to_representation(self, instance: Prompt) -> dict[str, Any]:
+        return prompt_json(instance)
+
+
+class VersionSerializer(serializers.BaseSerializer[PromptVersion]):
+    def to_representation(self, instance: PromptVersion) -> dict[str, Any]:
+        return version_json(instance)
+
+
+class LabelSerializer(serializers.BaseSerializer[Label]):
+    def to_representation(self, instance: Label) -> dict[str, Any]:
+        return label_json(instance)
+
+
+class MoveSerializer(serializers.BaseSerializer[LabelMove]):
+    def to_representation(self, instance: LabelMove) -> dict[str, Any]:
+        return move_json(instance)
+
+
+class PromptList(generics.ListAPIView[Prompt]):
+    """GET: all prompts that are served, newest first. POST: a new one, without versions."""
+
+    serializer_class = PromptSerializer
+
+    def get_queryset(self) -> Any:
+        return selectors.prompts()
+
+    def post(self, request: Request) -> Response:
+        prompt = services.create_prompt(**_read(PromptForm, request), actor=grant_behind(request).actor)
+        return Response(prompt_json(prompt), status=201, headers={"Location": f"/api/v1/prompts/{prompt.name}"})
+
+
+class PromptDetail(APIView):
+    def get(self, request: Request, name: str) -> Response:
+        return Response(prompt_json(selectors.find_prompt(name)))
+
+
+class VersionList(generics.ListAPIView[PromptVersion]):
+    """GET: the prompt's versions, newest first. POST: publish one."""
+
+    serializer_class = VersionSerializer
+
+    def get_queryset(self) -> Any:
+        return selectors.versions(selectors.find_prompt(self.kwargs["name"]))
+
+    def post(self, request: Request, name: str) -> Response:
+        fields = _read(VersionForm, request)
+        how = {key: fields.pop(key, None) for key in ("notes", "bump", "version")}
+        published = services.publish_version(
+            prompt_name=name, content=Content(**fields), actor=grant_behind(request).actor, **how
+        )
+        location = f"/api/v1/prompts/{name}/versions/{published.version.number}"
+        return Response(published_json(published), status=201, headers={"Location": location})
+
+
+class VersionDetail(APIView):
+    def get(self, request: Request, name: str, version: str) -> Response:
+        return Response(version_json(selectors.find_version(selectors.find_prompt(name), version)))
+
+
+class VersionDiff(APIView):
+    """`?from=2.2&to=2.3`: unified diffs of the template, and of the config with the schemas."""
+
+    def get(self, request: Request, name: str) -> Response:
+        prompt = selectors.find_prompt(name)
+        before, after = (selectors.find_version(prompt, _given(request, key)) for key in ("from", "to"))
+        return Response({"from": before.number, "to": after.number, **selectors.diff_versions(before, after)})
+
+
+class LabelList(generics.ListAPIView[Label]):
+    serializer_class = LabelSerializer
+
+    def get_queryset(self) -> Any:
+        return selectors.labels(selectors.find_prompt(self.kwargs["name"]))
+
+
+class LabelDetail(APIView):
+    """GET: where the label points. PUT: move it, or make it."""
+
+    def get(self, request: Request, name: str, label: str) -> Response:
+        return Response(label_json(selectors.find_label(selectors.find_prompt(name), label)))
+
+    def put(self, request: Request, name: str, label: str) -> Response:
+        move = _read(MoveForm, request)
+        moved = services.move_label(prompt_name=name, label=label, actor=grant_behind(request).actor, **move)
+        return Response(label_json(moved))
+
+
+class LabelHistory(generics.ListAPIView[LabelMove]):
+    """The label's moves, newest first; with `?at=` only the one in force then, or none."""
+
+    serializer_class = MoveSerializer
+
+    def get_queryset(self) -> Any:
+        label = selectors.find_label(selectors.find_prompt(self.kwargs["name"]), self.kwargs["label"])
+        at = self.request.query_params.get("at")
+        return selectors.moves(label, at=None if at is None else _moment("at", at))
+
+
+class Render(APIView):
+    """POST: the version rendered with `variables`: of `version`, or the one that `label` points at."""
+
+    scopes = {"POST": Scope.READ}
+
+    def post(self, request: Request, name: str) -> Response:
+        fields = _read(RenderForm, request)
+        prompt = selectors.find_prompt(name)
+        if "version" in fields:
+            version = selectors.find_version(prompt, fields["version"])
+        else:
+            version = selectors.find_label(prompt, fields["label"]).version
+        with problems_refused():
+            rendered = selectors.preview(version, fields["variables"])
+        return Response({"version": version.number, "ref": version.ref, "type": version.type, "rendered": rendered})
+
+
+def _read(form: type[StrictSerializer], request: Request) -> dict[str, Any]:
+    written = form(data=request.data)
+    written.is_valid(raise_exception=True)
+    return dict(written.validated_data)
+
+
+def _given(request: Request, parameter: str) -> str:
+    value = request.query_params.get(parameter, "")
+    if not value:
+        raise Invalid.field(parameter, "expected a version such as 2.3 or an ordinal", code="required")
+    return value
+
+
+def _moment(parameter: str, text: str) -> datetime:
+    """A time in ISO 8601; UTC where it does not say otherwise."""
+    try:
+        moment = parse_datetime(text)
+    except ValueError:
+        moment = None
+    if moment is None:
+        raise Invalid.field(parameter, f"expected a time such as 2026-01-31T14:05:00Z, got {text[:40]!r}")
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

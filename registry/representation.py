@@ -1,0 +1,75 @@
+"""What exists, as the API answers it (product.md, section 10)."""
+
+from typing import Any
+
+from registry.core.templates import variables
+from registry.models import Label, LabelMove, Prompt, PromptVersion
+from registry.services import Published
+from registry.services.publishing import changes_json
+
+
+def prompt_json(prompt: Prompt) -> dict[str, Any]:
+    return {
+        "name": prompt.name,
+        "description": prompt.description,
+        "tags": prompt.tags,
+        "labels": {label.name: label.version.number for label in prompt.labels.all()},
+        "created_at": prompt.created_at,
+        "created_by": prompt.created_by,
+    }
+
+
+def version_json(version: PromptVersion) -> dict[str, Any]:
+    return {
+        "name": version.prompt.name,
+        "version": version.number,
+        "ordinal": version.ordinal,
+        "ref": version.ref,
+        "type": version.type,
+        "template": version.template,
+        "variables": variables(version.template),
+        "config": version.config,
+        "input_schema": version.input_schema,
+        "response_schema": version.response_schema,
+        "sha256": version.sha256,
+        "notes": version.notes,
+        "author": version.published_by,
+        "published_at": version.published_at,
+    }
+
+
+def published_json(published: Published) -> dict[str, Any]:
+    """bump is null for a version that has no lower one to be compared with."""
+    version = published.version
+    return {
+        "version": version.number,
+        "ordinal": version.ordinal,
+        "ref": version.ref,
+        "sha256": version.sha256,
+        "bump": published.bump,
+        "contract_changes": changes_json(published.changes),
+    }
+
+
+def label_json(label: Label) -> dict[str, Any]:
+    """rollout: the active rollout that holds the label, or null."""
+    return {
+        "prompt": label.prompt.name,
+        "label": label.name,
+        "version": label.version.number,
+        "ordinal": label.version.ordinal,
+        "ref": label.version.ref,
+        "rollout": label.held_by or None,
+        "updated_at": label.updated_at,
+    }
+
+
+def move_json(move: LabelMove) -> dict[str, Any]:
+    """from is null for the move that made the label."""
+    return {
+        "from": move.from_version and move.from_version.number,
+        "to": move.to_version.number,
+        "reason": move.reason,
+        "actor": move.actor,
+        "moved_at": move.moved_at,
+    }

@@ -1,0 +1,19 @@
+"""The registry's addresses."""
+
+from django.urls import path
+
+from registry import api
+
+PROMPT = "api/v1/prompts/<str:name>"
+
+urlpatterns = [
+    path("api/v1/prompts", api.PromptList.as_view()),
+    path(PROMPT, api.PromptDetail.as_view()),
+    path(f"{PROMPT}/versions", api.VersionList.as_view()),
+    path(f"{PROMPT}/versions/<str:version>", api.VersionDetail.as_view()),
+    path(f"{PROMPT}/diff", api.VersionDiff.as_view()),
+    path(f"{PROMPT}/labels", api.LabelList.as_view()),
+    path(f"{PROMPT}/labels/<str:label>", api.LabelDetail.as_view()),
+    path(f"{PROMPT}/labels/<str:label>/history", api.LabelHistory.as_view()),
+    path(f"{PROMPT}/render", api.Render.as_view()),
+]
