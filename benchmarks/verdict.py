@@ -14,10 +14,11 @@ from functools import partial
 from scipy.stats import nchypergeom_fisher
 
 from rollout.core.stats import metric
+from rollout.core.stats.margins import Kind
 from rollout.core.stats.sample_ratio import StepUnits, effective_units, log_bayes_factor
 
 SECONDS = 0.3
-KINDS: tuple[metric.Kind, ...] = ("rate", "score")
+KINDS: tuple[Kind, ...] = ("rate", "score")
 
 
 def main() -> None:
@@ -60,7 +61,7 @@ def verdict_at(calls: int) -> Callable[[], object]:
     return look
 
 
-def of_kind(kind: metric.Kind) -> metric.Frozen:
+def of_kind(kind: Kind) -> metric.Frozen:
     return metric.freeze(
         name=kind,
         kind=kind,
@@ -73,7 +74,7 @@ def of_kind(kind: metric.Kind) -> metric.Frozen:
     )
 
 
-def batch(kind: metric.Kind, calls: int) -> tuple[Mapping[int, int], Mapping[int, int]]:
+def batch(kind: Kind, calls: int) -> tuple[Mapping[int, int], Mapping[int, int]]:
     """5 % canary. A rate fails at 2 %; scores spread over up to 700 bins."""
     canary = calls // 20
     if kind == "rate":

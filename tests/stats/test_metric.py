@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollout.core.stats.metric import Frozen, Kind, Report, State, fold, freeze, overall_log_e, report, start
+from rollout.core.stats.margins import Kind
+from rollout.core.stats.metric import Frozen, Report, State, fold, freeze, overall_log_e, report, start
 
 KINDS: tuple[Kind, ...] = ("rate", "score")
 bins = st.dictionaries(st.integers(0, 1000), st.integers(0, 10**5), max_size=6)
@@ -212,7 +213,8 @@ def test_fold__impossible_input__refused(step: int, control: Any, message: str) 
         ({"role": "gate"}, "expected one of guardrail, observed, got 'gate'"),
         ({"weight": 0}, "expected a weight over 0, got 0"),
         ({"weight": math.nan}, "expected a weight over 0, got nan"),
-        ({"margin": {"ratio": "2"}}, "expected a number in the margin"),
+        ({"margin": {"ratio": "2"}}, "expected .* got {'ratio': '2'}"),
+        ({"margin": {}}, "expected .* got {}"),
         ({"baseline_total": 1001}, "expected a baseline with 0 <= total <= n"),
     ],
 )

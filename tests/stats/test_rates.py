@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.special import logsumexp
 from scipy.stats import nchypergeom_fisher
 
-from rollout.core.stats.evidence import Baseline
+from rollout.core.stats.margins import Baseline
 from rollout.core.stats.rates import Rate, log_increments, log_normaliser
 
 Vectors = dict[str, dict[str, Any]]
@@ -240,7 +240,7 @@ def test_absolute_margin__known_baseline__becomes_an_odds_ratio() -> None:
 @pytest.mark.parametrize(
     ("margin", "baseline", "message"),
     [
-        ({"absolute": 0.03}, Baseline(0, 0), "needs a baseline: expected at least 200 observations"),
+        ({"absolute": 0.03}, Baseline(0, 0), "expected earlier observations of the control version"),
         ({"absolute": 0.5}, Baseline(1000, 600), "expected a margin below 0.4"),
         ({"ratio": 1.0}, Baseline(0, 0), 'expected {"ratio": r}'),
         ({"ratio": math.inf}, Baseline(0, 0), 'expected {"ratio": r}'),

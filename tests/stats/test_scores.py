@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollout.core.stats.evidence import Baseline, histogram
+from rollout.core.stats.evidence import histogram
+from rollout.core.stats.margins import Baseline
 from rollout.core.stats.scores import Bets, Score
 
 Vectors = dict[str, dict[str, Any]]

@@ -2,31 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rollout.core.stats.grid import Array, Grid
+from rollout.core.stats.margins import Baseline, Direction
 
-Direction = Literal["lower", "higher"]
 Counts = NDArray[np.int64]
 
-SMALLEST_MARGIN = 0.0001  # below it nothing could ever be proven
 SPREAD = 3  # margins; measured: the displayed interval is narrow early and costs little late
 BINS = 1001  # an observation of value v in [0, 1] is counted in bin round(1000 v)
-
-
-@dataclass(frozen=True, slots=True)
-class Baseline:
-    """What the control version did before the rollout: observations and the sum of their values in [0, 1]."""
-
-    n: int
-    total: float
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.total <= self.n:
-            raise ValueError(f"expected a baseline with 0 <= total <= n, got n {self.n} and total {self.total}")
 
 
 @dataclass(frozen=True, slots=True)

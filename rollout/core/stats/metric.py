@@ -7,15 +7,14 @@ function of its arguments: folding the stored batches again gives the same state
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from rollout.core.stats.difference import difference, interval
-from rollout.core.stats.evidence import Baseline, Direction, Process, Totals, histogram
+from rollout.core.stats.evidence import Process, Totals, histogram
 from rollout.core.stats.grid import log_mean
+from rollout.core.stats.margins import Baseline, Direction, Kind
 from rollout.core.stats.rates import Rate
 from rollout.core.stats.scores import Score
-
-Kind = Literal["rate", "score"]
 
 PROCESSES: Mapping[str, type[Process]] = {"rate": Rate, "score": Score}
 DIRECTIONS = ("lower", "higher")
@@ -128,8 +127,6 @@ def freeze(
             raise ValueError(f"expected one of {', '.join(known)}, got {value!r}")
     if not 0 < weight < math.inf:
         raise ValueError(f"expected a weight over 0, got {weight}")
-    if margin and not all(isinstance(value, int | float) for value in margin.values()):
-        raise ValueError(f"expected a number in the margin, got {dict(margin)}")
     baseline = Baseline(baseline_n, baseline_total)
     process = PROCESSES[kind].freeze(direction=direction, margin=margin, baseline=baseline)
     return Frozen(name, kind, direction, role, float(weight), process)

@@ -17,12 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln, ndtri
 
-from rollout.core.stats.evidence import SMALLEST_MARGIN, SPREAD, Baseline, Counts, Direction, Increments, Totals
+from rollout.core.stats import margins
+from rollout.core.stats.evidence import SPREAD, Counts, Increments, Totals
 from rollout.core.stats.grid import Array, Grid, log_sum_exp
+from rollout.core.stats.margins import Baseline, Direction
 
-KNOWN = 200  # observations from which on a baseline says something about rates near 1 %
 POINTS = 24
 EQUAL = 0.8  # weight of "the arms are equal" in the proof of safety
+GUESS = 0.05  # the rate on which the displayed interval is scaled without a baseline
 FIRST_ONE = 500  # bins from here on count as a 1
 
 
@@ -43,21 +45,18 @@ class Rate:
     @classmethod
     def freeze(cls, *, direction: Direction, margin: Mapping[str, float] | None, baseline: Baseline) -> Self:
         """Raises ValueError on a margin that is not one of a rate."""
-        failure = 1 if direction == "lower" else 0
-        failures = baseline.total if failure else baseline.n - baseline.total
-        known = failures / baseline.n if baseline.n >= KNOWN else None
-        margin = margin or {"ratio": 2.0 if known is not None and known < 0.01 else 1.5}
-        log_margin = _log_margin(margin, failures=failures, n=baseline.n)
+        resolved = margins.resolve("rate", margin, direction=direction, baseline=baseline)
+        log_margin = margins.log_odds_ratio(resolved, direction=direction, baseline=baseline)
+        known = baseline.known_rate(direction)
+        safe = (0.0, *(log_margin - step for step in _half_normal(0.8)))
         return cls(
-            failure=failure,
-            margin=dict(margin),
+            failure=1 if direction == "lower" else 0,
+            margin=resolved,
             log_margin=log_margin,
             spread=SPREAD
-            * _as_difference(log_margin, rate=0.05 if known is None else (failures + 0.5) / (baseline.n + 1)),
+            * _as_difference(log_margin, rate=baseline.likely_rate(direction) if known is not None else GUESS),
             harm=Grid.uniform(_half_normal(_scale(known))),
-            safe=Grid(
-                (0.0, *(log_margin - step for step in _half_normal(0.8))), (EQUAL, *[(1 - EQUAL) / POINTS] * POINTS)
-            ),
+            safe=Grid(safe, (EQUAL, *[(1 - EQUAL) / POINTS] * POINTS)),
         )
 
     @classmethod
@@ -160,31 +159,6 @@ def _scale(rate: float | None) -> float:
     if rate is None or rate < 0.08:
         return 0.8
     return 0.5 if rate <= 0.2 else 0.4
-
-
-def _log_margin(margin: Mapping[str, float], *, failures: float, n: int) -> float:
-    match dict(margin):
-        case {"ratio": ratio, **rest} if not rest and 1.01 <= ratio <= 100:
-            return math.log(ratio)
-        case {"absolute": absolute, **rest} if not rest and SMALLEST_MARGIN <= absolute < 1:
-            return _from_difference(absolute, failures=failures, n=n)
-    raise ValueError(
-        'expected {"ratio": r} with r from 1.01 to 100 (odds of failing, canary : control) or {"absolute": a} '
-        f"with a from {SMALLEST_MARGIN} to below 1, got {dict(margin)}"
-    )
-
-
-def _from_difference(absolute: float, *, failures: float, n: int) -> float:
-    """ln odds ratio between the baseline's failure rate and one that is larger by `absolute`."""
-    if n < KNOWN:
-        raise ValueError(
-            f"an absolute margin of a rate needs a baseline: expected at least {KNOWN} observations of the control "
-            f'version, got {n}; give {{"ratio": 1.5}} instead'
-        )
-    rate = (failures + 0.5) / (n + 1)
-    if rate + absolute >= 1:
-        raise ValueError(f"expected a margin below {1 - rate:.3g}, since already {rate:.3g} fail, got {absolute}")
-    return math.log((rate + absolute) / (1 - rate - absolute)) - math.log(rate / (1 - rate))
 
 
 def _as_difference(log_margin: float, *, rate: float) -> float:

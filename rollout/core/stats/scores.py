@@ -14,11 +14,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from rollout.core.stats.evidence import BINS, SMALLEST_MARGIN, SPREAD, Baseline, Counts, Direction, Increments, Totals
+from rollout.core.stats import margins
+from rollout.core.stats.evidence import BINS, SPREAD, Counts, Increments, Totals
 from rollout.core.stats.grid import Array, Grid
+from rollout.core.stats.margins import Baseline, Direction
 
 VALUES = np.arange(BINS) / (BINS - 1)
-MARGIN = 0.03
 TRUST = 20  # observations that a baseline counts for at most in the first centre
 FORGET = 4000  # observations of the control after which older ones fade
 LARGEST_LOSS = 0.97  # of the wealth by one observation, so that its logarithm stays finite
@@ -46,13 +47,10 @@ class Score:
     @classmethod
     def freeze(cls, *, direction: Direction, margin: Mapping[str, float] | None, baseline: Baseline) -> Self:
         """Raises ValueError on a margin that is not one of a score."""
-        margin = margin or {"absolute": MARGIN}
-        if set(margin) != {"absolute"} or not SMALLEST_MARGIN <= margin["absolute"] < 1:
-            raise ValueError(f'expected {{"absolute": a}} with a from {SMALLEST_MARGIN} to below 1, got {dict(margin)}')
         trust = min(baseline.n, TRUST)
         return cls(
             worse=1 if direction == "lower" else -1,
-            margin=dict(margin),
+            margin=margins.resolve("score", margin, direction=direction, baseline=baseline),
             harm=Grid.uniform(HARM),
             safe=Grid.uniform(SAFE),
             memory=(trust * baseline.total / max(baseline.n, 1), float(trust)),
