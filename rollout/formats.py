@@ -1,0 +1,107 @@
+"""Numbers and times as people read them: a true minus sign, no break inside a number, an en dash for "no answer"."""
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+DASH = "\N{EN DASH}"
+MINUS = "\N{MINUS SIGN}"
+TIMES = "\N{MULTIPLICATION SIGN}"
+GAP = "\N{NARROW NO-BREAK SPACE}"
+
+LARGEST_E = 10_000  # from here on only the logarithm tells more
+SMALLEST_E = 0.01
+UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+
+
+def count(n: int | None) -> str:
+    return DASH if n is None else f"{n:,}".replace(",", GAP)
+
+
+def weight(basis_points: int) -> str:
+    return f"{basis_points / 100:g}{GAP}%"
+
+
+def estimate(value: float | None, kind: str) -> str:
+    """A rate as a percentage, a score as it is."""
+    if value is None:
+        return DASH
+    return _percent(value) if kind == "rate" else f"{value:.3f}"
+
+
+def difference(value: float | None, kind: str) -> str:
+    """Canary minus control: of rates in percentage points, of scores as it is."""
+    if value is None:
+        return DASH
+    return f"{_signed(value, kind)}{GAP}points" if kind == "rate" else _signed(value, kind)
+
+
+def interval(bounds: Sequence[float] | None, kind: str) -> str:
+    if bounds is None:
+        return DASH
+    low, high = bounds
+    return f"{_signed(low, kind)} to {difference(high, kind)}"
+
+
+def margin(limit: Mapping[str, float] | None, kind: str, direction: str) -> str:
+    """What still counts as not worse: a factor, or a difference with the sign of worse."""
+    if limit is None:
+        return "default"
+    if "ratio" in limit:
+        return f"{TIMES}{limit['ratio']:g}"
+    return difference(limit["absolute"] if direction == "lower" else -limit["absolute"], kind)
+
+
+def e_value(log_e: float) -> str:
+    """An e-value, rounded down so that it never seems to have reached what it has not."""
+    if log_e >= math.log(LARGEST_E):
+        return f"over {count(LARGEST_E)} (ln {log_e:.1f})"
+    value = math.exp(log_e)
+    if value < SMALLEST_E:
+        return f"under {SMALLEST_E}"
+    places = 2 if value < 1 else 1 if value < 100 else 0
+    floored = math.floor(value * 10**places + 1e-9) / 10**places
+    return f"{floored:,.{places}f}".replace(",", GAP)
+
+
+def of_limit(log_e: float, log_limit: float) -> str:
+    """`3.1 of 20`: an e-value against what it must reach."""
+    limit = f"{round(math.exp(log_limit), 1):,g}".replace(",", GAP)
+    return f"{e_value(log_e)} of {limit}"
+
+
+def duration(seconds: float) -> str:
+    """The two largest units: `2 d 3 h`, `1 min 12 s`."""
+    left, parts = max(0, int(seconds)), []
+    for size, unit in UNITS:
+        if left >= size:
+            parts.append(f"{left // size}{GAP}{unit}")
+            left %= size
+        elif parts:
+            break
+    return "\N{NO-BREAK SPACE}".join(parts[:2]) or f"0{GAP}s"
+
+
+def moment(at: datetime, now: datetime) -> SafeString:
+    """The time in UTC, with its day when that is not today."""
+    day = "" if at.date() == now.date() else f"{at.day} {at:%b} " if at.year == now.year else f"{at.day} {at:%b %Y} "
+    stamp, clock = f"{at:%Y-%m-%dT%H:%M:%SZ}", f"{at:%H:%M:%S}"
+    return format_html('<time datetime="{}" title="{} UTC">{}{}</time>', stamp, f"{at:%Y-%m-%d} {clock}", day, clock)
+
+
+def _percent(share: float) -> str:
+    points = 100 * share
+    if 0 < points < 0.01:
+        return f"under 0.01{GAP}%"
+    return f"{points:.{1 if points >= 1 else 2 if points else 0}f}{GAP}%"
+
+
+def _signed(value: float, kind: str) -> str:
+    shown, places = (100 * value, 1 if abs(value) >= 0.01 else 2) if kind == "rate" else (value, 3)
+    digits = f"{abs(shown):.{places}f}"
+    if not float(digits):
+        return "0"
+    return f"{'+' if shown > 0 else MINUS}{digits}"

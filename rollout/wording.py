@@ -1,0 +1,297 @@
+"""Rollouts as people read them: the state they are in, why, and what happens next. The one place of these words.
+
+*No harm found* is not *Proven safe*. *Held* says by what. *Rolled back* says why, when, and how many calls saw it.
+What comes back as SafeString holds a <time>; everything that people or programs named is escaped in it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from rollout.core.plan import Plan
+from rollout.formats import count, duration, e_value, estimate, moment, of_limit, weight
+from rollout.models import Delivery, DeliveryStatus, HoldReason, Rollout, Status, Transition, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A state in words. icon: harm, safe, held or open, the class that gives the words their icon and colour."""
+
+    icon: str
+    words: str
+
+
+ENDED = {
+    Status.PROMOTED: State("safe", "Promoted"),
+    Status.ROLLED_BACK: State("harm", "Rolled back"),
+    Status.CANCELLED: State("open", "Cancelled"),
+}
+HELD = {
+    HoldReason.SAMPLE_RATIO: State("held", "Held: sample ratio broken"),
+    HoldReason.INCONCLUSIVE: State("held", "Held: its time is up"),
+    HoldReason.HARM_FOUND: State("harm", "Held: harm found"),
+    HoldReason.PROVEN_SAFE: State("held", "Held: waits for a person to promote it"),
+}
+HAPPENED = {
+    "paused": State("held", "Paused"),
+    "resumed": State("open", "Resumed"),
+    "invalid": HELD[HoldReason.SAMPLE_RATIO],
+    "inconclusive": HELD[HoldReason.INCONCLUSIVE],
+    "harm_found": HELD[HoldReason.HARM_FOUND],
+    "proven_safe": HELD[HoldReason.PROVEN_SAFE],
+    "promoted": ENDED[Status.PROMOTED],
+    "rolled_back": ENDED[Status.ROLLED_BACK],
+    "cancelled": ENDED[Status.CANCELLED],
+}
+CAUSES = {
+    "hold_served": "by the verdict: hold served, no harm found",
+    "proven_safe": "by the verdict: every guardrail proven safe",
+    "no_harm_found": "by the verdict: no harm found, which is all that the plan asks for",
+    "sample_ratio": "by the verdict: the arms do not get the shares of units that they were given",
+    "max_duration": "by the plan: its time was up before there was proof",
+}
+PROMOTE_WHEN = {
+    "proven_safe": "every guardrail is proven safe",
+    "no_harm_found": "no harm was found",
+}
+ON_INCONCLUSIVE = {
+    "hold": "it is held for a person",
+    "rollback": "it is rolled back",
+    "promote": "it is promoted if every guardrail looks safe, and held for a person if not",
+}
+
+
+def headline(*, attention: int, dead_deliveries: int, active: int) -> str:
+    """What is true of everything at once."""
+    parts = [
+        _counted(attention, "rollout needs attention", "rollouts need attention"),
+        _counted(dead_deliveries, "webhook delivery is dead", "webhook deliveries are dead"),
+    ]
+    urgent = [part for part, n in zip(parts, (attention, dead_deliveries), strict=True) if n]
+    running = _counted(active, "rollout is active", "rollouts are active") if active else "no rollout is active"
+    return ", ".join([*(urgent or ["Nothing needs attention"]), running])
+
+
+def state_of(rollout: Rollout) -> State:
+    """What is true of the rollout now, in a few words."""
+    if rollout.status in ENDED:
+        return ENDED[Status(rollout.status)]
+    if rollout.hold_reason:
+        return HELD[HoldReason(rollout.hold_reason)]
+    if rollout.status == Status.PAUSED:
+        return State("held", "Held: paused")
+    if rollout.status == Status.DRAFT:
+        return State("open", "Not started")
+    return _finding(rollout.verdict)
+
+
+def state_of_metric(metric: Mapping[str, Any]) -> State:
+    if metric["verdict"] == "harmful":
+        return State("harm", "Harmful")
+    if metric["verdict"] == "safe":
+        return State("safe", "Proven safe")
+    if not (metric["control"]["n"] and metric["canary"]["n"]):
+        return State("open", "No evidence yet")
+    return State("open", "No harm found")
+
+
+def state_after(transition: Transition) -> State:
+    if transition.action == "started":
+        return State("open", f"Started at {weight(transition.to_weight_bp)}")
+    if transition.action == "step_advanced":
+        return State("open", f"From {weight(transition.from_weight_bp)} to {weight(transition.to_weight_bp)}")
+    return HAPPENED[transition.action]
+
+
+def state_of_delivery(delivery: Delivery) -> State:
+    if delivery.status == DeliveryStatus.DELIVERED:
+        return State("safe", "Delivered")
+    if delivery.status == DeliveryStatus.DEAD:
+        return State("harm", f"Dead: {delivery.dead_reason.replace('_', ' ')}")
+    return State("open", "Waiting")
+
+
+def sentence(rollout: Rollout, last: Transition | None, now: datetime) -> SafeString:
+    """Goes on where `state_of` ends: why, what it means for those who are served, and what happens next.
+
+    last: the rollout's newest transition; None before its start.
+    """
+    if last is None:
+        return format_html("Nobody is given {} by it until it is started.", rollout.canary.number)
+    if rollout.status in ENDED:
+        return _how_it_ended(rollout, last, now)
+    if rollout.hold_reason:
+        return _why_held(rollout)
+    if rollout.status == Status.PAUSED:
+        return format_html("Since {} {}. {}", moment(last.happened_at, now), why(last), _kept(rollout, "a person acts"))
+    return format_html("{} {}", _share(rollout, now), _next(rollout, now))
+
+
+def why(transition: Transition) -> str:
+    """`by the verdict: hallucination 4.1 % against 1.8 %`, `by anna: “too early”`: who or what caused it."""
+    if transition.cause in CAUSES:
+        return CAUSES[transition.cause]
+    if transition.cause.startswith("guardrail:") and transition.verdict:
+        return f"by the verdict: {_harm(transition.verdict)}"
+    reason = f": “{transition.reason}”" if transition.reason else ""
+    return f"by {who(transition.actor)}{reason}"
+
+
+def who(actor: str) -> str:
+    """A stored actor (common.actors) as people say it."""
+    kind, _, name = actor.partition(":")
+    return {"key": f"the key {name}", "system": f"Serinus ({name})"}.get(kind, name)
+
+
+def missing(rollout: Rollout, last: Transition | None) -> list[str]:
+    """What the newest verdict still waits for, as sentences."""
+    verdict = rollout.verdict
+    if verdict is None or not rollout.active or verdict.step != rollout.step:
+        return []
+    reasons: list[str] = verdict.body["reasons"]
+    if verdict.kind == "inconclusive":
+        return reasons[1:]  # the first says that its time is up
+    acted_upon = last and last.verdict and last.verdict.body["reasons"] == reasons
+    return reasons if verdict.kind in {"undecided", "safe"} and not acted_upon else []
+
+
+def numbers(verdict: Verdict) -> list[str]:
+    """The evidence of a verdict, a line for all and one for each metric that has any."""
+    body = verdict.body
+    overall = f"Evidence of harm: {of_limit(body['log_e_harm'], body['log_threshold'])}"
+    return [overall, *(_numbers_of(metric) for metric in body["metrics"] if metric["canary"]["n"])]
+
+
+def plan_in_words(plan: Plan) -> list[tuple[str, str]]:
+    """What the plan does by itself and when, as pairs of a term and its explanation."""
+    limit, share = f"{1 / plan.alpha:g}", f"{100 * plan.alpha:g} of 100"
+    harm = "It is rolled back" if plan.auto_rollback else "It is held for a person to roll back"
+    good = "It is promoted" if plan.auto_promote else "It is held for a person to promote"
+    return [
+        ("On harm", f"{harm} when the e-value of harm reaches {limit}: {share} healthy versions ever would at most."),
+        ("On success", f"{good} when the last hold is served and {PROMOTE_WHEN[plan.promote_when]}."),
+        ("Least units", f"{count(plan.min_units)} must have seen the canary before it goes on."),
+        ("Time", f"After {duration(plan.max_duration_s)} without an answer {ON_INCONCLUSIVE[plan.on_inconclusive]}."),
+        ("Looks", f"A look at the evidence every {duration(plan.look_every_s)}."),
+    ]
+
+
+def e_values_in_words(plan: Plan) -> str:
+    limit = f"{1 / plan.alpha:g}"
+    return (
+        "An e-value says how much better the data fit “worse” than “not worse”. A healthy version ever reaches "
+        f"{limit} with a chance of at most 1 in {limit}, however often one looks. Harm is found when the weighted mean "
+        f"over the guardrails reaches {limit}; a guardrail is proven safe when its own proof reaches {limit}."
+    )
+
+
+def canary_calls(verdict: Verdict | None) -> int | None:
+    """Calls of the canary that were counted: every one has an error rate, so no metric has more."""
+    if verdict is None:
+        return None
+    return max((metric["canary"]["n"] for metric in verdict.body["metrics"]), default=None)
+
+
+def took(rollout: Rollout) -> str:
+    """From the start to the end."""
+    since, until = rollout.started_at or rollout.created_at, rollout.ended_at or rollout.created_at
+    return duration((until - since).total_seconds())
+
+
+def _counted(n: int, one: str, many: str) -> str:
+    return f"{count(n)} {one if n == 1 else many}"
+
+
+def _finding(verdict: Verdict | None) -> State:
+    guardrails = [m for m in verdict.body["metrics"] if m["role"] == "guardrail"] if verdict else []
+    proven = sum(metric["verdict"] == "safe" for metric in guardrails)
+    if guardrails and proven == len(guardrails):
+        return State("safe", "Proven safe")
+    if proven:
+        return State("open", f"Proven safe on {proven} of {len(guardrails)} guardrails")
+    if any(metric["canary"]["n"] for metric in guardrails):
+        return State("open", "No harm found yet")
+    return State("open", "No evidence yet")
+
+
+def _how_it_ended(rollout: Rollout, last: Transition, now: datetime) -> SafeString:
+    version = rollout.canary if rollout.status == Status.PROMOTED else rollout.control
+    back = "" if rollout.status == Status.PROMOTED else " back"
+    ended = moment(last.happened_at, now)
+    if rollout.started_at is None:
+        return format_html("{} at {}; it was never started.", why(last), ended)
+    saw = (
+        f"; {count(calls)} counted calls saw {rollout.canary.number}"
+        if (calls := canary_calls(rollout.verdict))
+        else ""
+    )
+    return format_html(
+        "{}. Everyone got {}{} at {}, {} after the start{}.", why(last), version.number, back, ended, took(rollout), saw
+    )
+
+
+def _why_held(rollout: Rollout) -> SafeString:
+    plan, verdict = Plan.from_json(rollout.plan), rollout.verdict
+    match rollout.hold_reason:
+        case HoldReason.SAMPLE_RATIO:
+            return format_html(
+                "The arms do not get the shares of units that they were given, so nothing is decided on this data. "
+                "{} of units keep {} until a person rolls back or cancels.",
+                weight(rollout.weight_bp),
+                rollout.canary.number,
+            )
+        case HoldReason.INCONCLUSIVE:
+            kept = _kept(rollout, "a person acts or nothing is missing any more")
+            return format_html("{} were over before there was proof. {}", duration(plan.max_duration_s), kept)
+        case HoldReason.HARM_FOUND:
+            found = f"{_harm(verdict)}. The plan leaves the rollback" if verdict else "The plan leaves the rollback"
+        case _:
+            proven = _finding(verdict).icon == "safe"
+            found = (
+                f"{'Every guardrail is proven safe' if proven else 'No harm was found'}. The plan leaves the promotion"
+            )
+    share, canary = weight(rollout.weight_bp), rollout.canary.number
+    return format_html("{} to a person; until then {} of units get {}.", found, share, canary)
+
+
+def _kept(rollout: Rollout, until: str) -> str:
+    harm = "still rolls it back" if rollout.plan["auto_rollback"] else "is still announced"
+    return f"{weight(rollout.weight_bp)} of units keep {rollout.canary.number} until {until}; harm {harm}."
+
+
+def _share(rollout: Rollout, now: datetime) -> SafeString:
+    since = format_html(" since {}", moment(rollout.step_entered_at, now)) if rollout.step_entered_at else ""
+    control, canary = rollout.control.number, rollout.canary.number
+    return format_html("{} of units get {}{}, the others {}.", weight(rollout.weight_bp), canary, since, control)
+
+
+def _next(rollout: Rollout, now: datetime) -> SafeString:
+    plan = Plan.from_json(rollout.plan)
+    if rollout.step + 1 < len(plan.steps):
+        goal = weight(plan.steps[rollout.step + 1].weight_bp)
+    else:
+        goal = "promotion" if plan.auto_promote else "a person may promote it"
+    if rollout.hold_until and rollout.hold_until > now:
+        return format_html("Next: {}, not before {}.", goal, moment(rollout.hold_until, now))
+    return format_html("Next: {}, as soon as nothing is missing.", goal)
+
+
+def _harm(verdict: Verdict) -> str:
+    return "; ".join(
+        f"{metric['name']} {estimate(metric['canary']['estimate'], metric['kind'])} "
+        f"against {estimate(metric['control']['estimate'], metric['kind'])}"
+        for metric in verdict.body["metrics"]
+        if metric["name"] in verdict.body["guilty"]
+    )
+
+
+def _numbers_of(metric: Mapping[str, Any]) -> str:
+    arms = (
+        f"{estimate(metric[arm]['estimate'], metric['kind'])} (n {count(metric[arm]['n'])})"
+        for arm in ("canary", "control")
+    )
+    return f"{metric['name']}: {' against '.join(arms)}, e-value of harm {e_value(metric['log_e_harm'])}"
