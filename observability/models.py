@@ -85,7 +85,6 @@ class Call(models.Model):
             models.Index(
                 fields=["prompt_name", "started_at"], name="calls_by_prompt", condition=Q(prompt_name__isnull=False)
             ),
-            models.Index(fields=["version", "started_at"], name="calls_by_version", condition=Q(version__isnull=False)),
             models.Index(fields=["rollout", "arm", "id"], name="calls_by_rollout", condition=Q(rollout__isnull=False)),
         ]
         constraints = [

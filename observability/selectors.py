@@ -9,6 +9,7 @@ from observability.core.calls import EMBEDDINGS
 from observability.core.evidence import ERROR_RATE
 from observability.models import Call, Score
 from registry.core.versions import SemVer, parse_version
+from registry.models import Prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,9 @@ def calls(
 
 def baseline(*, version_id: int, metric: str, since: datetime) -> Baseline:
     """What the metric was for a version: errors among its LLM calls, or the first score of a name of each call."""
-    of_version = Call.objects.filter(version=version_id, started_at__gte=since).exclude(operation=EMBEDDINGS)
+    prompt = Prompt.objects.get(versions=version_id)  # most of its calls name this version: its index serves as well
+    of_prompt = Call.objects.filter(prompt_name=prompt.name, started_at__gte=since)
+    of_version = of_prompt.filter(version=version_id).exclude(operation=EMBEDDINGS)
     if metric == ERROR_RATE:
         found = of_version.aggregate(n=Count("id"), total=Count("id", filter=Q(error=True)))
     else:

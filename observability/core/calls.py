@@ -3,10 +3,11 @@
 A number that the client did not send stays None; it is never guessed (otlp.md, section 4).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
-from observability.core.dialects import EXCEPTION, FIRST_TOKEN_EVENTS, KINDS, find
+from observability.core.dialects import EXCEPTION, FIRST_TOKEN_EVENTS, KINDS, read_span
 from observability.core.evidence import Exposure
 from observability.core.otlp import ERROR, Span
 
@@ -15,6 +16,7 @@ MS_PER_S = 1e3
 NS_PER_MS = 1e6
 
 SpanKey = tuple[bytes, bytes]  # trace id and span id
+Fields = Mapping[str, Any]  # what a span tells, by the canonical names of dialects
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,42 +70,34 @@ class CallFacts:
         return self.operation != EMBEDDINGS
 
 
-def find_calls(spans: Sequence[Span]) -> list[CallFacts]:
+def find_calls(spans: Iterable[Span]) -> list[CallFacts]:
     """The calls among the spans of one request, in their order; ancestors are looked for in the same request."""
-    by_key = {(span.trace_id, span.span_id): span for span in spans}
+    read = {(span.trace_id, span.span_id): (span, read_span(span)) for span in spans}
     contexts: dict[SpanKey, Context] = {}
     calls = []
-    for span in spans:
-        operation = find(span, "operation")
-        kind = KINDS.get(operation) if operation else None
-        if kind:
-            context = _context(span, by_key, contexts)
-            calls.append(_facts(span, EMBEDDINGS if kind == "embedding" else operation, context))
+    for key, (span, fields) in read.items():
+        operation = fields.get("operation", "")
+        if kind := KINDS.get(operation):
+            context = _context(key, read, contexts)
+            calls.append(_facts(span, fields, EMBEDDINGS if kind == "embedding" else operation, context))
     return calls
 
 
-def _context(span: Span, by_key: Mapping[SpanKey, Span], known: dict[SpanKey, Context]) -> Context:
-    """The span's context, computed once per span from the farthest ancestor down; a circle of parents ends the line."""
-    line: list[Span] = []
-    inherited = NOTHING
-    on_line: set[SpanKey] = set()
-    ancestor: Span | None = span
-    while ancestor is not None and (key := (ancestor.trace_id, ancestor.span_id)) not in on_line:
-        if key in known:
-            inherited = known[key]
-            break
-        line.append(ancestor)
-        on_line.add(key)
-        ancestor = by_key.get((ancestor.trace_id, ancestor.parent_id))
-    for ancestor in reversed(line):
-        inherited = known[ancestor.trace_id, ancestor.span_id] = _inherit(_own(ancestor), inherited)
+def _context(key: SpanKey, read: Mapping[SpanKey, tuple[Span, Fields]], known: dict[SpanKey, Context]) -> Context:
+    """A span's context, computed once per span from the farthest ancestor down; a circle of parents ends the line."""
+    line: dict[SpanKey, Fields] = {}
+    while key in read and key not in known and key not in line:
+        span, line[key] = read[key]
+        key = span.trace_id, span.parent_id
+    inherited = known.get(key, NOTHING)
+    for key in reversed(line):
+        inherited = known[key] = _inherit(_own(line[key]), inherited)
     return inherited
 
 
-def _own(span: Span) -> Context:
-    if not span.attributes and not span.events:
-        return NOTHING
-    return Context(*(find(span, field) for field in Context.__slots__))
+def _own(fields: Fields) -> Context:
+    get = fields.get
+    return Context(get("prompt_name"), get("prompt_version"), get("exposure"), get("user"), get("session"))
 
 
 def _inherit(own: Context, parent: Context) -> Context:
@@ -122,80 +116,71 @@ def _inherit(own: Context, parent: Context) -> Context:
     )
 
 
-def _facts(span: Span, operation: str, context: Context) -> CallFacts:
+def _facts(span: Span, fields: Fields, operation: str, context: Context) -> CallFacts:
+    get = fields.get
     duration_ms = None if span.duration_ns is None else span.duration_ns / NS_PER_MS
-    ttft_ms = _ttft_ms(span, duration_ms)
-    stream = True if ttft_ms is not None else find(span, "stream")
-    output_tokens, reasoning_tokens = find(span, "output_tokens"), find(span, "reasoning_tokens")
-    input_tokens, finish_reason = find(span, "input_tokens"), find(span, "finish_reason")
-    failed = _failed(span, output_tokens)
-    cut = bool(stream) and finish_reason is None and input_tokens is None and output_tokens is None
+    ttft_ms = _ttft_ms(span, fields, duration_ms)
+    stream = True if ttft_ms is not None else get("stream")
+    failed = _failed(span, fields)
+    cut = bool(stream) and not fields.keys() & {"finish_reason", "input_tokens", "output_tokens"}
     return CallFacts(
         trace_id=span.trace_id,
         span_id=span.span_id,
         context=context,
         operation=operation,
-        provider=find(span, "provider"),
-        request_model=find(span, "request_model"),
-        response_model=find(span, "response_model"),
-        response_id=find(span, "response_id"),
+        provider=get("provider"),
+        request_model=get("request_model"),
+        response_model=get("response_model"),
+        response_id=get("response_id"),
         stream=stream,
-        input_tokens=input_tokens,
-        output_tokens=output_tokens,
-        cached_tokens=find(span, "cached_tokens"),
-        reasoning_tokens=reasoning_tokens,
+        input_tokens=get("input_tokens"),
+        output_tokens=get("output_tokens"),
+        cached_tokens=get("cached_tokens"),
+        reasoning_tokens=get("reasoning_tokens"),
         ttft_ms=ttft_ms,
-        inter_token_ms=_inter_token_ms(span, duration_ms, ttft_ms, output_tokens, reasoning_tokens),
+        inter_token_ms=_inter_token_ms(fields, duration_ms, ttft_ms),
         duration_ms=duration_ms,
-        finish_reason=finish_reason,
+        finish_reason=get("finish_reason"),
         error=failed or cut,
-        error_class=find(span, "error_class") or "other" if failed else "incomplete" if cut else None,
-        feature=find(span, "feature"),
-        environment=find(span, "environment"),
+        error_class=get("error_class", "other") if failed else "incomplete" if cut else None,
+        feature=get("feature"),
+        environment=get("environment"),
         started_ns=span.start_ns,
     )
 
 
-def _ttft_ms(span: Span, duration_ms: float | None) -> float | None:
+def _ttft_ms(span: Span, fields: Fields, duration_ms: float | None) -> float | None:
     """Time to the first chunk: the first source that lies inside the span. A call that did not stream has none."""
-    stream = find(span, "stream")
-    if duration_ms is None or stream is False:
+    if duration_ms is None or fields.get("stream") is False:
         return None
-    return next((ttft for ttft in _ttft_sources(span, stream) if 0 < ttft <= duration_ms), None)
+    return next((ttft for ttft in _ttft_sources(span, fields) if 0 < ttft <= duration_ms), None)
 
 
-def _ttft_sources(span: Span, stream: bool | None) -> Iterable[float]:
-    for field in ("first_chunk_s", "first_token_s_of_streams") if stream else ("first_chunk_s",):
-        seconds = find(span, field)
-        if seconds is not None:
-            yield seconds * MS_PER_S
+def _ttft_sources(span: Span, fields: Fields) -> Iterable[float]:
+    if "first_chunk_s" in fields:
+        yield fields["first_chunk_s"] * MS_PER_S
+    if "first_token_s_of_streams" in fields and fields.get("stream"):
+        yield fields["first_token_s_of_streams"] * MS_PER_S
     for event in span.events:
         if event.name in FIRST_TOKEN_EVENTS:
             yield (event.at_ns - span.start_ns) / NS_PER_MS
 
 
-def _inter_token_ms(
-    span: Span,
-    duration_ms: float | None,
-    ttft_ms: float | None,
-    output_tokens: int | None,
-    reasoning_tokens: int | None,
-) -> float | None:
+def _inter_token_ms(fields: Fields, duration_ms: float | None, ttft_ms: float | None) -> float | None:
     """Mean time between two visible tokens. Reasoning comes before the first chunk, so its tokens do not count."""
-    per_token_s = find(span, "per_output_token_s")
-    if per_token_s is not None and per_token_s > 0:
-        return float(per_token_s * MS_PER_S)
-    if duration_ms is None or ttft_ms is None or output_tokens is None:
+    if fields.get("per_output_token_s", 0) > 0:
+        return float(fields["per_output_token_s"] * MS_PER_S)
+    if duration_ms is None or ttft_ms is None or "output_tokens" not in fields:
         return None
-    gaps = output_tokens - (reasoning_tokens or 0) - 1
+    gaps = fields["output_tokens"] - fields.get("reasoning_tokens", 0) - 1
     return (duration_ms - ttft_ms) / gaps if gaps >= 1 else None
 
 
-def _failed(span: Span, output_tokens: int | None) -> bool:
+def _failed(span: Span, fields: Fields) -> bool:
     """Status, error type or HTTP status say so, or an exception was recorded and nothing came out."""
     return (
         span.status == ERROR
-        or find(span, "error_type") is not None
-        or find(span, "http_error_class") is not None
-        or (output_tokens is None and any(event.name == EXCEPTION for event in span.events))
+        or "error_type" in fields
+        or "http_error_class" in fields
+        or ("output_tokens" not in fields and any(event.name == EXCEPTION for event in span.events))
     )

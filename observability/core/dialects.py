@@ -14,22 +14,23 @@ from observability.core.otlp import Span, Wanted
 
 Kind = Literal["call", "embedding"]
 
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """One place where a value may stand: an attribute of the span, or of its first event of a name, or the resource."""
-
-    key: str
-    convert: Callable[[Any], Any] = read.text
-    event: str = ""
-    resource: bool = False
-
-
-Table = Mapping[str, tuple[Source, ...]]
-
+SPAN = ""
+RESOURCE = "resource"
 ASSIGNMENT = "serinus.assignment"  # a span event with the same attributes: it survives the 128-attribute limit
 EXCEPTION = "exception"
 FIRST_TOKEN_EVENTS = ("gen_ai.first_token",)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An attribute that may hold the value: of the span itself, of its RESOURCE, or of its first event of a name."""
+
+    key: str
+    convert: Callable[[Any], Any] = read.text
+    at: str = SPAN
+
+
+Table = Mapping[str, tuple[Source, ...]]
 
 KINDS: Mapping[str, Kind] = {
     "chat": "call",
@@ -50,32 +51,32 @@ OTEL: Table = {
     ),
     "prompt_name": (
         Source("gen_ai.prompt.name"),
-        Source("gen_ai.prompt.name", event=ASSIGNMENT),
+        Source("gen_ai.prompt.name", at=ASSIGNMENT),
     ),
     "prompt_version": (
         Source("gen_ai.prompt.version"),
-        Source("gen_ai.prompt.version", event=ASSIGNMENT),
+        Source("gen_ai.prompt.version", at=ASSIGNMENT),
     ),
     "exposure": (
         Source("serinus.exposure", read.exposure),
-        Source("serinus.exposure", read.exposure, event=ASSIGNMENT),
+        Source("serinus.exposure", read.exposure, at=ASSIGNMENT),
     ),
     "user": (
         Source("user.id", read.identity),
         Source("enduser.id", read.identity),
-        Source("user.id", read.identity, event=ASSIGNMENT),
+        Source("user.id", read.identity, at=ASSIGNMENT),
     ),
     "session": (
         Source("session.id", read.identity),
         Source("gen_ai.conversation.id", read.identity),
-        Source("session.id", read.identity, event=ASSIGNMENT),
+        Source("session.id", read.identity, at=ASSIGNMENT),
     ),
     "feature": (Source("feature"),),
     "environment": (
         Source("deployment.environment.name"),
         Source("deployment.environment"),
-        Source("deployment.environment.name", resource=True),
-        Source("deployment.environment", resource=True),
+        Source("deployment.environment.name", at=RESOURCE),
+        Source("deployment.environment", at=RESOURCE),
     ),
     "provider": (
         Source("gen_ai.provider.name", read.provider),
@@ -135,31 +136,49 @@ OTEL: Table = {
         Source("http.response.status_code", read.http_error_class),
         Source("error.code", read.error_class),
         Source("error.type", read.error_class),
-        Source("exception.type", read.error_class, event=EXCEPTION),
-        Source("exception.message", read.error_class_of_message, event=EXCEPTION),
+        Source("exception.type", read.error_class, at=EXCEPTION),
+        Source("exception.message", read.error_class_of_message, at=EXCEPTION),
     ),
 }
 
 
-def _wanted(table: Table) -> Wanted:
-    sources = [source for sources in table.values() for source in sources]
-    events = {source.event for source in sources if source.event}
-    return Wanted(frozenset(source.key for source in sources), frozenset(events.union(FIRST_TOKEN_EVENTS)))
+Reader = tuple[str, int, Callable[[Any], Any]]  # a field, how many of its sources go before this one, the conversion
 
 
-WANTED = _wanted(OTEL)
+def _readers(table: Table) -> dict[str, dict[str, list[Reader]]]:
+    """The table turned round: what each attribute tells, in each place where attributes stand."""
+    readers: dict[str, dict[str, list[Reader]]] = {SPAN: {}}
+    for field, sources in table.items():
+        for rank, source in enumerate(sources):
+            readers.setdefault(source.at, {}).setdefault(source.key, []).append((field, rank, source.convert))
+    return readers
 
 
-def find(span: Span, field: str, table: Table = OTEL) -> Any:
-    """The first value of a canonical field that a span holds, or None."""
-    for source in table[field]:
-        raw = _place(span, source).get(source.key)
-        if raw is not None and (value := source.convert(raw)) is not None:
-            return value
-    return None
+READERS = _readers(OTEL)
+WANTED = Wanted(
+    attributes=frozenset(key for readers in READERS.values() for key in readers),
+    events=frozenset(READERS.keys() - {SPAN, RESOURCE}).union(FIRST_TOKEN_EVENTS),
+)
 
 
-def _place(span: Span, source: Source) -> Mapping[str, Any]:
-    if source.event:
-        return next((event.attributes for event in span.events if event.name == source.event), {})
-    return span.resource if source.resource else span.attributes
+def read_span(span: Span) -> dict[str, Any]:
+    """Every canonical field that the span tells something about; where several sources do, the first in the table."""
+    found: dict[str, Any] = {}
+    ranks: dict[str, int] = {}
+    _read(span.attributes, READERS[SPAN], found, ranks)
+    _read(span.resource, READERS[RESOURCE], found, ranks)
+    seen: set[str] = set()
+    for event in span.events:
+        if event.name not in seen:
+            seen.add(event.name)
+            _read(event.attributes, READERS.get(event.name, {}), found, ranks)
+    return found
+
+
+def _read(
+    attributes: Mapping[str, Any], readers: Mapping[str, list[Reader]], found: dict[str, Any], ranks: dict[str, int]
+) -> None:
+    for key, raw in attributes.items():
+        for field, rank, convert in readers.get(key, ()):
+            if rank < ranks.get(field, rank + 1) and (value := convert(raw)) is not None:
+                found[field], ranks[field] = value, rank

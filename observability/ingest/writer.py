@@ -38,7 +38,7 @@ CALL_COLUMNS = (
 def store(spans: Sequence[Span]) -> None:
     """Store what is new among the spans, in one transaction. Their ids must be valid (core.otlp.sift)."""
     by_key = {(span.trace_id, span.span_id): span for span in reversed(spans)}
-    calls = _with_versions(find_calls(list(by_key.values())))
+    calls = _with_versions(find_calls(by_key.values()))
     with transaction.atomic():
         new_keys = _insert_spans(by_key)
         new_calls = [(call, version) for call, version in calls if call.key in new_keys]
