@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -38,11 +39,17 @@ class Server:
 
     def get(self, path: str) -> int:
         """The status of the answer, 0 without one."""
-        connection = http.client.HTTPConnection(HOST, self.port, timeout=5)
-        with closing(connection), suppress(OSError, http.client.HTTPException):
-            connection.request("GET", path)
-            return connection.getresponse().status
+        with suppress(OSError, http.client.HTTPException):
+            return self.request("GET", path)[0]
         return 0
+
+    def request(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, bytes]:
+        """Status and body of the answer. body: bytes, or an iterable of bytes that is sent in chunks."""
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=30)
+        with closing(connection):
+            connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+            answer = connection.getresponse()
+            return answer.status, answer.read()
 
     def manage(self, *command: str) -> str:
         """What another management command prints, run on this server's data."""
@@ -57,7 +64,11 @@ class Server:
 
     def children(self) -> dict[str, psutil.Process]:
         """The supervised processes, by name: `python -m config.supervised PARENT_PID NAME COMMAND…`."""
-        return {child.cmdline()[4]: child for child in psutil.Process(self.process.pid).children()}
+        found = {}
+        for child in psutil.Process(self.process.pid).children():
+            with suppress(psutil.NoSuchProcess):  # it has ended
+                found[child.cmdline()[4]] = child
+        return found
 
     def kill(self) -> None:
         """SIGKILL to every process at once, as a machine that fails ends them."""
