@@ -39,9 +39,13 @@ def read_body(request: HttpRequest) -> bytes:
 def read_json(request: HttpRequest) -> Any:
     """The body as JSON in UTF-8. Raises BadRequest, and what read_body raises."""
     try:
-        return json.loads(read_body(request).decode("utf-8"))
+        return json.loads(read_body(request).decode("utf-8"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise BadRequest("malformed_json", f"The body is not JSON in UTF-8: {error}") from error
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a number in JSON")
 
 
 def _steps(request: HttpRequest) -> Iterator[bytes]:

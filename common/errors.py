@@ -83,7 +83,13 @@ class Invalid(DomainError):
     @classmethod
     def field(cls, field: str, message: str, *, code: str = "invalid") -> "Invalid":
         """One field is wrong; the message says what was expected."""
-        return cls("invalid", f"{field}: {message}", errors=[FieldError(field, code, message)])
+        return cls.fields([FieldError(field, code, message)])
+
+    @classmethod
+    def fields(cls, errors: Sequence[FieldError], *, code: str = "invalid") -> "Invalid":
+        """Several fields are wrong, or the whole body, whose path is empty."""
+        detail = "; ".join(f"{error.field}: {error.message}" if error.field else error.message for error in errors)
+        return cls(code, detail, errors=errors)
 
 
 class Unavailable(DomainError):

@@ -1,20 +1,20 @@
 """How Django REST framework's views read JSON. Apart from common.rest, which needs the views that need this."""
 
-from io import BytesIO
 from typing import Any
 
-from rest_framework.exceptions import ParseError
-from rest_framework.parsers import JSONParser
+from rest_framework.parsers import BaseParser
 
-from common.bodies import read_body
+from common.bodies import read_json
 
 
-class BoundedJSONParser(JSONParser):
-    """JSON within the bounds of every body; DRF's own would read any size and break on deep nesting."""
+class BoundedJSONParser(BaseParser):
+    """JSON within the bounds of every body.
+
+    Not a kind of DRF's JSONParser: for that one DRF itself reads the whole body first, of any size, and then nothing
+    is left on the server's stream.
+    """
+
+    media_type = "application/json"
 
     def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
-        body = read_body(parser_context["request"]._request)
-        try:
-            return super().parse(BytesIO(body), media_type, parser_context)
-        except RecursionError as error:
-            raise ParseError("JSON parse error - nested too deeply") from error
+        return read_json(parser_context["request"]._request)

@@ -72,7 +72,7 @@ def as_domain_error(error: Exception) -> DomainError | None:
             return error
         case exceptions.ValidationError():
             errors = list(field_errors(error.detail))
-            return Invalid("invalid", "; ".join(f"{e.field}: {e.message}" for e in errors), errors=errors)
+            return Invalid.fields(errors)
         case exceptions.ParseError():
             return BadRequest("malformed_json", str(error.detail))
         case exceptions.NotAuthenticated() | exceptions.AuthenticationFailed():

@@ -61,7 +61,7 @@ def _metrics(written: list[dict[str, Any]] | None, seen: Mapping[str, Kind]) -> 
 
 
 def _invalid(errors: list[FieldError]) -> Invalid:
-    return Invalid("invalid_plan", "; ".join(f"{e.field}: {e.message}" for e in errors), errors=errors)
+    return Invalid.fields(errors, code="invalid_plan")
 
 
 class ShareField(serializers.Field[int, Any, int, Any]):
