@@ -18,7 +18,7 @@ from common.errors import Unavailable
 from rollout.serving.answers import Answer
 from rollout.serving.snapshot import NOTHING, ServedPrompt, Snapshot, load_pinned, newer
 
-POLL_S = 0.25
+POLL_S = 0.1
 STALE_AFTER_S = 2.0
 FIRST_LOAD_S = 5.0
 PINNED_KEPT = 1024
