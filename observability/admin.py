@@ -22,7 +22,7 @@ class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's own clas
 @admin.register(Call)
 class CallAdmin(ReadOnly):
     list_display = ["started_at", "prompt_name", "version_number", "operation", "request_model", "error", "duration_ms"]
-    list_select_related = ["version__prompt"]
+    list_select_related = ["version"]
     list_filter = ["error", "operation"]
     search_fields = ["prompt_name", "response_id"]
     show_full_result_count = False

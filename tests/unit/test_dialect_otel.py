@@ -1,11 +1,12 @@
 """Calls of the official GenAI conventions: every recorded body against what the provider really sent."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from observability.core.calls import CallFacts, find_calls
-from observability.core.dialects import WANTED
+from observability.core.dialects import KINDS, WANTED
 from observability.core.evidence import Exposure
 from observability.core.otlp import decode_json, decode_protobuf
 from tests import recorded, traces
@@ -338,3 +339,11 @@ def test_text__what_no_database_holds__left_out() -> None:
     assert call.request_model is not None
     assert call.request_model.startswith("gpt-4ox")
     assert len(call.request_model) == 200
+
+
+def test_documentation__lists_every_source() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "otlp.md").read_text()
+
+    missing = [key for key in sorted(WANTED.attributes | WANTED.events | KINDS.keys()) if f"`{key}`" not in page]
+
+    assert missing == []
