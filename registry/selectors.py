@@ -104,8 +104,14 @@ def propose(prompt: Prompt, content: Content, *, below: SemVer | None = None) ->
 
 def diff_versions(before: PromptVersion, after: PromptVersion) -> dict[str, str]:
     """Unified diffs of template and config (with the schemas), each empty when nothing changed."""
-    contents, names = (content_of(before), content_of(after)), (before.ref, after.ref)
-    return {"template": template_diff(*contents, names=names), "config": config_diff(*contents, names=names)}
+    return diff_contents(content_of(before), content_of(after), names=(before.ref, after.ref))
+
+
+def diff_contents(before: Content, after: Content, *, names: tuple[str, str]) -> dict[str, str]:
+    return {
+        "template": template_diff(before, after, names=names),
+        "config": config_diff(before, after, names=names),
+    }
 
 
 def preview(version: PromptVersion, values: dict[str, Any]) -> str | list[dict[str, Any]]:

@@ -52,8 +52,8 @@ def _json_problems(value: Any, path: str, depth: int) -> Iterator[Problem]:
             yield Problem(path, "invalid_number", f"expected a finite number, got {value}")
         case dict():
             for key, inner in value.items():
-                yield from _json_problems(key, path, depth)
-                yield from _json_problems(inner, f"{path}.{key}", depth + 1)
+                # A path is told to people, so it must not pass through a key that cannot be.
+                yield from list(_json_problems(key, path, depth)) or _json_problems(inner, f"{path}.{key}", depth + 1)
         case list():
             for index, inner in enumerate(value):
                 yield from _json_problems(inner, f"{path}[{index}]", depth + 1)

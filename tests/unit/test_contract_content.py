@@ -44,7 +44,7 @@ REFUSED = [
     (Content("text", "Hi", {"a": [float("nan")]}), "config.a[0]", "invalid_number"),
     (Content("text", "Hi", {"a": float("inf")}), "config.a", "invalid_number"),
     (Content("text", "Hi\0"), "template", "invalid_text"),
-    (Content("text", "Hi", {"\ud800": 1}), "config", "invalid_text"),
+    (Content("text", "Hi", {"\ud800": "\0"}), "config", "invalid_text"),
     (Content("text", "Hi", NESTED), "config" + ".a" * MAX_DEPTH, "too_deep"),
     (Content("text", "Hi", {}, "string"), "input_schema", "invalid"),
     (Content("text", "Hi", {}, {"type": "array"}), "input_schema.type", "invalid"),

@@ -1,0 +1,151 @@
+"""What people fill in, and how a service's refusal comes back to the field that it is about."""
+
+import json
+import re
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from common.errors import DomainError
+from registry.core.content import Content
+from registry.core.versions import Bump
+from registry.models import Draft, Prompt, PromptVersion, Scope, TemplateType
+
+WIDE = {"class": "vLargeTextField", "spellcheck": "false", "style": "font-family: monospace"}
+
+
+class JSONField(forms.JSONField):
+    """JSON that is shown indented and may be left empty."""
+
+    def __init__(self, *, help_text: str) -> None:
+        super().__init__(required=False, help_text=help_text, widget=forms.Textarea(attrs=WIDE | {"rows": 6}))
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        """What was typed is shown as it was typed."""
+        return forms.fields.InvalidJSONInput(data or "")
+
+    def to_python(self, value: Any) -> Any:
+        try:
+            return super().to_python(value)
+        except RecursionError as error:
+            raise ValidationError("Enter JSON that is not nested so deeply.") from error
+
+    def prepare_value(self, value: Any) -> Any:
+        if isinstance(value, forms.fields.InvalidJSONInput):
+            return value
+        return "" if value is None else json.dumps(value, indent=2, ensure_ascii=False)
+
+
+class PromptForm(forms.ModelForm):  # type: ignore[type-arg]  # takes none at run time
+    tags = forms.CharField(required=False, help_text="Separated by commas")
+
+    class Meta:
+        model = Prompt
+        fields = ["name", "description", "tags"]
+
+    def clean_tags(self) -> list[str]:
+        return [tag.strip() for tag in self.cleaned_data["tags"].split(",") if tag.strip()]
+
+
+class RevisionForm(forms.Form):
+    """revision: of the draft that was read, so that nobody acts on a text that they have not seen."""
+
+    revision = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+    def sees_now(self, revision: int) -> bool:
+        """Show the form again to someone who now sees this revision; whether that is another than they had seen."""
+        if not self.is_bound or self.data.get("revision") == str(revision):
+            return False
+        self.data = {**self.data.dict(), "revision": revision}  # type: ignore[attr-defined]  # request.POST
+        return True
+
+
+class DraftForm(RevisionForm):
+    type = forms.ChoiceField(choices=TemplateType.choices, widget=forms.RadioSelect, initial=TemplateType.TEXT)
+    template = forms.CharField(
+        required=False,
+        strip=False,
+        widget=forms.Textarea(attrs=WIDE | {"rows": 16}),
+        help_text=(
+            "{{ name }} is a variable, \\{{ are two literal braces. For chat write a JSON list of "
+            '{"role": …, "content": …} and {"type": "placeholder", "name": …}.'
+        ),
+    )
+    config = JSONField(help_text="Model, temperature, tools: any JSON object")
+    input_schema = JSONField(
+        help_text="JSON Schema of the variables: types, and defaults of those that may be left out"
+    )
+    response_schema = JSONField(help_text="JSON Schema of the answers")
+    notes = forms.CharField(
+        required=False,
+        widget=forms.Textarea(attrs={"class": "vLargeTextField", "rows": 3}),
+        help_text="What changes and why; needed to publish",
+    )
+
+    @classmethod
+    def initial_of(cls, content: Content, draft: Draft | None) -> dict[str, Any]:
+        return {
+            "type": content.type,
+            "template": written(content.template),
+            "config": content.config,
+            "input_schema": content.input_schema,
+            "response_schema": content.response_schema,
+            "notes": draft.notes if draft else "",
+            "revision": draft and draft.revision,
+        }
+
+    def clean(self) -> dict[str, Any]:
+        if self.cleaned_data.get("type") == TemplateType.CHAT and "template" in self.cleaned_data:
+            try:
+                self.cleaned_data["template"] = json.loads(self.cleaned_data["template"] or "[]")
+            except (ValueError, RecursionError) as error:
+                self.add_error("template", f"A chat template is a JSON list of messages: {error}")
+        return self.cleaned_data
+
+    @property
+    def content(self) -> Content:
+        """What was filled in. Only after is_valid()."""
+        fields = self.cleaned_data
+        config = {} if fields["config"] is None else fields["config"]
+        return Content(fields["type"], fields["template"], config, fields["input_schema"], fields["response_schema"])
+
+
+class PublishForm(RevisionForm):
+    bump = forms.ChoiceField(required=False, label="Step")
+    version = forms.CharField(required=False, help_text="Or an exact version such as 2.3, in place of a step")
+
+    def __init__(self, *arguments: Any, smallest: Bump | None, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        offered = [bump for bump in Bump if smallest is None or bump.covers(smallest)]
+        self.fields["bump"].choices = [("", "the smallest allowed"), *[(bump, bump) for bump in offered]]  # type: ignore[attr-defined]  # of ChoiceField
+
+
+class MoveForm(forms.Form):
+    label = forms.CharField(max_length=64, help_text="An existing label or a new one")
+    version = forms.ModelChoiceField(PromptVersion.objects.none())
+    reason = forms.CharField(widget=forms.Textarea(attrs={"class": "vLargeTextField", "rows": 3}))
+
+    def __init__(self, *arguments: Any, prompt: Prompt, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.fields["version"].queryset = prompt.versions.select_related("prompt")  # type: ignore[attr-defined]  # of ModelChoiceField
+
+
+class KeyForm(forms.Form):
+    name = forms.CharField(max_length=100, help_text="Whose key it is, for people to tell keys apart")
+    scopes = forms.MultipleChoiceField(choices=Scope.choices, widget=forms.CheckboxSelectMultiple)
+
+
+def written(template: Any) -> str:
+    """A template as it is edited: text as it is, chat as JSON."""
+    return template if isinstance(template, str) else json.dumps(template, indent=2, ensure_ascii=False)
+
+
+def show_refusal(form: forms.Form, error: DomainError) -> None:
+    """Put each of the error's messages at its field of the form, or above the form."""
+    if not error.errors:
+        form.add_error(None, error.detail)
+    for found in error.errors:
+        field = re.split(r"[.\[]", found.field)[0]
+        place = field if field in form.fields else None
+        form.add_error(place, found.message if found.field == place else f"{found.field}: {found.message}")

@@ -1,0 +1,36 @@
+"""What the admin shows and nobody edits in place."""
+
+import json
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+
+class _NobodyEdits:
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class ReadOnlyAdmin(_NobodyEdits, admin.ModelAdmin):  # type: ignore[type-arg]  # takes none at run time
+    pass
+
+
+class ReadOnlyInline(_NobodyEdits, admin.TabularInline):  # type: ignore[type-arg]  # takes none at run time
+    extra = 0
+
+
+def as_written(value: Any) -> SafeString | str:
+    """Text as it is, line by line, and anything else as indented JSON."""
+    if value is None:
+        return "none"
+    text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+    return format_html("<pre>{}</pre>", text)

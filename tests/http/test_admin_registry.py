@@ -1,0 +1,427 @@
+"""The registry's admin, driven as a browser drives it: log in, read the form, send it back."""
+
+import html
+import re
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+from django.urls import reverse
+
+from registry import services
+from registry.keys import hash_key
+from registry.models import ApiKey, Draft, Label, Prompt, PromptVersion
+from tests import make
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def anna() -> Client:
+    """A person who may do everything."""
+    client = Client()
+    client.force_login(User.objects.create_superuser("anna"))
+    return client
+
+
+@pytest.fixture
+def prompt() -> Prompt:
+    return make.prompt()
+
+
+def someone_who_may(*permissions: str) -> Client:
+    user = User.objects.create_user("ben", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def page(prompt: Prompt, name: str) -> str:
+    return reverse(f"admin:registry_prompt_{name}", args=[prompt.pk])
+
+
+def fields_of(client: Client, path: str) -> dict[str, Any]:
+    """What the form on the page would send if nothing were typed."""
+    form = client.get(path).context["form"]
+    return {field.name: "" if (value := field.value()) is None else value for field in form}
+
+
+def text_of(answer: Any) -> str:
+    return html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.content.decode())))
+
+
+def send(client: Client, path: str, **typed: Any) -> Any:
+    return client.post(path, fields_of(client, path) | typed, follow=True)
+
+
+def test_pages__nobody_logged_in__are_not_shown(prompt: Prompt) -> None:
+    for path in (page(prompt, "draft"), page(prompt, "publish"), page(prompt, "label"), "/admin/registry/apikey/add/"):
+        assert Client().get(path)["Location"].startswith("/admin/login/")
+
+
+def test_login__with_a_password__leads_to_the_registry(prompt: Prompt) -> None:
+    User.objects.create_superuser("anna", password="correct horse battery staple")
+    client, path = Client(), page(prompt, "draft")
+
+    answer = client.post(
+        f"/admin/login/?next={path}", {"username": "anna", "password": "correct horse battery staple"}, follow=True
+    )
+
+    assert answer.redirect_chain[-1][0] == path
+    assert answer.status_code == 200
+
+
+def test_prompt__added__through_the_service(anna: Client) -> None:
+    answer = anna.post(
+        "/admin/registry/prompt/add/",
+        {"name": "order-extractor", "description": "Reads orders", "tags": "orders, mail"},
+        follow=True,
+    )
+
+    prompt = Prompt.objects.get()
+    assert answer.status_code == 200
+    assert (prompt.name, prompt.tags, prompt.created_by) == ("order-extractor", ["orders", "mail"], "user:anna")
+
+
+@pytest.mark.parametrize("name", ["order-extractor", "Order Extractor"])
+def test_prompt__name_taken_or_malformed__told_at_the_form(anna: Client, prompt: Prompt, name: str) -> None:
+    answer = anna.post("/admin/registry/prompt/add/", {"name": name, "description": "", "tags": ""})
+
+    assert answer.status_code == 200
+    assert "name" in answer.context["adminform"].form.errors
+    assert Prompt.objects.count() == 1
+
+
+def test_prompt__name_taken_after_the_form_was_checked__told(
+    anna: Client, prompt: Prompt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Prompt, "validate_unique", lambda *_, **__: None)
+
+    answer = anna.post("/admin/registry/prompt/add/", {"name": prompt.name, "description": "", "tags": ""}, follow=True)
+
+    assert "There is already a prompt order-extractor" in text_of(answer)
+
+
+def test_prompt__page__shows_labels_and_ways_on_but_nothing_to_type(anna: Client, prompt: Prompt) -> None:
+    make.label(make.version(prompt, "2.2"))
+
+    answer = anna.get(f"/admin/registry/prompt/{prompt.pk}/change/")
+
+    assert {"Edit the draft", "Move a label", "production", "order-extractor@v2.2"} <= set(
+        re.split(r"\s{2,}", html.unescape(re.sub(r"<[^>]+>", "  ", answer.content.decode())))
+    )
+    assert b'name="_save"' not in answer.content
+
+
+def test_draft__first_save_then_edit__kept_with_its_revision(anna: Client, prompt: Prompt) -> None:
+    send(anna, page(prompt, "draft"), template="Hello\r\n{{ name }}", config='{"model": "m"}', notes="first")
+    answer = send(anna, page(prompt, "draft"), template="\r\nHello {{ name }}")
+
+    draft = Draft.objects.get()
+    assert "Saved revision 2 of the draft." in text_of(answer)
+    assert (draft.template, draft.config, draft.notes) == ("\nHello {{ name }}", {"model": "m"}, "first")
+    assert (draft.revision, draft.updated_by) == (2, "user:anna")
+
+
+def test_draft__begins_as_the_newest_version(anna: Client, prompt: Prompt) -> None:
+    make.version(prompt, template=[{"role": "system", "content": "Hi {{ name }}"}], config={"temperature": 0})
+
+    fields = fields_of(anna, page(prompt, "draft"))
+
+    assert (fields["type"], fields["revision"], fields["notes"]) == ("chat", "", "")
+    assert '"content": "Hi {{ name }}"' in fields["template"]
+    assert fields["config"] == '{\n  "temperature": 0\n}'
+
+
+def test_draft__chat__written_as_json(anna: Client, prompt: Prompt) -> None:
+    messages = '[{"role": "user", "content": "{{ question }}"}]'
+
+    refused = send(anna, page(prompt, "draft"), type="chat", template="Hello")
+    send(anna, page(prompt, "draft"), type="chat", template=messages)
+
+    assert "A chat template is a JSON list of messages" in text_of(refused)
+    assert Draft.objects.get().template == [{"role": "user", "content": "{{ question }}"}]
+
+
+@pytest.mark.parametrize("config", ["{", '{"a": NaN}', "[" * 100_000, '{"a": "\\ud800"}'])
+def test_draft__what_is_not_storable_json__told_at_the_field(anna: Client, prompt: Prompt, config: str) -> None:
+    answer = send(anna, page(prompt, "draft"), template="My words", config=config)
+
+    assert answer.status_code == 200
+    assert list(answer.context["form"].errors) == ["config"]
+    assert "My words" in answer.content.decode()
+    assert not Draft.objects.exists()
+
+
+def test_draft__unfinished__saved_and_told_what_is_missing(anna: Client, prompt: Prompt) -> None:
+    answer = send(anna, page(prompt, "draft"), template='Answer as {{"total": 1}}')
+
+    assert Draft.objects.get().template == 'Answer as {{"total": 1}}'
+    assert "It cannot be published yet" in text_of(answer)
+    assert "write \\{{ for two literal braces" in text_of(answer)
+
+
+def test_draft__overtaken__both_texts_are_shown_and_saving_again_goes_through(anna: Client, prompt: Prompt) -> None:
+    path = page(prompt, "draft")
+    send(anna, path, template="The beginning", notes="n")
+    mine = fields_of(anna, path) | {"template": "My own words"}
+    services.save_draft(
+        prompt=prompt, content=make.content("The words of another"), notes="n", expected_revision=1, actor=make.ANNA
+    )
+
+    overtaken = anna.post(path, mine)
+
+    assert overtaken.status_code == 200
+    assert "Stored by user:anna while you edited, revision 2" in text_of(overtaken)
+    assert "The words of another" in text_of(overtaken)
+    assert overtaken.context["form"]["template"].value() == "My own words"
+    assert Draft.objects.get().template == "The words of another"
+    again = {field.name: field.value() or "" for field in overtaken.context["form"]}
+    anna.post(path, again)
+    assert Draft.objects.get().template == "My own words"
+
+
+def test_publish__shows_the_smallest_step_with_reasons_and_the_diff(anna: Client, prompt: Prompt) -> None:
+    make.version(prompt, "2.2")
+
+    answer = send(
+        anna, page(prompt, "draft"), template=make.TEXT + " for {{ shop }}", notes="shops differ", _publish="1"
+    )
+
+    shown = text_of(answer)
+    assert answer.redirect_chain[-1][0] == page(prompt, "publish")
+    assert "Smallest step from v2.2: major" in shown
+    assert "major: the required variable shop was added" in shown
+    assert f"+{make.TEXT} for {{{{ shop }}}}" in shown
+    assert "shops differ" in shown
+    assert [value for value, _ in answer.context["form"]["bump"].field.choices] == ["", "major"]
+
+
+def test_publish__makes_the_version_and_shows_it(anna: Client, prompt: Prompt) -> None:
+    make.version(prompt, "2.2")
+    send(anna, page(prompt, "draft"), template=make.TEXT + " Be exact.", notes="clearer")
+
+    answer = send(anna, page(prompt, "publish"))
+
+    version = PromptVersion.objects.get(ordinal=2)
+    assert "Published order-extractor@v2.3." in text_of(answer)
+    assert answer.redirect_chain[-1][0] == f"/admin/registry/promptversion/{version.pk}/change/"
+    assert (version.notes, version.published_by) == ("clearer", "user:anna")
+    assert Draft.objects.get().notes == ""
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ({"version": "2.2"}, "order-extractor@v2.2 exists already, and a version never changes"),
+        ({"version": "2.3"}, "the required variable shop was added"),
+        ({"version": "3"}, "expected major and minor such as 3.0"),
+        ({"bump": "minor"}, "Select a valid choice"),
+        ({"version": "3.0", "bump": "major"}, "expected either version or bump, not both"),
+        ({"revision": "7"}, "The draft was changed by user:anna in the meantime"),
+        ({"revision": ""}, "The draft was changed by user:anna in the meantime"),
+    ],
+)
+def test_publish__refused__told_at_the_form(anna: Client, prompt: Prompt, typed: Any, told: str) -> None:
+    make.version(prompt, "2.2")
+    send(anna, page(prompt, "draft"), template=make.TEXT + " for {{ shop }}", notes="shops differ")
+
+    answer = send(anna, page(prompt, "publish"), **typed)
+
+    assert answer.status_code == 200
+    assert told in text_of(answer)
+    assert PromptVersion.objects.count() == 1
+    assert answer.context["form"]["revision"].value() in {1, "1"}
+
+
+def test_publish__without_notes_or_with_a_draft_that_is_not_finished__told(anna: Client, prompt: Prompt) -> None:
+    send(anna, page(prompt, "draft"), template="As {{")
+    unfinished = send(anna, page(prompt, "publish"))
+    send(anna, page(prompt, "draft"), template="Hello")
+    without_notes = send(anna, page(prompt, "publish"))
+
+    assert "A version needs notes." in text_of(unfinished)
+    assert "notes: say what changed and why" in text_of(without_notes)
+    assert not PromptVersion.objects.exists()
+
+
+def test_publish__no_draft__not_found(anna: Client, prompt: Prompt) -> None:
+    assert anna.get(page(prompt, "publish")).status_code == 404
+
+
+def test_version__page__shows_everything_and_can_only_be_read(anna: Client, prompt: Prompt) -> None:
+    version = make.version(prompt, "2.2", template="<b>{{ order_text }}</b>\nBe exact.", config={"model": "m"})
+    path = f"/admin/registry/promptversion/{version.pk}"
+
+    answer = anna.get(f"{path}/change/")
+
+    assert b"<pre>&lt;b&gt;{{ order_text }}&lt;/b&gt;\nBe exact.</pre>" in answer.content
+    assert version.sha256 in text_of(answer)
+    for button in (b'name="_save"', b'name="_continue"', b"deletelink", b'name="_addanother"'):
+        assert button not in answer.content
+    assert anna.post(f"{path}/change/", {"template": "other"}).status_code == 403
+    assert anna.post(f"{path}/delete/", {"post": "yes"}).status_code == 403
+    assert anna.get("/admin/registry/promptversion/add/").status_code == 403
+
+
+@pytest.mark.parametrize("model", ["prompt", "promptversion", "label", "apikey"])
+def test_lists__show_rows_in_bounded_queries_and_cannot_delete(
+    anna: Client, model: str, django_assert_max_num_queries: Any
+) -> None:
+    for name in "abcdef":
+        make.label(make.version(make.prompt(name)))
+        make.key()
+
+    with django_assert_max_num_queries(8):  # session, user, counts, rows, and those of prefetched or filtered columns
+        answer = anna.get(f"/admin/registry/{model}/")
+
+    assert answer.status_code == 200
+    assert "delete_selected" not in answer.content.decode()
+
+
+def test_versions__of_one_prompt__listed(anna: Client, prompt: Prompt) -> None:
+    make.version(prompt)
+    make.version(make.prompt("other"))
+
+    answer = anna.get("/admin/registry/promptversion/", {"prompt__id__exact": prompt.pk})
+
+    assert "order-extractor@v1.0" in text_of(answer)
+    assert "other@v1.0" not in text_of(answer)
+
+
+def test_label__moved_with_a_reason__shown_among_its_moves(anna: Client, prompt: Prompt) -> None:
+    make.label(make.version(prompt, "2.2"))
+    better = make.version(prompt, "2.3")
+
+    answer = send(anna, page(prompt, "label"), version=better.pk, reason="2.3 is better")
+
+    assert "Moved order-extractor:production to v2.3." in text_of(answer)
+    assert "2.3 is better" in text_of(answer)
+    assert Label.objects.get(name="production").version == better
+
+
+def test_label__from_its_own_page__form_knows_the_label(anna: Client, prompt: Prompt) -> None:
+    label = make.label(make.version(prompt, "2.2"), "staging")
+
+    shown = anna.get(f"/admin/registry/label/{label.pk}/change/").content.decode()
+
+    (way,) = re.findall(r'href="([^"]+/label/\?label=[^"]+)"', shown)
+    assert fields_of(anna, html.unescape(way))["label"] == "staging"
+    assert 'name="_save"' not in shown
+
+
+def test_label__held__refused_in_words(anna: Client, prompt: Prompt) -> None:
+    label = make.label(make.version(prompt, "2.2"))
+    better = make.version(prompt, "2.3")
+    services.hold_label(label_id=label.pk, rollout_id="rol_1")
+
+    answer = send(anna, page(prompt, "label"), version=better.pk, reason="2.3 is better")
+
+    assert answer.status_code == 200
+    assert "order-extractor:production is held by the active rollout rol_1: end it first" in text_of(answer)
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ({"label": "latest"}, "latest moves by itself"),
+        ({"label": "Production"}, "expected 1 to 64 of a-z"),
+        ({"reason": "  "}, "This field is required"),
+    ],
+)
+def test_label__wrong_input__told_at_the_field(anna: Client, prompt: Prompt, typed: Any, told: str) -> None:
+    version = make.version(prompt, "2.2")
+
+    answer = send(anna, page(prompt, "label"), **{"version": version.pk, "reason": "go"} | typed)
+
+    assert told in text_of(answer)
+    assert list(answer.context["form"].errors) == list(typed)
+
+
+def test_label__version_of_another_prompt__refused(anna: Client, prompt: Prompt) -> None:
+    foreign = make.version(make.prompt("other"))
+
+    answer = send(anna, page(prompt, "label"), version=foreign.pk, reason="go")
+
+    assert list(answer.context["form"].errors) == ["version"]
+
+
+def test_archive__by_action__and_back(anna: Client, prompt: Prompt) -> None:
+    def act(action: str) -> Any:
+        body = {"action": action, "_selected_action": [prompt.pk]}
+        return anna.post("/admin/registry/prompt/", body, follow=True)
+
+    label = make.label(make.version(prompt))
+    services.hold_label(label_id=label.pk, rollout_id="rol_1")
+    assert "is held by the active rollout rol_1" in text_of(act("archive"))
+    services.release_label(label_id=label.pk)
+
+    assert "Archived order-extractor." in text_of(act("archive"))
+    refused = send(anna, page(prompt, "draft"), template="Hello")
+    assert "The prompt order-extractor was archived" in text_of(refused)
+    assert "Took back into service order-extractor." in text_of(act("unarchive"))
+    assert Prompt.objects.get().archived_at is None
+
+
+def test_key__issued__shown_once_and_stored_nowhere(anna: Client) -> None:
+    path = "/admin/registry/apikey/add/"
+
+    answer = anna.post(path, {"name": "orders", "scopes": ["read", "ingest"]})
+
+    (text,) = re.findall(r'<pre id="key">(ser_[^<]+)</pre>', answer.content.decode())
+    key = ApiKey.objects.get()
+    assert (key.name, key.scopes, key.created_by) == ("orders", ["read", "ingest"], "user:anna")
+    assert key.sha256 == hash_key(text)
+    assert "no-store" in answer["Cache-Control"]
+    for other in ("/admin/", "/admin/registry/apikey/", f"/admin/registry/apikey/{key.pk}/change/", path):
+        assert text not in anna.get(other).content.decode()
+    assert text not in str(anna.cookies)
+
+
+def test_key__no_scope__told_at_the_field(anna: Client) -> None:
+    answer = anna.post("/admin/registry/apikey/add/", {"name": "orders"})
+
+    assert list(answer.context["form"].errors) == ["scopes"]
+    assert not ApiKey.objects.exists()
+
+
+def test_key__revoked_by_action(anna: Client) -> None:
+    make.key()
+    key = ApiKey.objects.get()
+
+    answer = anna.post("/admin/registry/apikey/", {"action": "revoke", "_selected_action": [key.pk]}, follow=True)
+
+    key.refresh_from_db()
+    assert key.revoked_at is not None
+    assert "Revoked app (ser_" in text_of(answer)
+
+
+@pytest.mark.parametrize(
+    ("name", "permission"), [("draft", "change_draft"), ("publish", "add_promptversion"), ("label", "change_label")]
+)
+def test_rights__each_page_needs_its_own(prompt: Prompt, name: str, permission: str) -> None:
+    services.save_draft(prompt=prompt, content=make.content(), notes="n", expected_revision=None, actor=make.ANNA)
+
+    with_it = someone_who_may(permission, "view_prompt")
+
+    assert with_it.get(page(prompt, name)).status_code == 200
+    for other in {"draft", "publish", "label"} - {name}:
+        assert with_it.get(page(prompt, other)).status_code == 403
+        assert with_it.post(page(prompt, other), {}).status_code == 403
+    shown = with_it.get(f"/admin/registry/prompt/{prompt.pk}/change/").content.decode()
+    assert page(prompt, name) in shown
+    assert [other for other in ("draft", "publish", "label") if page(prompt, other) in shown] == [name]
+
+
+def test_rights__viewer__may_not_add_archive_issue_or_revoke(prompt: Prompt) -> None:
+    make.key()
+    viewer = someone_who_may("view_prompt", "view_apikey")
+
+    assert viewer.get("/admin/registry/prompt/add/").status_code == 403
+    assert viewer.get("/admin/registry/apikey/add/").status_code == 403
+    for model, action, row in (("prompt", "archive", prompt), ("apikey", "revoke", ApiKey.objects.get())):
+        viewer.post(f"/admin/registry/{model}/", {"action": action, "_selected_action": [row.pk]})
+    assert Prompt.objects.get().archived_at is None
+    assert ApiKey.objects.get().revoked_at is None
