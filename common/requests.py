@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
 
 from common.errors import DomainError, NotFound, problem_response
 from common.ids import new_id
@@ -44,4 +45,4 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """handler404: a problem document for programs, a plain page for people."""
     if request.path.startswith(API_PREFIXES):
         return problem_response(NotFound("unknown_address", f"There is nothing at {request.path}"), request)
-    return HttpResponse("<h1>Not found</h1><p><a href='/'>All rollouts</a></p>", status=404)
+    return render(request, "404.html", status=404)

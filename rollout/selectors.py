@@ -1,9 +1,14 @@
 """Reading rollouts; nothing here writes."""
 
-from django.db.models import QuerySet
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.db.models import F, QuerySet
 
 from common.errors import Invalid, NotFound
-from rollout.models import Rollout, Status
+from rollout.models import ACTIVE, Delivery, DeliveryStatus, Rollout, Status, Transition
+
+ENDED = (Status.PROMOTED, Status.ROLLED_BACK, Status.CANCELLED)
 
 
 def rollouts(*, prompt: str | None = None, label: str | None = None, status: str | None = None) -> QuerySet[Rollout]:
@@ -22,3 +27,40 @@ def find_rollout(rollout_id: str) -> Rollout:
     if found is None:
         raise NotFound("unknown_rollout", f"There is no rollout {rollout_id}")
     return found
+
+
+def active_rollouts() -> QuerySet[Rollout]:
+    return rollouts().filter(status__in=ACTIVE)
+
+
+def ended_rollouts(*, limit: int) -> QuerySet[Rollout]:
+    """The newest ends first."""
+    return rollouts().filter(status__in=ENDED).order_by("-ended_at")[:limit]
+
+
+def rolled_back_since(moment: datetime) -> QuerySet[Rollout]:
+    return rollouts().filter(status=Status.ROLLED_BACK, ended_at__gte=moment).order_by("-ended_at")
+
+
+def newest_transitions(shown: Iterable[Rollout]) -> dict[str, Transition]:
+    """By rollout id, of those that have any: the transition that made their present revision, with its verdict."""
+    newest = Transition.objects.filter(rollout__in=[rollout.pk for rollout in shown], revision=F("rollout__revision"))
+    return {transition.rollout_id: transition for transition in newest.select_related("verdict")}
+
+
+def dead_deliveries() -> int:
+    return Delivery.objects.filter(status=DeliveryStatus.DEAD).count()
+
+
+def deliveries_about(rollout: Rollout, *, limit: int) -> QuerySet[Delivery]:
+    """Of the rollout's events, newest first, with their attempts; without what was sent."""
+    return (
+        Delivery.objects.filter(
+            event__prompt=rollout.prompt.name,
+            event__occurred_at__gte=rollout.created_at,
+            event__data__rollout__id=rollout.pk,
+        )
+        .select_related("event", "endpoint")
+        .prefetch_related("log")
+        .defer("payload", "event__data", "endpoint__secret")[:limit]
+    )

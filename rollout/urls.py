@@ -1,8 +1,10 @@
 from django.urls import path, re_path
 
-from rollout import api
+from rollout import api, pages
 
 urlpatterns = [
+    path("", pages.status_page, name="status_page"),
+    path("rollouts/<slug:rollout_id>", pages.rollout_page, name="rollout_page"),
     path("api/v1/rollouts", api.RolloutList.as_view()),
     path("api/v1/rollouts/<str:rollout_id>", api.RolloutDetail.as_view()),
     path("api/v1/rollouts/<str:rollout_id>/verdicts", api.VerdictList.as_view()),
