@@ -1,0 +1,6 @@
+"""The admin of rollouts and webhooks: everything is shown, and changed by the services alone."""
+
+from rollout.admin.rollouts import RolloutAdmin, VerdictAdmin
+from rollout.admin.webhooks import DeliveryAdmin, WebhookEndpointAdmin
+
+__all__ = ["DeliveryAdmin", "RolloutAdmin", "VerdictAdmin", "WebhookEndpointAdmin"]

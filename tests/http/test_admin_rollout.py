@@ -1,0 +1,297 @@
+"""The admin of rollouts and webhooks, as a person uses it."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.contrib.messages import get_messages
+from django.http import HttpResponse
+from django.test import Client
+from django.utils.html import strip_tags
+
+from rollout import services
+from rollout.models import Delivery, DeliveryAttempt, Rollout, WebhookEndpoint
+from rollout.webhooks.services import create_endpoint, disable_endpoint
+from tests import rollouts as given
+from tests.rollouts import ANNA
+
+pytestmark = pytest.mark.django_db
+
+ROLLOUTS = "/admin/rollout/rollout/"
+WEBHOOKS = "/admin/rollout/webhookendpoint/"
+DELIVERIES = "/admin/rollout/delivery/"
+
+
+@pytest.fixture
+def anna(client: Client) -> Client:
+    """A person who may do everything."""
+    client.force_login(User.objects.create_superuser("anna"))
+    return client
+
+
+@pytest.fixture
+def reader(client: Client) -> Client:
+    """A person who may look at everything and change nothing."""
+    user = User.objects.create_user("rita", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
+    client.force_login(user)
+    return client
+
+
+def messages_of(page: HttpResponse) -> list[str]:
+    return [str(message) for message in get_messages(page.wsgi_request)]  # type: ignore[attr-defined]  # test client's
+
+
+def words_of(page: HttpResponse) -> str:
+    return " ".join(strip_tags(page.content.decode()).split())
+
+
+def act(client: Client, rollout: Rollout, name: str, **fields: Any) -> HttpResponse:
+    given = {"reason": "as agreed", "revision": rollout.revision} | fields
+    return client.post(f"{ROLLOUTS}{rollout.pk}/act/{name}/", given)
+
+
+def dead_delivery() -> Delivery:
+    create_endpoint(url="https://hooks.example/", actor=ANNA)
+    rollout = given.rollout()
+    Delivery.objects.update(status="dead", dead_reason="retries_used_up", attempts=15, next_attempt_at=None)
+    delivery = Delivery.objects.get(event__data__rollout__id=rollout.pk)
+    DeliveryAttempt.objects.create(
+        delivery=delivery, number=1, attempted_at=delivery.created_at, duration_ms=212, http_status=503
+    )
+    return delivery
+
+
+def test_rollout__shown_with_transitions_and_plan__not_editable(anna: Client) -> None:
+    rollout = given.rollout()
+
+    page = anna.get(f"{ROLLOUTS}{rollout.pk}/change/")
+
+    assert page.status_code == 200
+    assert "order-extractor v1.0 → v1.1" in page.content.decode()
+    assert "No evidence yet" in page.content.decode()
+    assert "&quot;look_every_s&quot;: 1" in page.content.decode()
+    assert "by_hand" in page.content.decode()
+    assert 'name="_save"' not in page.content.decode()
+    assert f'href="/rollouts/{rollout.pk}"' in page.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("status", "offered"),
+    [("running", {"pause", "promote", "rollback", "cancel"}), ("draft", {"start", "cancel"})],
+)
+def test_rollout__offers_what_its_state_allows(anna: Client, status: str, offered: set[str]) -> None:
+    rollout = given.rollout(start=status != "draft")
+
+    page = anna.get(f"{ROLLOUTS}{rollout.pk}/change/").content.decode()
+
+    for name in ("start", "pause", "resume", "promote", "rollback", "cancel"):
+        assert (f"/act/{name}/" in page) == (name in offered)
+
+
+def test_act__get__asks_for_the_reason_and_shows_state_and_revision(anna: Client) -> None:
+    rollout = given.rollout()
+
+    page = anna.get(f"{ROLLOUTS}{rollout.pk}/act/rollback/")
+
+    text = words_of(page)
+    assert "Roll back: order-extractor v1.0 → v1.1" in text
+    assert "No evidence yet" in text
+    assert f"(revision {rollout.revision})" in text
+    assert f'name="revision" value="{rollout.revision}"' in page.content.decode()
+
+
+def test_act__post__goes_through_the_service_as_the_person(anna: Client) -> None:
+    rollout = given.rollout()
+
+    done = act(anna, rollout, "rollback", reason="customers complain")
+
+    rollout.refresh_from_db()
+    transition = rollout.transitions.first()
+    assert done["Location"] == f"{ROLLOUTS}{rollout.pk}/change/"
+    assert messages_of(done) == ["order-extractor v1.0 → v1.1: Rolled back."]
+    assert rollout.status == "rolled_back"
+    assert transition is not None
+    assert (transition.actor, transition.reason, transition.cause) == ("user:anna", "customers complain", "by_hand")
+
+
+def test_act__every_change_by_hand(anna: Client) -> None:
+    rollout = given.rollout(start=False)
+
+    seen = []
+    for name in ("start", "pause", "resume", "promote"):
+        act(anna, rollout, name)
+        rollout.refresh_from_db()
+        seen.append(rollout.status)
+    another = given.rollout("another")
+    act(anna, another, "cancel")
+    another.refresh_from_db()
+
+    assert [*seen, another.status] == ["running", "paused", "running", "promoted", "cancelled"]
+
+
+def test_act__no_reason__asked_again(anna: Client) -> None:
+    rollout = given.rollout()
+
+    page = act(anna, rollout, "pause", reason=" ")
+
+    rollout.refresh_from_db()
+    assert page.status_code == 200
+    assert "This field is required." in page.content.decode()
+    assert rollout.status == "running"
+
+
+def test_act__stale_revision__says_what_changed_and_changes_nothing(anna: Client) -> None:
+    rollout = given.rollout()
+    services.pause(rollout_id=rollout.pk, actor=ANNA)
+
+    refused = act(anna, rollout, "promote")
+
+    rollout.refresh_from_db()
+    text = words_of(refused)
+    assert "The rollout has changed: it is at revision 3, not 2" in text
+    assert "Held: paused. Since" in text
+    assert "as agreed" in text
+    assert rollout.status == "paused"
+    assert 'name="revision" value="3"' in refused.content.decode()
+
+
+def test_act__state_does_not_allow_it__says_so(anna: Client) -> None:
+    rollout = given.rollout()
+
+    refused = act(anna, rollout, "resume")
+
+    assert "A rollout that is running cannot be changed by resume" in words_of(refused)
+
+
+@pytest.mark.parametrize("path", ["rol_unknown/act/pause/", "rol_unknown/act/explode/"])
+def test_act__unknown__404(anna: Client, path: str) -> None:
+    assert anna.get(ROLLOUTS + path).status_code == 404
+
+
+def test_reader__sees_everything_and_may_change_nothing(reader: Client) -> None:
+    delivery = dead_delivery()
+    rollout = Rollout.objects.get()
+    webhook = WebhookEndpoint.objects.get()
+
+    for path in (f"{ROLLOUTS}{rollout.pk}", f"{WEBHOOKS}{webhook.pk}", f"{DELIVERIES}{delivery.pk}"):
+        page = reader.get(f"{path}/change/")
+        assert page.status_code == 200
+        assert "/act/" not in page.content.decode()
+        assert "/disable/" not in page.content.decode()
+    assert act(reader, rollout, "rollback").status_code == 403
+    assert reader.post(f"{WEBHOOKS}{webhook.pk}/disable/").status_code == 403
+    assert reader.get(f"{WEBHOOKS}add/").status_code == 403
+    replay(reader, delivery)
+    delivery.refresh_from_db()
+    assert delivery.status == "dead"
+
+
+def test_stranger__sent_to_the_login(client: Client) -> None:
+    rollout = given.rollout()
+
+    assert act(client, rollout, "rollback")["Location"].startswith("/admin/login/")
+    rollout.refresh_from_db()
+    assert rollout.status == "running"
+
+
+def test_verdicts__of_one_rollout_with_their_numbers(anna: Client) -> None:
+    rollout = given.rollout()
+    given.observe(rollout, "error_rate", control=(950, 9), canary=(50, 1))
+    given.look_now(rollout)
+    other = given.rollout("other")
+
+    mine = anna.get("/admin/rollout/verdict/", {"rollout__id__exact": rollout.pk})
+    others = anna.get("/admin/rollout/verdict/", {"rollout__id__exact": other.pk})
+    one = anna.get(f"/admin/rollout/verdict/{rollout.verdict_id}/change/")
+
+    assert "The hold of step 1 of 2 is not served yet." in mine.content.decode()
+    assert "0 verdicts" in others.content.decode()
+    assert "&quot;log_e_harm&quot;" in one.content.decode()
+
+
+def test_webhook__add__made_by_the_service_and_its_secret_shown_once(anna: Client) -> None:
+    page = anna.post(f"{WEBHOOKS}add/", {"url": "https://hooks.example/", "events": ["rollout.rolled_back"]})
+
+    webhook = WebhookEndpoint.objects.get()
+    assert (webhook.url, webhook.events, webhook.created_by) == (
+        "https://hooks.example/",
+        ["rollout.rolled_back"],
+        "user:anna",
+    )
+    assert webhook.secret in page.content.decode()
+    for later in (anna.get(WEBHOOKS), anna.get(f"{WEBHOOKS}{webhook.pk}/change/")):
+        assert later.status_code == 200
+        assert webhook.secret not in later.content.decode()
+
+
+def test_webhook__add__refused__the_reason_stands_at_the_field(anna: Client) -> None:
+    page = anna.post(f"{WEBHOOKS}add/", {"url": "ftp://hooks.example/"})
+
+    assert "expected an http or https address" in page.content.decode()
+    assert not WebhookEndpoint.objects.exists()
+
+
+def test_webhook__disable__asks_first_then_goes_through_the_service(anna: Client) -> None:
+    webhook = create_endpoint(url="https://hooks.example/", actor=ANNA)
+    given.rollout()
+
+    asked = anna.get(f"{WEBHOOKS}{webhook.pk}/disable/")
+    done = anna.post(f"{WEBHOOKS}{webhook.pk}/disable/")
+
+    webhook.refresh_from_db()
+    assert "cannot be enabled again" in asked.content.decode()
+    assert messages_of(done) == ["https://hooks.example/ is disabled."]
+    assert webhook.disabled_reason == "by user:anna"
+    assert set(Delivery.objects.values_list("status", flat=True)) == {"dead"}
+
+
+def replay(client: Client, delivery: Delivery) -> HttpResponse:
+    return client.post(DELIVERIES, {"action": "replay", "_selected_action": [delivery.pk]})
+
+
+def test_delivery__shows_its_attempts_and_what_was_sent(anna: Client) -> None:
+    delivery = dead_delivery()
+
+    page = anna.get(f"{DELIVERIES}{delivery.pk}/change/").content.decode()
+
+    assert "retries used up" in page.lower()
+    assert "503" in page
+    assert "&quot;type&quot;:&quot;rollout.started&quot;" in page
+
+
+def test_delivery__replay__tried_again(anna: Client) -> None:
+    delivery = dead_delivery()
+
+    done = replay(anna, delivery)
+
+    delivery.refresh_from_db()
+    assert messages_of(done)[0].endswith("to https://hooks.example/ is being sent again.")
+    assert (delivery.status, delivery.attempts) == ("pending", 0)
+
+
+def test_delivery__replay_to_a_disabled_webhook__says_why_not(anna: Client) -> None:
+    delivery = dead_delivery()
+    disable_endpoint(endpoint_id=delivery.endpoint_id, actor=ANNA)
+
+    refused = replay(anna, delivery)
+
+    assert "is disabled: by user:anna" in messages_of(refused)[0]
+
+
+def test_hostile_reason__never_markup(anna: Client) -> None:
+    rollout = given.rollout()
+    services.pause(rollout_id=rollout.pk, reason="<script>alert('x')</script>", actor=ANNA)
+
+    for path in (f"{ROLLOUTS}{rollout.pk}/change/", f"{ROLLOUTS}{rollout.pk}/act/resume/"):
+        assert "<script>alert" not in anna.get(path).content.decode()
+
+
+def test_lists__number_of_queries_does_not_grow(anna: Client, django_assert_max_num_queries: Any) -> None:
+    create_endpoint(url="https://hooks.example/", actor=ANNA)
+    for number in range(10):
+        given.rollout(f"prompt-{number}")
+
+    for path in (ROLLOUTS, WEBHOOKS, DELIVERIES, "/admin/rollout/verdict/"):
+        with django_assert_max_num_queries(6):
+            assert anna.get(path).status_code == 200
