@@ -46,6 +46,7 @@ def publish(api: Api) -> None:
         api.post(f"/api/v1/prompts/{prompts.NAME}/versions", body)
     first = next(iter(prompts.VERSIONS))
     api.put(f"/api/v1/prompts/{prompts.NAME}/labels/production", {"version": first, "reason": "the demo begins"})
+    time.sleep(REACHES_EVERY_PROCESS_WITHIN_S)
 
 
 def take_orders(stage: Stage, orders: int, *, within_s: float) -> None:
