@@ -6,6 +6,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
+from django.forms.utils import pretty_name
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -97,10 +98,12 @@ class PromptAdmin(ReadOnlyAdmin):
             page = "publish" if "_publish" in request.POST else "draft"
             return HttpResponseRedirect(reverse(f"admin:registry_prompt_{page}", args=[prompt.pk]))
         draft = _draft_of(prompt)
-        overtaken_by = draft if draft and form.sees_now(draft.revision) else None
-        context = {"form": form, "overtaken_by": overtaken_by, "stored": draft and as_written(draft.template)}
-        outlook = _outlook(prompt, selectors.content_of(draft)) if draft else {}
-        return self._page(request, prompt, "draft", f"Draft of {prompt.name}", context | outlook)
+        context: dict[str, Any] = {"form": form}
+        if draft:
+            context |= _outlook(prompt, selectors.content_of(draft))
+            if form.sees_now(draft.revision):
+                context |= {"overtaken_by": draft, "stored": _whole(draft)}
+        return self._page(request, prompt, "draft", f"Draft of {prompt.name}", context)
 
     def publish_view(self, request: HttpRequest, prompt_id: int) -> HttpResponse:
         """Publish the draft, after a look at what it changes and the smallest step that this allows."""
@@ -189,6 +192,12 @@ def _initial(prompt: Prompt) -> dict[str, Any]:
     draft, newest = _draft_of(prompt), prompt.versions.first()
     begun = draft or newest
     return DraftForm.initial_of(selectors.content_of(begun) if begun else EMPTY, draft)
+
+
+def _whole(draft: Draft) -> dict[str, str]:
+    """Everything that an editor sees of a draft, by the form's labels."""
+    names = ("type", "template", "config", "input_schema", "response_schema", "notes")
+    return {pretty_name(name): as_written(getattr(draft, name)) for name in names}
 
 
 def _outlook(prompt: Prompt, content: Content) -> dict[str, Any]:

@@ -168,13 +168,21 @@ def test_draft__overtaken__both_texts_are_shown_and_saving_again_goes_through(an
     send(anna, path, template="The beginning", notes="n")
     mine = fields_of(anna, path) | {"template": "My own words"}
     services.save_draft(
-        prompt=prompt, content=make.content("The words of another"), notes="n", expected_revision=1, actor=make.ANNA
+        prompt=prompt,
+        content=make.content("The words of another", config={"model": "theirs"}),
+        notes="n",
+        expected_revision=1,
+        actor=make.ANNA,
     )
 
     overtaken = anna.post(path, mine)
 
     assert overtaken.status_code == 200
     assert "Stored by user:anna while you edited, revision 2" in text_of(overtaken)
+    assert {"Template": "The words of another", "Config": '{ "model": "theirs" }'}.items() <= {
+        name: " ".join(re.sub(r"</?pre>", "", html.unescape(value)).split())
+        for name, value in overtaken.context["stored"].items()
+    }.items()
     assert "The words of another" in text_of(overtaken)
     assert overtaken.context["form"]["template"].value() == "My own words"
     assert Draft.objects.get().template == "The words of another"
