@@ -15,6 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from common.clock import now
+from registry import services as registry
 from rollout import services
 from rollout.models import Delivery, DeliveryAttempt, Rollout
 from rollout.webhooks.services import create_endpoint
@@ -93,6 +94,25 @@ def test_status__no_data__says_what_to_do_first(client: Client) -> None:
     assert "curl -s -H" in words(html_of(page))
     assert '"template": "Greet {{ name }}."' in html_of(page)
     assert REFRESH not in html_of(page)
+
+
+def test_status__no_data__its_commands_lead_to_a_rollout(client: Client) -> None:
+    key = registry.issue_key(name="me", scopes=["read", "ingest", "write", "admin"], actor=ANNA)[1]
+    page = unescape(html_of(client.get("/")))
+
+    commands = re.findall(r"^api (\S+)(?: -X (\S+))? -d '(.*?)'", page, re.MULTILINE)
+    for path, method, body in commands:
+        answer = client.generic(
+            method or "POST",
+            f"/api/v1/{path}",
+            body,
+            content_type="application/json",
+            headers={"Authorization": f"Bearer {key}"},
+        )
+        assert answer.status_code in {200, 201}, answer.content
+
+    assert len(commands) == 5
+    assert "greeter v1.0 → v1.1 · production" in section(client.get("/"), "active")
 
 
 def test_status__active_rollout__at_a_glance(client: Client) -> None:
