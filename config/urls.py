@@ -8,6 +8,8 @@ from rollout.serving import views as serving
 
 handler404 = "common.requests.not_found"
 
+admin.site.site_header = admin.site.site_title = "Serinus"
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("livez", health.livez),
     path("readyz", health.readyz),

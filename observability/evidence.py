@@ -25,7 +25,7 @@ from observability.core.evidence import (
 )
 from observability.models import Counted, Evidence, UnitBucket
 
-__all__ = ["Exposure", "Observation", "add", "discard", "open_counts", "take", "unit_buckets"]
+__all__ = ["Exposure", "Observation", "add", "discard", "open_counts", "rollout_ids", "take", "unit_buckets"]
 
 Row = TypeVar("Row", bound=Counted)
 
@@ -80,14 +80,23 @@ def unit_buckets(rollout_id: str, versions: Mapping[str, int]) -> dict[tuple[int
     return dict(buckets)
 
 
+def rollout_ids() -> set[str]:
+    """Every rollout that any evidence names, whether there is such a rollout or not."""
+    return {*_named(Evidence.objects.all()), *_named(UnitBucket.objects.all())}
+
+
 def discard(rollout_id: str) -> None:
-    """Delete the evidence of a rollout that has ended, in the caller's transaction.
+    """Delete all evidence that names the rollout, in the caller's transaction.
 
     What a writer holds at this moment is passed over instead of waited for: the caller may hold counters that this
     writer waits for.
     """
     _delete(Evidence.objects.filter(rollout=rollout_id), BinKey._fields, skip_locked=True)
     _delete(UnitBucket.objects.filter(rollout=rollout_id), UnitKey._fields, skip_locked=True)
+
+
+def _named(rows: QuerySet[Row]) -> QuerySet[Row, str]:
+    return rows.order_by().values_list("rollout", flat=True).distinct()
 
 
 def _of(rows: QuerySet[Row], rollout_id: str, versions: Mapping[str, int]) -> QuerySet[Row]:

@@ -27,7 +27,7 @@ ACTIONS = {
 class RolloutForm(StrictSerializer):
     prompt = serializers.CharField(max_length=128)
     canary = serializers.CharField(max_length=40)
-    label = serializers.CharField(max_length=64, default="production")
+    label = serializers.CharField(max_length=64, default="production")  # type: ignore[assignment]  # hides DRF's own label
     plan = serializers.JSONField(required=False)
     start = serializers.BooleanField(default=True)
     force_reason = serializers.CharField(max_length=2000, default="", allow_blank=True)

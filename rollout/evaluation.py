@@ -9,7 +9,7 @@ import logging
 from datetime import timedelta
 from typing import Any
 
-from django.db import transaction
+from django.db import OperationalError, transaction
 
 from common.actors import EVALUATOR
 from common.clock import now
@@ -37,6 +37,8 @@ def evaluate_due() -> int:
     for rollout_id in list(due.values_list("id", flat=True)):
         try:
             looked += look(rollout_id)
+        except OperationalError:
+            logger.warning("evaluation.database_away", exc_info=True, extra={"rollout": rollout_id})
         except Exception:
             logger.exception("evaluation.failed", extra={"rollout": rollout_id})
             _postpone(rollout_id)
@@ -66,6 +68,15 @@ def look(rollout_id: str) -> bool:
     if finding.act and verdict:
         _apply(rollout, finding, verdict)
     return True
+
+
+def discard_leftovers() -> None:
+    """Delete the evidence of rollouts that have ended, which late arrivals still bring, or that there never were."""
+    named = evidence.rollout_ids()  # before the active ones: none can be named that is not active by then
+    active = set(Rollout.objects.filter(pk__in=named, status__in=ACTIVE).values_list("pk", flat=True))
+    for rollout_id in sorted(named - active):
+        with transaction.atomic():
+            evidence.discard(rollout_id)
 
 
 def _versions(rollout: Rollout) -> dict[str, int]:

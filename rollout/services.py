@@ -16,7 +16,6 @@ from common.actors import Actor
 from common.clock import now
 from common.errors import Conflict, FieldError, Invalid, NotFound
 from common.ids import new_id
-from observability import evidence
 from observability import selectors as observed
 from registry import events
 from registry import selectors as registry_selectors
@@ -309,7 +308,6 @@ def _step_fields(rollout: Rollout, step: int) -> dict[str, Any]:
 
 def _end(rollout: Rollout, action: str, status: Status, **how: Any) -> Rollout:
     registry_services.release_label(label_id=rollout.label_id)
-    evidence.discard(rollout.id)
     return _change(
         rollout, action, status=status, weight_bp=0, hold_reason="", next_look_at=None, ended_at=now(), **how
     )

@@ -6,10 +6,11 @@ urlpatterns = [
     path("", pages.status_page, name="status_page"),
     path("rollouts/<slug:rollout_id>", pages.rollout_page, name="rollout_page"),
     path("api/v1/rollouts", api.RolloutList.as_view()),
-    path("api/v1/rollouts/<str:rollout_id>", api.RolloutDetail.as_view()),
-    path("api/v1/rollouts/<str:rollout_id>/verdicts", api.VerdictList.as_view()),
-    path("api/v1/rollouts/<str:rollout_id>/transitions", api.TransitionList.as_view()),
+    path("api/v1/rollouts/<slug:rollout_id>", api.RolloutDetail.as_view()),
+    path("api/v1/rollouts/<slug:rollout_id>/verdicts", api.VerdictList.as_view()),
+    path("api/v1/rollouts/<slug:rollout_id>/transitions", api.TransitionList.as_view()),
     re_path(
-        rf"^api/v1/rollouts/(?P<rollout_id>[^/]+)/(?P<action>{'|'.join(api.ACTIONS)})$", api.RolloutAction.as_view()
+        rf"^api/v1/rollouts/(?P<rollout_id>[-a-zA-Z0-9_]+)/(?P<action>{'|'.join(api.ACTIONS)})$",
+        api.RolloutAction.as_view(),
     ),
 ]

@@ -4,8 +4,10 @@ import json
 import math
 from datetime import timedelta
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from django.db import OperationalError
 
 from common.clock import now
 from observability import evidence
@@ -232,17 +234,32 @@ def test_batches__recomputed_from_what_is_stored__give_the_same_state_to_the_las
     assert json.loads(json.dumps(state.to_json())) == metric.state
 
 
-def test_evidence__after_the_end__is_gone_and_late_arrivals_change_nothing() -> None:
-    rollout = given.rollout()
-    observe_all(rollout)
-    services.rollback(rollout_id=rollout.id, actor=ANNA, reason="x")
-    versions = {"control": rollout.control_id, "canary": rollout.canary_id}
-    assert evidence.open_counts(rollout.id, versions) == {}
+def test_evidence__after_the_end__late_arrivals_change_nothing_and_are_discarded() -> None:
+    ended, running = given.rollout("ended"), given.rollout("running")
+    observe_all(running)
+    services.rollback(rollout_id=ended.id, actor=ANNA, reason="x")
+    late = Exposure(ended.id, 0, "canary", 3)
+    forged = Exposure("rol_of_nobody", 0, "canary", 3)
+    evidence.add(
+        Observation(exposure, ended.canary_id, "error_rate", 1000, count=10_000) for exposure in (late, forged)
+    )
 
-    exposure = Exposure(rollout.id, 0, "canary", 3)
-    evidence.add([Observation(exposure, rollout.canary_id, "error_rate", 1000, count=10_000)])
     evaluation.evaluate_due()
+    evaluation.discard_leftovers()
+
+    ended.refresh_from_db()
+    assert ended.status == "rolled_back"
+    assert not Verdict.objects.exists()
+    assert evidence.rollout_ids() == {running.id}
+
+
+def test_evaluate_due__database_away__tried_again_at_the_next_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+    rollout = given.rollout()
+    Rollout.objects.update(next_look_at=now())
+    monkeypatch.setattr(evaluation, "look", Mock(side_effect=OperationalError("database is locked")))
+
+    assert evaluation.evaluate_due() == 0
 
     rollout.refresh_from_db()
-    assert rollout.status == "rolled_back"
-    assert not Verdict.objects.exists()
+    assert rollout.next_look_at
+    assert rollout.next_look_at <= now()

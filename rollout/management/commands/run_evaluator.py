@@ -15,7 +15,7 @@ from django.core.management.base import BaseCommand
 from django.db import close_old_connections
 
 from observability.services import join_waiting_scores
-from rollout.evaluation import evaluate_due
+from rollout.evaluation import discard_leftovers, evaluate_due
 from rollout.webhooks.fan_out import deliver_new_events
 from rollout.webhooks.sender import wake_due_deliveries
 
@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 TICK_S = 0.5
 TICKS_BETWEEN_REPAIRS = 6
+TICKS_BETWEEN_CLEANINGS = 120
 
 
 class Command(BaseCommand):
@@ -48,6 +49,8 @@ def run(stopping: threading.Event) -> None:
         if tick % TICKS_BETWEEN_REPAIRS == 0:
             for repair in (join_waiting_scores, deliver_new_events, wake_due_deliveries):
                 _guarded(repair)
+        if tick % TICKS_BETWEEN_CLEANINGS == 0:
+            _guarded(discard_leftovers)
         tick += 1
 
 
