@@ -153,6 +153,7 @@ def test_versions__too_small_a_bump__problem_with_the_reasons(api: Client) -> No
         (b'{"config": NaN}', 400, "malformed_json", []),
         (b'{"notes": "\\ud800", "type": "text", "template": "a"}', 422, "invalid", ["notes"]),
         (b'{"notes": "a", "type": "text", "template": "\\ud800"}', 422, "invalid", ["template"]),
+        (b'{"notes": "a", "type": "text", "template": "a", "config": {"\\ud800": 1}}', 422, "invalid", ["config"]),
     ],
 )
 def test_versions__wrong_request__problem_names_the_field(

@@ -1,5 +1,7 @@
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -121,6 +123,13 @@ def test_required_variables__used_or_listed_without_default() -> None:
 
     assert required_variables(content) == {"a", "c"}
     assert optional_variables(content) == {"b", "d", "e"}
+
+
+def test_reference_page__lists_every_change_with_its_step() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "contract.md").read_text(encoding="utf-8")
+
+    rows = set(re.findall(r"\| `(\w+)` \| (major|minor|patch) \|", page))
+    assert rows == {(code, str(bump)) for _, code, bump in CHANGES}
 
 
 MUTATIONS: list[Callable[[Content], Content]] = [
