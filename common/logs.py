@@ -4,6 +4,7 @@ import json
 import logging
 
 STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+UNSAFE = {"request"}  # Django adds it to its own events; the query of its address may hold a unit's id
 
 
 class EventFormatter(logging.Formatter):
@@ -13,6 +14,6 @@ class EventFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s", "%Y-%m-%dT%H:%M:%S")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
-        fields = {key: value for key, value in vars(record).items() if key not in STANDARD}
+        fields = {key: value for key, value in vars(record).items() if key not in STANDARD | UNSAFE}
         tail = "".join(f" {key}={json.dumps(value, default=str)}" for key, value in fields.items())
         return super().formatMessage(record) + tail

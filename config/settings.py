@@ -140,5 +140,8 @@ LOGGING = {
     "formatters": {"event": {"()": "common.logs.EventFormatter"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "event"}},
     "root": {"handlers": ["console"], "level": env.one_of("SERINUS_LOG_LEVEL", ("INFO", "DEBUG", "WARNING", "ERROR"))},
-    "loggers": {"django-q": {"level": "WARNING"}},
+    "loggers": {
+        "django-q": {"level": "WARNING"},
+        "django.request": {"level": "ERROR"},  # a refused request is the caller's affair, and there may be very many
+    },
 }
