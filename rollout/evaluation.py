@@ -21,6 +21,7 @@ from rollout.core.stats.sample_ratio import StepUnits, effective_units, log_baye
 from rollout.core.verdict import Finding, Situation, decide
 from rollout.core.verdict_body import verdict_body
 from rollout.models import ACTIVE, Batch, Metric, Rollout, Status, Verdict
+from rollout.selectors import find_rollout
 
 logger = logging.getLogger(__name__)
 
@@ -48,14 +49,10 @@ def evaluate_due() -> int:
 @transaction.atomic
 def look(rollout_id: str) -> bool:
     """One look, if it is due and nobody else is at it; whether it took place."""
-    rollout = (
-        Rollout.objects.select_for_update(of=("self",), skip_locked=True)
-        .select_related("prompt", "label", "control", "canary", "verdict")
-        .filter(pk=rollout_id, status__in=ACTIVE, next_look_at__lte=now())
-        .first()
-    )
-    if rollout is None:
+    due = Rollout.objects.filter(pk=rollout_id, status__in=ACTIVE, next_look_at__lte=now())
+    if not due.select_for_update(no_key=True, skip_locked=True).first():
         return False
+    rollout = find_rollout(rollout_id)
     plan = Plan.from_json(rollout.plan)
     rollout.next_look_at = now() + timedelta(seconds=plan.look_every_s)
     rollout.save(update_fields=["next_look_at"])

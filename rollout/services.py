@@ -27,6 +27,7 @@ from rollout.core.plan import Kind, Plan
 from rollout.models import HoldReason, Metric, Rollout, Status, Transition, Verdict
 from rollout.plans import read_plan
 from rollout.representation import evidence_json, rollout_json
+from rollout.selectors import find_rollout
 from rollout.webhooks.fan_out import create_deliveries
 
 logger = logging.getLogger(__name__)
@@ -183,14 +184,9 @@ def cancel(*, rollout_id: str, actor: Actor, reason: str = "", expected_revision
 
 def _lock(rollout_id: str, action: str, expected_revision: int | None) -> Rollout:
     """The rollout, locked, if it still has the revision and a state that the action may leave."""
-    rollout = (
-        Rollout.objects.select_for_update(of=("self",))
-        .select_related("prompt", "label", "control", "canary", "verdict")
-        .filter(pk=rollout_id)
-        .first()
-    )
-    if rollout is None:
-        raise NotFound("unknown_rollout", f"There is no rollout {rollout_id}")
+    # Locked alone and read afterwards: after waiting for a lock, PostgreSQL joins a row's new values with old rows.
+    Rollout.objects.select_for_update(no_key=True).filter(pk=rollout_id).first()
+    rollout = find_rollout(rollout_id)
     if expected_revision is not None and expected_revision != rollout.revision:
         raise Conflict(
             "stale_revision",
@@ -216,9 +212,7 @@ def _lock_label(prompt: Prompt, name: str) -> Label:
         raise Invalid.field(
             "label", "the label latest moves by itself; expected production, staging or one of your own"
         )
-    label = (
-        Label.objects.select_for_update(of=("self",)).select_related("version").filter(prompt=prompt, name=name).first()
-    )
+    label = Label.objects.select_for_update(no_key=True).filter(prompt=prompt, name=name).first()
     if label is None:
         raise NotFound("unknown_label", f"{prompt.name} has no label {name}: point it at the control version first")
     if label.held_by:

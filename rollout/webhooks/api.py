@@ -95,9 +95,7 @@ class Replay(APIView):
     scopes = ADMIN_ONLY
 
     def post(self, request: Request, **ids: Any) -> Response:
-        delivery = services.replay(
-            endpoint_id=ids["webhook_id"], delivery_id=ids["delivery_id"], actor=grant_behind(request).actor
-        )
+        delivery = services.replay(endpoint_id=ids["webhook_id"], delivery_id=ids["delivery_id"])
         return Response(DeliverySerializer(delivery).data)
 
 

@@ -61,6 +61,7 @@ def payload_of(event: Event) -> bytes:
         "type": event.type,
         "timestamp": event.occurred_at.isoformat().replace("+00:00", "Z"),
         "sequence": event.sequence,
+        "prompt": event.prompt,
         "data": event.data,
     }
     text = json.dumps(body, ensure_ascii=False, sort_keys=True, separators=(",", ":"))

@@ -2,8 +2,8 @@
 
 The exchange runs in a thread of its own, because nothing else bounds it: a socket's time-out starts anew with every
 byte, and the resolution of a name knows none. At the deadline the caller gets its answer and the socket is shut down,
-which ends the thread too. (A thread that still resolves or connects then may yet send: the receiver can get the
-message later than it was given up, never more often than at-least-once allows.)
+which ends the thread too. (One that still resolves or connects then may yet send, so that the receiver gets a message
+that was given up: as with every retry, it knows it by its id.)
 
 Redirects are not followed: the adapter is used without a Session, which would read a redirect's whole body into memory.
 """
@@ -48,6 +48,7 @@ class Answer:
 
 
 def post(url: str, *, body: bytes, headers: Mapping[str, str]) -> Answer:
+    """What came back. Raises nothing: whatever goes wrong is the answer's error."""
     exchange = _Exchange(url, body, headers)
     exchange.start()
     exchange.join(DEADLINE_S)

@@ -50,7 +50,7 @@ def disable_endpoint(*, endpoint_id: str, actor: Actor) -> None:
 
 
 @transaction.atomic
-def replay(*, endpoint_id: str, delivery_id: str, actor: Actor) -> Delivery:
+def replay(*, endpoint_id: str, delivery_id: str) -> Delivery:
     """Send a delivered or dead delivery once more, now, with the same id and payload and all retries.
 
     Raises NotFound, or Conflict (webhook_disabled, delivery_pending).
@@ -70,7 +70,7 @@ def replay(*, endpoint_id: str, delivery_id: str, actor: Actor) -> Delivery:
     delivery.delivered_at = None
     delivery.save(update_fields=["status", "dead_reason", "attempts", "next_attempt_at", "delivered_at"])
     wake_worker(delivery.pk)
-    logger.info("webhook.replayed", extra={"delivery": delivery.pk, "by": str(actor)})
+    logger.info("webhook.replayed", extra={"delivery": delivery.pk, "sequence": delivery.event_id})
     return delivery
 
 
@@ -81,7 +81,7 @@ def disable(endpoint_id: str, *, why: str, reason: DeadReason) -> None:
         endpoint.disabled_at = now()
         endpoint.disabled_reason = why
         endpoint.save(update_fields=["disabled_at", "disabled_reason"])
-        logger.warning("webhook.endpoint_disabled", extra={"endpoint": endpoint.pk, "why": why})
+        logger.warning("webhook.endpoint_disabled", extra={"endpoint": endpoint.pk, "reason": reason})
     end(endpoint.deliveries.all(), reason)
 
 

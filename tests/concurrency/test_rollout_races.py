@@ -10,6 +10,7 @@ from django.db import connection
 
 from common.clock import now
 from common.errors import Conflict
+from registry import services as registry_services
 from registry.models import Event, Label
 from rollout import evaluation, services
 from rollout.models import Rollout, Status, Transition
@@ -78,6 +79,20 @@ def test_starting_at_once__one_active_rollout_of_the_label() -> None:
     assert sum(isinstance(result, Rollout) for result in results) == 1
     assert {result.code for result in results if isinstance(result, Conflict)} == {"rollout_active"}
     assert Rollout.objects.count() == 1
+
+
+def test_start_while_the_label_is_moved__the_control_is_what_it_points_at() -> None:
+    given.prompt(versions=3)
+    draft = services.create_rollout(prompt_name="order-extractor", canary="1.2", start=False, actor=ANNA)
+    move = {"prompt_name": "order-extractor", "label": "production", "version": "1.1", "reason": "race", "actor": ANNA}
+
+    results = at_once(
+        lambda: services.start(rollout_id=draft.id, actor=ANNA), lambda: registry_services.move_label(**move)
+    )
+
+    rollout = Rollout.objects.get()
+    assert rollout.control == Label.objects.get(name="production").version
+    assert isinstance(results[0], Rollout)
 
 
 def test_evaluators_at_once__one_look_one_transition_one_event() -> None:
