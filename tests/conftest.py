@@ -39,11 +39,7 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
-SHARED = next(
-    folder
-    for folder in (Path(__file__).resolve().parents[2] / "shared", Path(__file__).resolve().parent / "shared")
-    if folder.is_dir()
-)
+SHARED = Path(__file__).resolve().parent / "shared"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
