@@ -79,11 +79,9 @@ def _set_up(stack: ExitStack, narrator: Narrator) -> Stage:
 
 def _play(stage: Stage) -> None:
     acts.take_orders(stage, ORDERS_BEFORE, within_s=BEFORE_S)
-    stage.narrator.title(
-        "Act one: v2.3 lets the model complete what is missing. It hallucinates more than twice as often."
-    )
+    stage.narrator.title("Act one: v2.3 is meant to be helpful, and hallucinates more than twice as often as v2.2")
     acts.roll_back_the_bad_one(stage, within_s=ACT_ONE_S)
-    stage.narrator.title("Act two: v2.4 goes back to null instead of a guess. It is healthy.")
+    stage.narrator.title("Act two: v2.4 keeps to what the order says, and is healthy")
     acts.promote_the_good_one(stage, within_s=ALL_DECIDED_S - stage.narrator.elapsed_s)
     stage.narrator.title(
         f"Both acts came out right; {stage.receiver.received} webhooks came, each with a right signature."
@@ -102,7 +100,7 @@ def _serve_on(stage: Stage) -> None:
 
 
 def _curl(serinus: server.Server) -> str:
-    return f"curl -H 'Authorization: Bearer {serinus.key}' '{serinus.url}/prompts/{prompts.NAME}?unit=you'"
+    return f"curl -s -H 'Authorization: Bearer {serinus.key}' '{serinus.url}/prompts/{prompts.NAME}?unit=customer-42'"
 
 
 def _end(number: int, frame: FrameType | None) -> None:

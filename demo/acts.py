@@ -19,6 +19,7 @@ POLL_S = 0.25
 WEBHOOK_WITHIN_S = 15
 REACHES_EVERY_PROCESS_WITHIN_S = 1
 NEWCOMERS = 1000
+ALLOWED_BY_ALPHA = "which alpha allows in 5 % of rollouts and which befalls this one about once in 200 times"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,8 @@ def roll_back_the_bad_one(stage: Stage, *, within_s: float) -> None:
 def promote_the_good_one(stage: Stage, *, within_s: float) -> None:
     """Act two. Raises DemoFailed unless v2.4 is promoted, the webhook says so, and everybody gets v2.4."""
     rollout = _roll_out(stage, "v2.4", first_hold="10s", within_s=within_s)
+    if rollout["status"] == "rolled_back":
+        stage.narrator.say(f"Bad luck, {ALLOWED_BY_ALPHA}. Start the demo again.")
     _expect(stage, rollout, status="promoted", event="rollout.promoted", served="v2.4")
 
 
@@ -93,23 +96,31 @@ def _roll_out(stage: Stage, canary: str, *, first_hold: str, within_s: float) ->
     """The rollout as it ended, told while it runs."""
     body = {"prompt": prompts.NAME, "canary": canary, "plan": plan(first_hold)}
     rollout: Rollout = stage.api.post("/api/v1/rollouts", body)
+    stage.narrator.detail(telling.changes(_diff(stage.api, rollout)))
     page = f"{stage.server.url}/rollouts/{rollout['id']}"
     stage.narrator.say(f"{canary} goes to {telling.weight(rollout)} of the customers. Watch: {page}")
     orders_before, started = stage.app.orders, time.monotonic()
     for latest in _until_ended(stage, rollout, within_s=within_s):
-        if latest["status"] == "running" and latest["step"] > rollout["step"]:
+        if latest["step"] > rollout["step"]:
             stage.narrator.say(f"No harm found: {canary} goes to {telling.weight(latest)}")
-        stage.narrator.progress(telling.progress(latest, stage.app.orders - orders_before, stage.app.orders_per_s))
         rollout = latest
+        if rollout["ended_at"] is None:
+            stage.narrator.progress(telling.progress(rollout, stage.app.orders - orders_before, stage.app.orders_per_s))
     orders, seconds = stage.app.orders - orders_before, time.monotonic() - started
-    stage.narrator.say(f"{telling.outcome(rollout)} by itself after {orders} orders in {seconds:.0f} s")
+    stage.narrator.say(f"{telling.outcome(rollout)} after {orders} orders in {seconds:.0f} s")
     return rollout
+
+
+def _diff(api: Api, rollout: Rollout) -> str:
+    query = f"from={rollout['control']}&to={rollout['canary']}"
+    diff: str = api.get(f"/api/v1/prompts/{prompts.NAME}/diff?{query}")["template"]
+    return diff
 
 
 def _until_ended(stage: Stage, rollout: Rollout, *, within_s: float) -> Iterator[Rollout]:
     """The rollout as it is now, again and again; last as it ended. Raises DemoFailed when it has not in time."""
     deadline = time.monotonic() + within_s
-    while rollout["status"] == "running":
+    while rollout["status"] in {"running", "paused"}:
         if time.monotonic() > deadline:
             raise DemoFailed(
                 f"Nothing was decided within {within_s:.0f} s, at {stage.app.orders_per_s:.0f} orders a second: "
@@ -128,7 +139,7 @@ def _expect(stage: Stage, rollout: Rollout, *, status: str, event: str, served: 
         )
     told = stage.receiver.wait_for(event, within_s=WEBHOOK_WITHIN_S)
     stage.narrator.say(f"The webhook {event} has arrived and its signature is right. It says:")
-    stage.narrator.detail(telling.evidence(told["data"]["rollout"]))
+    stage.narrator.detail(telling.evidence(told["data"]))
     time.sleep(REACHES_EVERY_PROCESS_WITHIN_S)
     answers = versions_served(stage.server, NEWCOMERS)
     if answers != Counter({served: NEWCOMERS}):

@@ -6,6 +6,7 @@ The attributes are the official ones of the GenAI conventions; the prompt's `tra
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from threading import Lock
 
 import requests
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -45,6 +46,7 @@ class Telemetry:
         )
         self._tracer = self._provider.get_tracer("order-app")
         self._reported = 0
+        self._counting = Lock()
 
     def report(self, *, model: str, trace: Mapping[str, AttributeValue], answer: Answer) -> SpanIds:
         """Report one call, with the times that its answer says, as one that has ended just now."""
@@ -58,7 +60,8 @@ class Telemetry:
         if answer.error:
             span.set_status(Status(StatusCode.ERROR, f"no answer: {answer.error}"))
         span.end(end)
-        self._reported += 1
+        with self._counting:
+            self._reported += 1
         context = span.get_span_context()
         return SpanIds(format_trace_id(context.trace_id), format_span_id(context.span_id))
 

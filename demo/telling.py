@@ -10,6 +10,12 @@ def weight(rollout: Rollout) -> str:
     return f"{rollout['weight_bp'] / 100:g} %"
 
 
+def changes(diff: str) -> str:
+    """The lines that a unified diff takes away and adds, without what frames them."""
+    changed = (line for line in diff.splitlines()[2:] if line.startswith(("-", "+")))
+    return "\n".join(f"{line[0]} {line[1:]}" for line in changed)
+
+
 def outcome(rollout: Rollout) -> str:
     return f"{rollout['canary']} was {rollout['status'].replace('_', ' ')}"
 
@@ -29,11 +35,13 @@ def progress(rollout: Rollout, orders: int, orders_per_s: float) -> str:
     return " · ".join(parts)
 
 
-def evidence(rollout: Rollout) -> str:
-    """What the rollout ended on: a line for each metric, then the evidence of harm against its threshold."""
+def evidence(data: dict[str, Any]) -> str:
+    """What a webhook says: who ended the rollout and why, a line for each metric, and the evidence of harm."""
+    rollout, transition = data["rollout"], data["transition"]
     found = rollout["verdict"]
     harm = f"e-value of harm: {_e_value(found['log_e_harm'])} (rolls back at {_e_value(found['log_threshold'])})"
-    return "\n".join([*(_estimates(rollout, metric) for metric in found["metrics"]), harm])
+    cause = f"cause: {transition['cause']}, by {transition['actor']}"
+    return "\n".join([cause, *(_estimates(rollout, metric) for metric in found["metrics"]), harm])
 
 
 def _estimates(rollout: Rollout, metric: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from threading import Event
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
@@ -26,6 +27,17 @@ NO_ANSWER = Answer("chatcmpl-2", "gpt-4o-mini-2024-07-18", 0.9, 0.3, 210, 80, "t
 class Refusing(SpanExporter):
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         return SpanExportResult.FAILURE
+
+
+class Stuck(SpanExporter):
+    """Takes spans only when it may go on."""
+
+    def __init__(self) -> None:
+        self.go_on = Event()
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        self.go_on.wait()
+        return SpanExportResult.SUCCESS
 
 
 def reported(answer: Answer) -> tuple[SpanIds, ReadableSpan]:
@@ -83,13 +95,17 @@ def test_check__server_refuses_spans__fails_the_demo() -> None:
 
 
 def test_behind__more_waits_than_the_queue_should_hold__true_until_exported() -> None:
-    telemetry = Telemetry(Refusing())
+    exporter = Stuck()
+    telemetry = Telemetry(exporter)
 
-    assert not telemetry.behind
-
-    telemetry._reported += MOST_WAITING + 1
-    assert telemetry.behind
+    for _ in range(MOST_WAITING + 1):
+        telemetry.report(model="gpt-4o-mini", trace=TRACE, answer=ANSWER)
+    before = telemetry.behind
+    exporter.go_on.set()
     telemetry.close()
+
+    assert before
+    assert not telemetry.behind
 
 
 def test_complete__many_answers__fail_at_the_true_rate_and_stream_before_they_end() -> None:

@@ -50,10 +50,14 @@ def test_progress__verdict__estimates_and_evidence() -> None:
     assert line == "v2.3 at 5 % · 1200 orders, 640/s · e-value 3.4 of 20.0 · hallucination 1.8 → ? %"
 
 
-def test_evidence__metrics__one_line_each_then_the_evidence() -> None:
-    text = telling.evidence(rollout(metric("hallucination", 0.0181, 0.0426, "harmful"), log_e_harm=9.0))
+def test_evidence__rolled_back__cause_then_a_line_for_each_metric_then_harm() -> None:
+    transition = {"cause": "guardrail:hallucination", "actor": "evaluator"}
+    ended = rollout(metric("hallucination", 0.0181, 0.0426, "harmful"), log_e_harm=9.0)
+
+    text = telling.evidence({"rollout": ended, "transition": transition})
 
     assert text.splitlines() == [
+        "cause: guardrail:hallucination, by evaluator",
         "hallucination: v2.2 1.8 % of 2950 calls, v2.3 4.3 % of 611: harmful",
         "e-value of harm: over 1000 (rolls back at 20.0)",
     ]
@@ -62,6 +66,12 @@ def test_evidence__metrics__one_line_each_then_the_evidence() -> None:
 def test_verdict__found__its_kind_and_reasons_as_sentences() -> None:
     assert telling.verdict(rollout()) == "harmful. hallucination is worse. So is error_rate."
     assert telling.verdict({"verdict": None}) == "not there yet."
+
+
+def test_changes__unified_diff__only_what_goes_and_comes() -> None:
+    diff = "--- order-extractor@v2.2\n+++ order-extractor@v2.3\n@@ -1,2 +1,2 @@\n [system]\n-Never guess.\n+Be helpful."
+
+    assert telling.changes(diff) == "- Never guess.\n+ Be helpful."
 
 
 def test_outcome__rolled_back__in_words() -> None:
