@@ -35,8 +35,7 @@ class Truth:
 @dataclass(frozen=True, slots=True)
 class Look:
     canary: int
-    log_e_harm: float
-    all_safe: bool
+    reports: Sequence[metric.Report]
 
 
 def rate(control: float, canary: float, *, baseline_n: int = 10_000, margin: float | None = None) -> Truth:
@@ -104,8 +103,7 @@ def looks(rng: np.random.Generator, truths: Sequence[Truth], *, weights: Sequenc
             for truth, state in zip(truths, states, strict=True)
         ]
         reports = [metric.report(truth.frozen, state) for truth, state in zip(truths, states, strict=True)]
-        safe = all(report.max_log_e_safe >= THRESHOLD for report in reports)
-        yield Look(seen, metric.overall_log_e(reports), safe)
+        yield Look(seen, reports)
 
 
 def canary_calls_until(
@@ -128,11 +126,19 @@ def canary_calls_until(
 
 
 def harmful(look: Look) -> bool:
-    return look.log_e_harm >= THRESHOLD
+    return metric.overall_log_e(look.reports) >= THRESHOLD
 
 
 def safe(look: Look) -> bool:
-    return look.all_safe
+    return all(report.max_log_e_safe >= THRESHOLD for report in look.reports)
+
+
+def interval_misses(difference: float) -> Callable[[Look], bool]:
+    def misses(look: Look) -> bool:
+        shown = [report.interval for report in look.reports if report.interval]
+        return any(not low <= difference <= high for low, high in shown)
+
+    return misses
 
 
 def calls_until_ratio_is_broken(
@@ -202,6 +208,10 @@ def main() -> None:
         ),
         ("found safe: rate 1.8 % exactly at the margin x1.5", safe, [_at_margin(0.018, 1.5)], 50_000, ramp),
         ("found safe: score .94 exactly at the margin .03", safe, [score(0.94, 0.91, beta)], 20_000, ramp),
+        ("interval ever wrong: rate 1.8 %", interval_misses(0), [rate(0.018, 0.018)], 30_000, flat),
+        ("interval ever wrong: rate 1.8 -> 4.1 %", interval_misses(0.023), [rate(0.018, 0.041)], 30_000, flat),
+        ("interval ever wrong: rate 30 -> 36 %, ramp", interval_misses(0.06), [rate(0.3, 0.36)], 30_000, ramp),
+        ("interval ever wrong: score .94 -> .87", interval_misses(-0.07), [score(0.94, 0.87, beta)], 20_000, flat),
     ):
         _print_share(name, canary_calls_until(reached, truths, rollouts=rollouts, calls=calls, weights=weights, seed=3))
     print("Sample ratio at alpha .001, a look every 100 calls")

@@ -47,6 +47,22 @@ def test_difference__one_step__plain_difference_of_the_means() -> None:
     assert found.n == 500
 
 
+def test_difference__steps_of_unequal_arms__weighted_as_mantel_and_haenszel_do() -> None:
+    found = difference([(of_rate(90, 9), of_rate(10, 2)), (of_rate(50, 5), of_rate(50, 20))])
+
+    # differences .1 and .3 with weights 90 x 10 / 100 = 9 and 50 x 50 / 100 = 25
+    assert found is not None
+    assert found.estimate == pytest.approx((9 * 0.1 + 25 * 0.3) / 34)
+
+
+def test_difference__error__as_with_two_zeros_and_two_ones_more_in_each_arm() -> None:
+    found = difference([(of_rate(6, 1), of_rate(16, 0))])
+
+    # 3 of 10 and 2 of 20: variances .3 x .7 / 10 and .1 x .9 / 20
+    assert found is not None
+    assert found.error == pytest.approx(math.sqrt(0.021 + 0.0045))
+
+
 def test_difference__ramp_under_drift__shows_none_where_pooling_would() -> None:
     calm, rough = (of_rate(9500, 95), of_rate(500, 5)), (of_rate(5000, 500), of_rate(5000, 500))
 

@@ -127,6 +127,13 @@ def test_report__two_steps__estimates_as_the_metric_is_named() -> None:
     assert score.difference == pytest.approx(0.44 - 0.041)
 
 
+def test_report__two_batches_of_a_step__counted_together() -> None:
+    found = report(frozen(), folded(frozen(), (1, {0: 90, 1000: 10}, {0: 5}), (1, {0: 100}, {0: 4, 1000: 1})))
+
+    assert (found.control_n, found.control_estimate, found.canary_n, found.canary_estimate) == (200, 0.05, 10, 0.1)
+    assert found.steps == (1,)
+
+
 def test_report__before_the_first_batch__undefined_is_none() -> None:
     found = report(frozen(), start(frozen()))
 

@@ -105,6 +105,17 @@ def test_increments__no_baseline__the_first_batch_only_teaches_the_centre() -> N
     assert second.harm.max() > 0
 
 
+def test_increments__centre__is_what_earlier_batches_taught_never_the_batch_itself() -> None:
+    process = Score.freeze(direction="higher", margin=None, baseline=Baseline(1000, 940))
+    control, canary = histogram({800: 30, 1000: 10}), histogram({500: 10})
+    bets = Bets(centre=0.94, sign=-1, tolerance=0.0, share=0.2)
+
+    found = process.weigh(control=control, canary=canary, memory=process.memory)
+
+    stakes = np.minimum(np.array(process.harm.points) * 0.2, bets.largest)
+    assert found.harm == pytest.approx(bets.log_wealth(stakes, control=control, canary=canary))
+
+
 @pytest.mark.parametrize("empty", ["control", "canary"])
 def test_increments__empty_arm__no_evidence(empty: str) -> None:
     process = Score.freeze(direction="higher", margin=None, baseline=Baseline(1000, 940))
