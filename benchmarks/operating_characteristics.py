@@ -2,7 +2,7 @@
 
     python -m benchmarks.operating_characteristics [--rollouts 400]      40 take two minutes, 400 twenty
 
-Fixed seeds. The figures in docs/explanation/statistics.md were printed by it, with 400.
+Fixed seeds. docs/explanation/statistics.md shows what it printed with 400, and says which figures are not from it.
 """
 
 import argparse
