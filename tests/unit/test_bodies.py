@@ -107,6 +107,7 @@ def test_read__thousands_of_empty_members__too_large() -> None:
         (gzip.compress(b"gzip"), "deflate"),
         (zlib.compress(BODY)[:-1], "deflate"),
     ],
+    ids=["one byte short", "cut", "garbage after", "second member cut", "empty", "plain", "gzip", "one byte short too"],
 )
 def test_read__broken_compression__bad_request(body: bytes, encoding: str) -> None:
     with pytest.raises(BadRequest):
