@@ -104,7 +104,7 @@ class StepForm(StrictSerializer):
 
 
 class MarginForm(StrictSerializer):
-    ratio = serializers.FloatField(min_value=1.001, max_value=100, required=False)
+    ratio = serializers.FloatField(min_value=1.01, max_value=100, required=False)
     absolute = serializers.FloatField(min_value=0.0001, max_value=0.9999, required=False)
 
     def validate(self, attrs: dict[str, float]) -> dict[str, float]:

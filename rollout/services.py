@@ -24,6 +24,7 @@ from registry.models import Label, Prompt
 from registry.sequences import touch
 from rollout.core.lifecycle import is_allowed
 from rollout.core.plan import Kind, Plan
+from rollout.core.stats import margins
 from rollout.models import HoldReason, Metric, Rollout, Status, Transition, Verdict
 from rollout.plans import read_plan
 from rollout.representation import evidence_json, rollout_json
@@ -275,15 +276,18 @@ def _freeze_metrics(rollout: Rollout) -> None:
     """Store what each metric is compared by, with the control version's last days, before anything is observed."""
     since = now() - BASELINE
     for index, metric in enumerate(Plan.from_json(rollout.plan).metrics):
-        baseline = observed.baseline(version_id=rollout.control_id, metric=metric.name, since=since)
-        if metric.kind == "rate" and "absolute" in (metric.margin or {}) and not baseline.n:
-            message = 'expected {"ratio": 1.5}: without earlier observations an absolute margin of a rate means nothing'
-            field = f"plan.metrics[{index}].margin"
-            raise Invalid("invalid_plan", f"{field}: {message}", errors=[FieldError(field, "no_baseline", message)])
+        seen = observed.baseline(version_id=rollout.control_id, metric=metric.name, since=since)
+        baseline = margins.Baseline(seen.n, seen.total)
+        try:
+            margin = margins.resolve(metric.kind, metric.margin, direction=metric.direction, baseline=baseline)
+        except ValueError as error:
+            raise Invalid.fields(
+                [FieldError(f"plan.metrics[{index}].margin", "invalid", str(error))], code="invalid_plan"
+            ) from error
         Metric.objects.create(
             rollout=rollout,
             name=metric.name,
-            declared=rollout.plan["metrics"][index],
+            declared={**rollout.plan["metrics"][index], "margin": margin},
             baseline_n=baseline.n,
             baseline_total=baseline.total,
         )

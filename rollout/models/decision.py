@@ -9,9 +9,10 @@ from rollout.models.rollouts import Rollout
 class Metric(models.Model):
     """A metric of a rollout.
 
-    declared: as the plan has it. baseline_n, baseline_total: observations of the control version in the seven days
-    before the start, and their sum. frozen: everything else that is fixed before the first observation counts, and
-    state: of its e-processes after `batches` batches (core.stats.metric); both are null until the first look.
+    declared: as the plan has it, its margin resolved. baseline_n, baseline_total: observations of the control version
+    in the seven days before the start, and their sum. frozen: everything else that is fixed before the first
+    observation counts, and state: of its e-processes after `batches` batches (core.stats.metric); both are null until
+    the first look.
     """
 
     rollout = models.ForeignKey(Rollout, on_delete=models.PROTECT, related_name="metrics")

@@ -80,6 +80,7 @@ def test_create__label_already_being_rolled_out__conflict_names_the_rollout() ->
         ({"label": "latest"}, Invalid, "invalid"),
         ({"plan": {"alpha": 2}}, Invalid, "invalid_plan"),
         ({"plan": {"metrics": [{"name": "error_rate", "margin": {"absolute": 0.01}}]}}, Invalid, "invalid_plan"),
+        ({"plan": {"metrics": [{"name": "error_rate", "margin": {"ratio": 1.001}}]}}, Invalid, "invalid_plan"),
     ],
 )
 def test_create__something_wrong__refused_and_nothing_written(request_: Any, error: Any, code: str) -> None:
