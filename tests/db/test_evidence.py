@@ -105,8 +105,7 @@ def test_take__while_writers_add__every_observation_in_exactly_one_batch(monkeyp
     monkeypatch.setattr(evidence, "SHARDS", 1)  # so that all writers meet on the same counters
     metrics, bins = ("error_rate", "hallucination"), (0, 500, 1000)
     batches: Counter[tuple[str, str, int]] = Counter()
-    writing = threading.Event()
-    writing.set()
+    written = threading.Event()
 
     def write() -> None:
         for unit_bucket in range(8):
@@ -119,7 +118,9 @@ def test_take__while_writers_add__every_observation_in_exactly_one_batch(monkeyp
                 )
 
     def take_batches() -> None:
-        while writing.is_set():
+        while not written.wait(
+            0.005
+        ):  # SQLite is not fair: a taker without a pause would keep its lock from all others
             collect()
 
     def collect() -> None:
@@ -133,7 +134,7 @@ def test_take__while_writers_add__every_observation_in_exactly_one_batch(monkeyp
     taker = parallel.start(take_batches)
     for writer in [parallel.start(write) for _ in range(3)]:
         writer.result(timeout=60)
-    writing.clear()
+    written.set()
     taker.result(timeout=60)
     collect()
 
