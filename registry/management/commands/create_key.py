@@ -3,11 +3,13 @@
 from argparse import ArgumentParser
 from typing import Any
 
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
 
 from common.actors import COMMAND_LINE
 from common.errors import Invalid
-from registry.models import Scope
+from registry.models import ApiKey, Scope
 from registry.services import issue_key
 
 
@@ -19,6 +21,8 @@ class Command(BaseCommand):
         parser.add_argument("--scopes", required=True, help=f"separated by commas, of {', '.join(Scope.values)}")
 
     def handle(self, *args: Any, name: str, scopes: str, **options: Any) -> None:
+        if ApiKey._meta.db_table not in connection.introspection.table_names():
+            call_command("migrate", interactive=False, verbosity=0)  # a key may be the first thing that anyone makes
         wanted = [scope.strip() for scope in scopes.split(",") if scope.strip()]
         try:
             _, text = issue_key(name=name, scopes=wanted, actor=COMMAND_LINE)
