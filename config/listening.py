@@ -51,7 +51,7 @@ def require_free(address: Address) -> None:
 
 def _ip(text: str) -> IPv4Address | IPv6Address:
     try:
-        return ip_address(text)
+        return ip_address("127.0.0.1" if text == "localhost" else text)
     except ValueError:
         raise ArgumentTypeError(f"expected an IP address such as 127.0.0.1 or 0.0.0.0, got {text!r}") from None
 

@@ -77,6 +77,9 @@ def _database() -> dict[str, Any]:
     safe (a lock taken later in a transaction fails at once); FULL makes a commit outlive a power cut.
     """
     if postgres := env.postgres("DATABASE_URL", conn_max_age=60, conn_health_checks=True):
+        postgres.setdefault("OPTIONS", {}).setdefault(
+            "connect_timeout", 5
+        )  # seconds; else a lost host hangs for minutes
         return postgres
     return {
         "ENGINE": "django.db.backends.sqlite3",

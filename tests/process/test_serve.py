@@ -140,7 +140,7 @@ def test_serve__setting_that_cannot_work__named(tmp_path: Path, settings: dict[s
     assert "Traceback" not in server.log
 
 
-@pytest.mark.parametrize("arguments", [("--host", "localhost"), ("--port", "0"), ("--workers", "-1")])
+@pytest.mark.parametrize("arguments", [("--host", "example.org"), ("--port", "0"), ("--workers", "-1")])
 def test_serve__argument_that_cannot_work__named(arguments: tuple[str, str], tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, MANAGE, "serve", *arguments], env=environment(tmp_path), capture_output=True, text=True
