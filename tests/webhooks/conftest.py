@@ -28,7 +28,7 @@ def receiver(httpserver: HTTPServer) -> Receiver:
 def endpoint(db: None, receiver: Receiver) -> WebhookEndpoint:
     """An endpoint that wants all events, at the receiver."""
     from rollout.webhooks import services
-    from tests.webhooks.stage import ANNA
+    from tests.make import ANNA
 
     return services.create_endpoint(url=receiver.url, actor=ANNA)
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import transaction
 from django_q.models import OrmQ
@@ -14,13 +15,10 @@ from pytest_httpserver import HTTPServer
 from standardwebhooks import Webhook
 from werkzeug import Request, Response
 
-from common.actors import Actor
 from registry import events
 from registry.models import Event
 from rollout.models import Delivery, WebhookEndpoint
 from rollout.webhooks.fan_out import create_deliveries
-
-ANNA = Actor("user", "anna")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +47,7 @@ class Receiver:
     def answers(self, *answers: int | Response) -> None:
         self._answers = [Response(status=answer) if isinstance(answer, int) else answer for answer in answers]
 
-    def verified(self, endpoint: WebhookEndpoint) -> object:
+    def verified(self, endpoint: WebhookEndpoint) -> Any:
         """What the newest message says, if the independent implementation of the standard believes it."""
         return Webhook(endpoint.secret).verify(self.received[-1].body, self.received[-1].headers)
 

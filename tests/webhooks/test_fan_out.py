@@ -13,7 +13,8 @@ from rollout.models import Delivery, DeliveryStatus, WebhookEndpoint
 from rollout.webhooks import services
 from rollout.webhooks.fan_out import create_deliveries, deliver_new_events, payload_of
 from rollout.webhooks.sender import sweep
-from tests.webhooks.stage import ANNA, delivery_of, happen, record
+from tests.make import ANNA
+from tests.webhooks.stage import delivery_of, happen, record
 
 pytestmark = pytest.mark.django_db
 URL = "http://127.0.0.1:9/hook"
@@ -124,7 +125,7 @@ def test_payload__canonical_and_equal_for_all_endpoints(clock: time_machine.Trav
 
     expected = (
         '{"data":{"text":"naïve 🐤","versions":{"from":"v2.2","to":"v2.3"}},'
-        f'"sequence":{event.sequence},"timestamp":"2026-03-01T12:00:00Z","type":"rollout.rolled_back"}}'
+        f'"prompt":"order-extractor","sequence":{event.sequence},"timestamp":"2026-03-01T12:00:00Z","type":"rollout.rolled_back"}}'
     )
     assert [bytes(delivery.payload).decode() for delivery in Delivery.objects.all()] == [expected, expected]
 

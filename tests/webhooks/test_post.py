@@ -183,3 +183,10 @@ def test_post__body_drips__the_status_counts(monkeypatch: pytest.MonkeyPatch, ve
         wait_until_threads_end()
 
     assert answer == Answer(200)
+
+
+def test_post__body_breaks_off__the_status_counts() -> None:
+    no_chunk = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n"
+
+    with raw_receiver(lambda connection, _over: connection.sendall(no_chunk)) as url:
+        assert send(url) == Answer(200)

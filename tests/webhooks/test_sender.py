@@ -12,7 +12,8 @@ from registry.models import Event
 from rollout.models import DeadReason, Delivery, DeliveryAttempt, DeliveryStatus, WebhookEndpoint
 from rollout.webhooks import sender, services
 from rollout.webhooks.retries import BACK_OFF_S
-from tests.webhooks.stage import ANNA, Receiver, delivery_of, happen, raw_receiver, work
+from tests.make import ANNA
+from tests.webhooks.stage import Receiver, delivery_of, happen, raw_receiver, work
 
 pytestmark = pytest.mark.django_db
 Clock = time_machine.Traveller
@@ -47,6 +48,7 @@ def test_delivery__receiver_takes_it__delivered_signed_and_logged(
         "type": "rollout.rolled_back",
         "timestamp": "2026-03-01T12:00:00Z",
         "sequence": event.sequence,
+        "prompt": "order-extractor",
         "data": {"rollout": "rol_1"},
     }
     assert receiver.received[0].id == event.id
@@ -309,7 +311,7 @@ def test_replay__sent_once_more_with_the_same_id_and_all_retries(
     before = delivery.log.count()
     receiver.answers(500, 200)
 
-    services.replay(endpoint_id=endpoint.id, delivery_id=delivery.pk, actor=ANNA)
+    services.replay(endpoint_id=endpoint.id, delivery_id=delivery.pk)
     work()
     work_when_due(clock, delivery)
 

@@ -4,22 +4,19 @@ import pytest
 import time_machine
 from django.test import Client
 
-from common.clock import now
 from registry.events import EVENT_TYPES
-from registry.keys import hash_key, new_key
-from registry.models import ApiKey
 from rollout.models import WebhookEndpoint
 from rollout.webhooks import services
-from tests.webhooks.stage import ANNA, Receiver, delivery_of, happen, work
+from tests import make
+from tests.make import ANNA
+from tests.webhooks.stage import Receiver, delivery_of, happen, work
 
 pytestmark = pytest.mark.django_db
 URL = "https://hooks.example/serinus"
 
 
 def client_with(*scopes: str) -> Client:
-    key = new_key()
-    ApiKey.objects.create(name="ops", sha256=hash_key(key), scopes=list(scopes), created_at=now(), created_by="user:a")
-    return Client(headers={"Authorization": f"Bearer {key}"})
+    return Client(headers={"Authorization": f"Bearer {make.key(*scopes)}"})
 
 
 @pytest.fixture
@@ -43,7 +40,7 @@ def test_create__url_alone__201_with_the_secret_and_all_events(client: Client) -
         "url": URL,
         "events": None,
         "description": "",
-        "created_by": "key:ops",
+        "created_by": "key:app",
         "disabled_at": None,
         "disabled_reason": "",
     }
@@ -138,7 +135,7 @@ def test_delete__disabled_with_its_history(client: Client, endpoint: WebhookEndp
     assert first == again == 204
     body = client.get(f"/api/v1/webhooks/{endpoint.id}").json()
     assert body["disabled_at"] is not None
-    assert body["disabled_reason"] == "by key:ops"
+    assert body["disabled_reason"] == "by key:app"
     assert delivery_of(work_off).status == "delivered"
     assert (delivery_of(pending).status, delivery_of(pending).dead_reason) == ("dead", "endpoint_disabled")
 
