@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from types import FrameType
 
@@ -141,5 +142,6 @@ def end_all_below() -> None:
     stragglers = {*alive, *psutil.Process().children(recursive=True)}
     for process in stragglers:
         logger.warning("serve.process_killed", extra={"pid": process.pid})
-        process.kill()
+        with suppress(psutil.NoSuchProcess):  # it has ended since
+            process.kill()
     psutil.wait_procs(stragglers, timeout=1)
