@@ -19,7 +19,8 @@ def prompt_json(prompt: Prompt) -> dict[str, Any]:
     }
 
 
-def version_json(version: PromptVersion) -> dict[str, Any]:
+def served_json(version: PromptVersion) -> dict[str, Any]:
+    """What an app needs of a version; `GET /prompts/{name}` adds which label, arm and exposure it was served by."""
     return {
         "name": version.prompt.name,
         "version": version.number,
@@ -32,6 +33,12 @@ def version_json(version: PromptVersion) -> dict[str, Any]:
         "input_schema": version.input_schema,
         "response_schema": version.response_schema,
         "sha256": version.sha256,
+    }
+
+
+def version_json(version: PromptVersion) -> dict[str, Any]:
+    return {
+        **served_json(version),
         "notes": version.notes,
         "author": version.published_by,
         "published_at": version.published_at,

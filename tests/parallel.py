@@ -3,9 +3,12 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 from django.db import connection
+
+from common.errors import Conflict
 
 
 def start(function: Callable[[], Any]) -> "Future[Any]":
@@ -22,3 +25,18 @@ def start(function: Callable[[], Any]) -> "Future[Any]":
 
     threading.Thread(target=run, daemon=True).start()
     return future
+
+
+def at_once(*work: Callable[[], Any]) -> list[Any]:
+    """What each piece of work returned, or its Conflict; all begun at the same moment."""
+    barrier = threading.Barrier(len(work))
+
+    def run(piece: Callable[[], Any]) -> Any:
+        barrier.wait(timeout=30)
+        try:
+            return piece()
+        except Conflict as conflict:
+            return conflict
+
+    futures = [start(partial(run, piece)) for piece in work]
+    return [future.result(timeout=60) for future in futures]

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Literal
 
-from registry.core.templates import variables
 from registry.models import PromptVersion
+from registry.representation import served_json
 from rollout.core.assignment import UNIT_BUCKETS, bucket, is_canary, unit_bucket
 from rollout.models import Rollout
 
@@ -66,21 +66,7 @@ class Split:
 
 
 def encode_version(version: PromptVersion) -> EncodedVersion:
-    name = version.prompt.name
-    members = {
-        "name": name,
-        "version": version.number,
-        "ordinal": version.ordinal,
-        "ref": version.ref,
-        "type": version.type,
-        "template": version.template,
-        "variables": variables(version.template),
-        "config": version.config,
-        "input_schema": version.input_schema,
-        "response_schema": version.response_schema,
-        "sha256": version.sha256,
-    }
-    return EncodedVersion(name, version.number, _encode(members).removesuffix(b"}"))
+    return EncodedVersion(version.prompt.name, version.number, _encode(served_json(version)).removesuffix(b"}"))
 
 
 def pinned_answer(version: EncodedVersion) -> Answer:

@@ -1,12 +1,6 @@
 """Many at once on one rollout: exactly one wins, the others get a Conflict, and nothing is told twice."""
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
-from typing import Any
-
 import pytest
-from django.db import connection
 
 from common.clock import now
 from common.errors import Conflict
@@ -15,29 +9,13 @@ from registry.models import Event, Label
 from rollout import evaluation, services
 from rollout.models import Rollout, Status, Transition
 from tests import rollouts as given
+from tests.parallel import at_once
 from tests.rollouts import ANNA
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 THREADS = 8
 HARM = {"control": (19_000, 342), "canary": (1_000, 80)}  # 1.8 % against 8 %
-
-
-def at_once(*work: Callable[[], Any]) -> list[Any]:
-    """What each piece of work returned or raised, all begun at the same moment in threads of their own."""
-    barrier = Barrier(len(work))
-
-    def run(piece: Callable[[], Any]) -> Any:
-        barrier.wait(timeout=30)
-        try:
-            return piece()
-        except Conflict as conflict:
-            return conflict
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(len(work)) as threads:
-        return list(threads.map(run, work))
 
 
 @pytest.mark.parametrize("action", ["pause", "promote", "rollback", "cancel"])

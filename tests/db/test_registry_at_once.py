@@ -2,40 +2,22 @@
 
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from threading import Barrier
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 
 from common.errors import Conflict
 from registry import events, selectors, services
 from registry.models import Draft, Event, LabelMove, Prompt
 from registry.sequences import touch
 from tests import make
+from tests.parallel import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 THREADS = 6
-
-
-def at_once(*work: Callable[[], Any]) -> list[Any]:
-    """What each piece of work returned, or its Conflict; all begun at the same moment in threads of their own."""
-    barrier = Barrier(len(work))
-
-    def run(piece: Callable[[], Any]) -> Any:
-        barrier.wait(timeout=30)
-        try:
-            return piece()
-        except Conflict as conflict:
-            return conflict
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(len(work)) as threads:
-        return list(threads.map(run, work))
 
 
 def codes(results: list[Any]) -> Counter[str]:

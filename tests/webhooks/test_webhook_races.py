@@ -1,29 +1,16 @@
 """Eight workers at once: on SQLite they wait for its one writer, on PostgreSQL for the row's lock."""
 
-from collections.abc import Callable
-from threading import Barrier
-
 import pytest
 
 from rollout.models import Delivery, DeliveryStatus, WebhookEndpoint
 from rollout.webhooks import sender, services
 from rollout.webhooks.fan_out import deliver_new_events
-from tests import parallel
 from tests.make import ANNA
+from tests.parallel import at_once
 from tests.webhooks.stage import Receiver, delivery_of, happen, record
 
 pytestmark = pytest.mark.django_db(transaction=True)
 THREADS = 8
-
-
-def at_once(*works: Callable[[], object]) -> list[object]:
-    """What the works return, started together."""
-    barrier = Barrier(len(works))
-
-    def started_together(work: Callable[[], object]) -> Callable[[], object]:
-        return lambda: (barrier.wait(), work())[1]
-
-    return [answer.result(timeout=30) for answer in [parallel.start(started_together(work)) for work in works]]
 
 
 def test_attempt__by_eight_workers_at_once__sent_once(endpoint: WebhookEndpoint, receiver: Receiver) -> None:
