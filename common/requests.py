@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
+from django.views.defaults import server_error
 
-from common.errors import DomainError, NotFound, problem_response
+from common.errors import BadRequest, DomainError, NotFound, problem_response
 from common.ids import new_id
 
 GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -29,12 +30,14 @@ class RequestIdMiddleware:
 
 
 class ProblemMiddleware:
-    """A DomainError that a plain view raises becomes its problem document."""
+    """A DomainError that a plain view raises becomes its problem document; an address with a NUL is one at once."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if "\0" in request.path or "%00" in request.META.get("QUERY_STRING", ""):  # no database could look it up
+            return problem_response(BadRequest("nul_character", "The address holds a NUL character"), request)
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
@@ -46,3 +49,11 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     if request.path.startswith(API_PREFIXES):
         return problem_response(NotFound("unknown_address", f"There is nothing at {request.path}"), request)
     return render(request, "404.html", status=404)
+
+
+def failed(request: HttpRequest) -> HttpResponse:
+    """handler500: the same for what nobody foresaw; the log has its traceback under the request's id."""
+    if request.path.startswith(API_PREFIXES):
+        detail = "Something failed that should not have; nothing was changed"
+        return problem_response(DomainError("internal_error", detail), request)
+    return server_error(request)

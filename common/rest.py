@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from django.db import InterfaceError, OperationalError
+from django.core.exceptions import ValidationError
+from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpResponseBase
 from rest_framework import exceptions, pagination, serializers
 from rest_framework.response import Response
@@ -45,6 +46,12 @@ class CursorPages(pagination.CursorPagination):
     page_size_query_param = "limit"
     max_page_size = 500
     ordering = "-id"
+
+    def paginate_queryset(self, *args: Any, **options: Any) -> list[Any] | None:
+        try:
+            return super().paginate_queryset(*args, **options)
+        except (ValueError, ValidationError, DataError) as error:  # well-formed, but of no position in this list
+            raise exceptions.NotFound(self.invalid_cursor_message) from error
 
     def encode_cursor(self, cursor: Any) -> str:
         query = urlsplit(super().encode_cursor(cursor)).query

@@ -120,6 +120,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["common.parsers.BoundedJSONParser"],
     "DEFAULT_PAGINATION_CLASS": "common.rest.CursorPages",
     "PAGE_SIZE": 50,
+    "DEFAULT_METADATA_CLASS": None,
     "EXCEPTION_HANDLER": "common.rest.problem_for_exception",
     "UNAUTHENTICATED_USER": None,
 }

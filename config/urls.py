@@ -7,6 +7,7 @@ from config import health
 from rollout.serving import views as serving
 
 handler404 = "common.requests.not_found"
+handler500 = "common.requests.failed"
 
 admin.site.site_header = admin.site.site_title = "Serinus"
 

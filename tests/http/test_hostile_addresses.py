@@ -1,0 +1,51 @@
+"""Addresses that nobody writes by hand: never a 500, always a problem document for programs."""
+
+import base64
+from urllib.parse import quote
+
+import pytest
+from django.test import Client
+
+from registry import services as registry
+from tests import rollouts as given
+from tests.rollouts import ANNA
+
+pytestmark = pytest.mark.django_db
+
+LISTS = ("prompts", "prompts/order-extractor/versions", "rollouts", "calls", "webhooks")
+
+
+@pytest.fixture
+def key() -> dict[str, str]:
+    given.rollout()
+    _, key = registry.issue_key(name="tests", scopes=["admin"], actor=ANNA)
+    return {"Authorization": f"Bearer {key}"}
+
+
+@pytest.mark.parametrize(
+    "address", ["rollouts?prompt=a%00b", "prompts/a%00b", "webhooks/a%00b/deliveries", "calls?prompt=%00"]
+)
+def test_nul_in_the_address__400(client: Client, key: dict[str, str], address: str) -> None:
+    response = client.get(f"/api/v1/{address}", headers=key)
+
+    assert (response.status_code, response.json()["code"]) == (400, "nul_character")
+
+
+@pytest.mark.parametrize("position", ["p=1", "p=%00", "p=\u0663", "p=" + "9" * 400, "o=1&p=x", "r=1", "p=", ""])
+@pytest.mark.parametrize("path", LISTS)
+def test_cursor__of_no_position_in_the_list__refused_or_a_page(
+    client: Client, key: dict[str, str], path: str, position: str
+) -> None:
+    cursor = quote(base64.b64encode(position.encode()).decode())
+
+    response = client.get(f"/api/v1/{path}?cursor={cursor}", headers=key)
+
+    assert response.status_code in {200, 404}
+
+
+@pytest.mark.parametrize("path", LISTS)
+@pytest.mark.parametrize("method", ["OPTIONS", "TRACE", "PATCH"])
+def test_method__that_no_list_has__405(client: Client, key: dict[str, str], path: str, method: str) -> None:
+    response = client.generic(method, f"/api/v1/{path}", headers=key)
+
+    assert (response.status_code, response["Content-Type"]) == (405, "application/problem+json")
