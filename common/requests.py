@@ -37,7 +37,7 @@ class ProblemMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if "\0" in request.path or "%00" in request.META.get("QUERY_STRING", ""):  # no database could look it up
-            return problem_response(BadRequest("nul_character", "The address holds a NUL character"), request)
+            return refused(request, BadRequest("nul_character", "The address holds a NUL character"))
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
@@ -45,14 +45,19 @@ class ProblemMiddleware:
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """handler404: a problem document for programs, a plain page for people."""
+    """handler404."""
+    return refused(request, NotFound("unknown_address", f"There is nothing at {request.path}"))
+
+
+def refused(request: HttpRequest, error: DomainError) -> HttpResponse:
+    """A problem document for programs, the page that there is no such page for people."""
     if request.path.startswith(API_PREFIXES):
-        return problem_response(NotFound("unknown_address", f"There is nothing at {request.path}"), request)
+        return problem_response(error, request)
     return render(request, "404.html", status=404)
 
 
 def failed(request: HttpRequest) -> HttpResponse:
-    """handler500: the same for what nobody foresaw; the log has its traceback under the request's id."""
+    """handler500: a problem document or Django's plain page for what nobody foresaw; the log has its traceback."""
     if request.path.startswith(API_PREFIXES):
         detail = "Something failed that should not have; nothing was changed"
         return problem_response(DomainError("internal_error", detail), request)
