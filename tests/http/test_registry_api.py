@@ -324,7 +324,6 @@ def test_render__missing_variables__problem_names_them(api: Client) -> None:
     [
         (f"{PROMPTS}/other", "unknown_prompt"),
         (f"{PROMPTS}/other/versions", "unknown_prompt"),
-        (f"{PROMPTS}/%00", "unknown_prompt"),
         (f"{PROMPT}/versions/9.9", "unknown_version"),
         (f"{PROMPT}/versions/newest", "unknown_version"),
         (f"{PROMPT}/diff?from=1&to=9", "unknown_version"),
