@@ -107,11 +107,17 @@ def test_report__one_sided_world__every_number_finite(
     assert all(map(math.isfinite, numbers))
 
 
-def test_report__nothing_ever_fails__neither_harm_nor_safety() -> None:
-    found = report(frozen(), folded(frozen(), *[(0, {0: 95}, {0: 5})] * 100))
+@pytest.mark.parametrize("direction", ["lower", "higher"])
+def test_report__nothing_ever_fails__no_harm_and_safe_after_5120_canary_calls(direction: str) -> None:
+    metric = frozen(direction=direction, baseline_n=0, baseline_total=0.0)
+    fine = 0 if direction == "lower" else 1000
 
-    assert (found.control_estimate, found.canary_estimate, found.difference) == (0, 0, 0)
-    assert (found.log_e_harm, found.log_e_safe) == pytest.approx((0, 0), abs=1e-12)
+    # statistics.md: the first n with .8 + sum over k of .2 / 3 ((1 - p_k) / (1 - .001))^n >= 20
+    almost, proven = (report(metric, folded(metric, (0, {fine: 95_000}, {fine: n}))) for n in (5119, 5120))
+
+    assert (almost.difference, proven.difference) == (0, 0)
+    assert (almost.log_e_harm, proven.log_e_harm) == pytest.approx((0, 0), abs=1e-12)
+    assert almost.max_log_e_safe < math.log(20) <= proven.max_log_e_safe
 
 
 def test_report__two_steps__estimates_as_the_metric_is_named() -> None:

@@ -44,12 +44,16 @@ def test_rollback__healthy_canary__within_alpha(truths: list[Truth]) -> None:
 
 
 @pytest.mark.parametrize(
-    "truth",
-    [rate(0.018, 0.018 * 1.5 / (1 + 0.018 * 0.5), margin=1.5), score(0.94, 0.91, beta)],
-    ids=["rate", "score"],
+    ("truth", "calls"),
+    [
+        (rate(0.018, 0.018 * 1.5 / (1 + 0.018 * 0.5), margin=1.5), 8_000),
+        (rate(0.0005, 0.001, margin=2), 30_000),  # at the floor too, which takes 5120 of these 11 250 canary calls
+        (score(0.94, 0.91, beta), 8_000),
+    ],
+    ids=["rate", "rate at the floor", "score"],
 )
-def test_proof_of_safety__canary_exactly_at_the_margin__within_alpha(truth: Truth) -> None:
-    delays = canary_calls_until(safe, [truth], rollouts=120, calls=8_000, weights=(0.25, 0.5))
+def test_proof_of_safety__canary_exactly_at_the_margin__within_alpha(truth: Truth, calls: int) -> None:
+    delays = canary_calls_until(safe, [truth], rollouts=120, calls=calls, weights=(0.25, 0.5))
 
     assert share(delays) <= 0.05
 

@@ -1,6 +1,7 @@
 """The e-process of rates against reference values, by enumeration of small batches, and at its numerical edges."""
 
 import math
+from itertools import product
 from statistics import NormalDist
 from typing import Any
 
@@ -9,10 +10,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.special import logsumexp
-from scipy.stats import nchypergeom_fisher
+from scipy.stats import binom, nchypergeom_fisher
 
+from rollout.core.stats.evidence import histogram
 from rollout.core.stats.margins import Baseline
-from rollout.core.stats.rates import Rate, log_increments, log_normaliser
+from rollout.core.stats.rates import FLOOR, RARE, Rate, log_increments, log_increments_under_floor, log_normaliser
 
 Vectors = dict[str, dict[str, Any]]
 
@@ -61,6 +63,52 @@ def test_e_value__any_small_batch_under_the_null__expectation_is_exactly_one(
     ways = [math.comb(canary, j) * math.comb(control, failures - j) * math.exp(null * j) for j in possible]
     expectation = sum(way * e for way, e in zip(ways, e_values, strict=True)) / sum(ways)
     assert expectation == pytest.approx(1, rel=1e-12)
+
+
+@given(canary=counts, floor=st.floats(0.001, 0.9), share=st.floats(0.01, 0.99), above=st.floats(0, 1))
+def test_e_value_under_the_floor__any_small_batch__expectation_is_one_at_the_floor_and_less_above(
+    canary: int, floor: float, share: float, above: float
+) -> None:
+    rates = np.array([share * floor])
+    e_values = [
+        math.exp(log_increments_under_floor(canary=canary, failures=x, rates=rates, floor=floor)[0])
+        for x in range(canary + 1)
+    ]
+
+    at_floor, over = (
+        float(binom.pmf(range(canary + 1), canary, rate) @ e_values) for rate in (floor, floor + above * (1 - floor))
+    )
+
+    assert at_floor == pytest.approx(1, rel=1e-12)
+    assert over <= 1 + 1e-12
+
+
+@given(
+    control=counts,
+    canary=counts,
+    margin=st.sampled_from([1.01, 1.5, 2.0, 10.0]),
+    rate=st.one_of(st.just(FLOOR), st.floats(FLOOR, 0.99)),
+    ratio=st.one_of(st.just(1.0), st.floats(1, 1000)),
+)
+def test_e_value_of_safety__worse_by_the_margin_or_more__expectation_of_a_batch_is_at_most_one(
+    control: int, canary: int, margin: float, rate: float, ratio: float
+) -> None:
+    process = Rate.freeze(direction="lower", margin={"ratio": margin}, baseline=Baseline(0, 0))
+    odds = rate / (1 - rate) / (margin * ratio)  # the control's; ratio 1 and rate FLOOR are the two borders
+
+    expectation = sum(
+        float(binom.pmf(x, canary, rate) * binom.pmf(y, control, odds / (1 + odds)))
+        * e_value_of_safety(process, control=(control, y), canary=(canary, x))
+        for x, y in product(range(canary + 1), range(control + 1))
+    )
+
+    assert expectation <= 1 + 1e-12
+
+
+def e_value_of_safety(process: Rate, *, control: tuple[int, int], canary: tuple[int, int]) -> float:
+    """After one batch of (calls, failures) in each arm."""
+    arms = [histogram({0: calls - failures, 1000: failures}) for calls, failures in (control, canary)]
+    return math.exp(process.safe.log_e(process.weigh(control=arms[0], canary=arms[1], memory=()).safe))
 
 
 @given(control=counts, canary=counts, control_failures=counts, canary_failures=counts, log_odds=log_odds_ratios)
@@ -202,12 +250,17 @@ def test_harm_grid__by_the_baseline__as_the_design_says(baseline: Baseline, scal
     assert sum(grid.weights) == pytest.approx(1)
 
 
-def test_safe_grid__margin_one_and_a_half__equal_arms_weigh_four_fifths() -> None:
+def test_safe_grid__margin_one_and_a_half__ratios_weigh_four_fifths_and_equal_arms_four_fifths_of_them() -> None:
     process = Rate.freeze(direction="lower", margin={"ratio": 1.5}, baseline=Baseline(0, 0))
 
-    assert process.safe.points[0] == 0
-    assert process.safe.weights[0] == 0.8
-    assert all(point < math.log(1.5) for point in process.safe.points)
+    ratios, rates = process.safe.points[:25], process.safe.points[25:]
+    assert process.ratios == 25
+    assert ratios[0] == 0
+    assert process.safe.weights[0] == 0.64
+    assert all(point < math.log(1.5) for point in ratios)
+    assert rates == RARE
+    assert all(0 < rate < process.floor == FLOOR for rate in rates)
+    assert sum(process.safe.weights[:25]) == pytest.approx(0.8)
     assert sum(process.safe.weights) == pytest.approx(1)
 
 

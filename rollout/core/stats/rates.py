@@ -6,6 +6,9 @@ failing (canary : control), whatever the failure rate is and however it drifts f
 a likelihood ratio of that distribution; batches multiply, and counts are never pooled over batches or steps.
 Source: the conditional form of the stratified 2x2 e-values of Turner, Ly and Grünwald 2024, "Generic e-variables for
 exact sequential k-sample tests that allow for optional stopping".
+
+"Worse by the margin or more" means both: odds of failing at least the margin's ratio times the control's, and a failure
+rate of at least FLOOR. So whatever speaks against either of the two speaks for safety.
 """
 
 import math
@@ -23,7 +26,11 @@ from rollout.core.stats.grid import Array, Grid, log_sum_exp
 from rollout.core.stats.margins import Baseline, Direction
 
 POINTS = 24
-EQUAL = 0.8  # weight of "the arms are equal" in the proof of safety
+# A failure rate under it is safe whatever the control's is: with so few failures a ratio takes too long to prove (x2 at
+# this rate some 9000 canary calls, at rate 0 for ever). To prove a lower floor takes longer in inverse proportion.
+FLOOR = 0.001
+RARE = (0.02 * FLOOR, 0.1 * FLOOR, 0.3 * FLOOR)  # measured, see docs
+AS_EQUAL, AS_BETTER, AS_RARE = 0.64, 0.16, 0.2  # weights in the proof of safety: equal arms, smaller ratios, RARE
 GUESS = 0.05  # the rate on which the displayed interval is scaled without a baseline
 FIRST_ONE = 500  # bins from here on count as a 1
 
@@ -32,15 +39,18 @@ FIRST_ONE = 500  # bins from here on count as a 1
 class Rate:
     """A metric of kind rate. failure: the outcome that is bad, 1 for direction lower, 0 for direction higher.
 
-    The points of both grids and log_margin, the smallest that is no longer safe, are ln odds ratios of failing.
+    log_margin, the smallest that is no longer safe, and the points of harm are ln odds ratios of failing. So are the
+    first `ratios` points of safe; its others are failure rates under the floor.
     """
 
     failure: int
     margin: Mapping[str, float]
     log_margin: float
+    floor: float
     spread: float
     harm: Grid
     safe: Grid
+    ratios: int
 
     @classmethod
     def freeze(cls, *, direction: Direction, margin: Mapping[str, float] | None, baseline: Baseline) -> Self:
@@ -48,15 +58,18 @@ class Rate:
         resolved = margins.resolve("rate", margin, direction=direction, baseline=baseline)
         log_margin = margins.log_odds_ratio(resolved, direction=direction, baseline=baseline)
         known = baseline.known_rate(direction)
-        safe = (0.0, *(log_margin - step for step in _half_normal(0.8)))
+        ratios = (0.0, *(log_margin - step for step in _half_normal(0.8)))
+        weights = (AS_EQUAL, *[AS_BETTER / POINTS] * POINTS, *[AS_RARE / len(RARE)] * len(RARE))
         return cls(
             failure=1 if direction == "lower" else 0,
             margin=resolved,
             log_margin=log_margin,
+            floor=FLOOR,
             spread=SPREAD
             * _as_difference(log_margin, rate=baseline.likely_rate(direction) if known is not None else GUESS),
             harm=Grid.uniform(_half_normal(_scale(known))),
-            safe=Grid(safe, (EQUAL, *[(1 - EQUAL) / POINTS] * POINTS)),
+            safe=Grid((*ratios, *RARE), weights),
+            ratios=len(ratios),
         )
 
     @classmethod
@@ -65,9 +78,11 @@ class Rate:
             failure=data["failure"],
             margin={key: float(value) for key, value in data["margin"].items()},
             log_margin=float(data["log_margin"]),
+            floor=float(data["floor"]),
             spread=float(data["spread"]),
             harm=Grid.from_json(data["harm"]),
             safe=Grid.from_json(data["safe"]),
+            ratios=data["ratios"],
         )
 
     @property
@@ -86,8 +101,14 @@ class Rate:
             "canary_failures": self._failures(canary),
         }
         harm = log_increments(**sizes, log_odds=np.array(self.harm.points), null=0.0)
-        safe = log_increments(**sizes, log_odds=np.array(self.safe.points), null=self.log_margin)
-        return Increments(harm, safe, memory)
+        ratios, rates = np.split(np.array(self.safe.points), [self.ratios])
+        safe = (
+            log_increments(**sizes, log_odds=ratios, null=self.log_margin),
+            log_increments_under_floor(
+                canary=sizes["canary"], failures=sizes["canary_failures"], rates=rates, floor=self.floor
+            ),
+        )
+        return Increments(harm, np.concatenate(safe), memory)
 
     def _failures(self, histogram: Counts) -> int:
         return int(histogram[FIRST_ONE:].sum() if self.failure else histogram[:FIRST_ONE].sum())
@@ -110,6 +131,18 @@ def log_increments(
         return np.zeros_like(log_odds)
     log_z = log_normaliser(control=control, canary=canary, failures=failures, log_odds=np.append(log_odds, null))
     increments: Array = canary_failures * (log_odds - null) - (log_z[:-1] - log_z[-1])
+    return increments
+
+
+def log_increments_under_floor(*, canary: int, failures: int, rates: Array, floor: float) -> Array:
+    """ln of one closed batch's likelihood ratio for each failure rate under the floor against the floor itself.
+
+    canary: its observations; failures: those among them. rates: (K,), over 0 and under the floor. Returns (K,), finite.
+    ln L = x ln(p / floor) + (n - x) ln((1 - p) / (1 - floor)), for x failures of n. L falls with x, so on average it is
+    at most 1 under any true rate q of at least the floor: (1 - s (q - floor))^n, s = (1 - p) / (1 - floor) - p / floor.
+    Source: monotone likelihood ratio; Lehmann and Romano 2005, "Testing Statistical Hypotheses", lemma 3.4.2.
+    """
+    increments: Array = failures * np.log(rates / floor) + (canary - failures) * (np.log1p(-rates) - math.log1p(-floor))
     return increments
 
 
