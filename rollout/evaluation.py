@@ -59,7 +59,9 @@ def look(rollout_id: str) -> bool:
     closed = _close_batches(rollout)
     buckets = evidence.unit_buckets(rollout.id, _versions(rollout))
     units = {name: effective_units(*_arms(buckets, name)) for name in {name for _, name in buckets}}
-    found = _situation(rollout, plan, canary_units=units.get(ERROR_RATE, (0, 0))[1], buckets=buckets)
+    found = _situation(
+        rollout, plan, canary_units=max((canary for _, canary in units.values()), default=0), buckets=buckets
+    )
     finding = decide(found, plan)
     verdict = _record(rollout, finding, verdict_body(found, finding, plan, units, now()), anything_new=closed > 0)
     if finding.act and verdict:

@@ -88,6 +88,14 @@ def test_look__hold_served_and_evidence_of_this_step__goes_to_the_next_step() ->
     assert Event.objects.filter(type="rollout.step_advanced").count() == 1
 
 
+def test_look__only_scores_and_no_traces__their_units_count() -> None:
+    rollout = given.rollout(min_units=50, metrics=[{"name": "hallucination", "kind": "rate"}])
+    given.observe(rollout, "hallucination", **HEALTHY)
+    serve_hold(rollout)
+
+    assert given.look_now(rollout).step == 1
+
+
 def test_look__hold_served_without_evidence_from_this_step__stays() -> None:
     rollout = given.rollout(min_units=50)
     observe_all(rollout)
