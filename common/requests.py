@@ -24,6 +24,8 @@ class RequestIdMiddleware:
         given = request.META.get("HTTP_X_REQUEST_ID", "")
         request_id = given if GIVEN_ID.fullmatch(given) else new_id("req")
         request.request_id = request_id  # type: ignore[attr-defined]  # read by common.errors
+        if "HTTP_TRANSFER_ENCODING" in request.META:  # Django REST framework takes a body without a length for none
+            request.META.setdefault("HTTP_CONTENT_LENGTH", "-1")
         response = self.get_response(request)
         response["X-Request-Id"] = request_id
         return response

@@ -84,9 +84,9 @@ def data_folder() -> Path:
 
 
 def writable(folder: Path) -> Path:
-    """The data folder, made if it is missing, in which files can now be written."""
+    """The data folder, made for its owner alone if it is missing, in which files can now be written."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise ImproperlyConfigured(f"SERINUS_DATA_DIR: cannot make {str(folder)!r}: {error.strerror}") from error
     if not os.access(folder, os.W_OK | os.X_OK):

@@ -182,8 +182,9 @@ def _moment(parameter: str, text: str) -> datetime:
     """A time in ISO 8601; UTC where it does not say otherwise."""
     try:
         moment = parse_datetime(text)
-    except ValueError:
+        moment = moment and (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):  # the first and the last hours of the calendar do not exist everywhere
         moment = None
     if moment is None:
         raise Invalid.field(parameter, f"expected a time such as 2026-01-31T14:05:00Z, got {text[:40]!r}")
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment

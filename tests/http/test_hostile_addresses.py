@@ -49,3 +49,10 @@ def test_method__that_no_list_has__405(client: Client, key: dict[str, str], path
     response = client.generic(method, f"/api/v1/{path}", headers=key)
 
     assert (response.status_code, response["Content-Type"]) == (405, "application/problem+json")
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00%2B14:00", "9999-12-31T23:59:59-14:00"])
+def test_history__time_beyond_the_calendar__422(client: Client, key: dict[str, str], at: str) -> None:
+    response = client.get(f"/api/v1/prompts/order-extractor/labels/production/history?at={at}", headers=key)
+
+    assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "at")

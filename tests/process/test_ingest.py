@@ -57,7 +57,7 @@ class Exporters:
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, str]]:
     """A server and a key for it."""
     with serving(tmp_path_factory.mktemp("ingest")) as server:
-        yield server, server.manage("create_key", "app", "--scopes", "ingest,read")
+        yield server, server.manage("create_key", "app", "--scopes", "ingest,write")
 
 
 def test_traces__group_killed_while_they_arrive__every_acknowledged_span_is_there_once(tmp_path: Path) -> None:
@@ -114,6 +114,20 @@ def test_traces__chunks_without_content_length__stored(running: tuple[Server, st
         "GET", f"/api/v1/calls?trace_id={traces.trace_id(1).hex()}", Authorization=f"Bearer {key}"
     )
     assert {call["span_id"] for call in json.loads(calls)["items"]} == {traces.span_id(n).hex() for n in (1, 2)}
+
+
+def test_management_api__json_in_chunks_without_content_length__read(running: tuple[Server, str]) -> None:
+    server, key = running
+
+    status, body = server.request(
+        "POST",
+        "/api/v1/prompts",
+        iter([b'{"na', b'me": "chunky"}']),
+        Authorization=f"Bearer {key}",
+        Content_Type="application/json",
+    )
+
+    assert (status, json.loads(body)["name"]) == (201, "chunky")
 
 
 @pytest.mark.parametrize("case", recorded.hostile_cases(), ids=recorded.name_of)
