@@ -47,10 +47,7 @@ def test_rollback__healthy_canary__within_alpha(truths: list[Truth]) -> None:
     ("truth", "calls"),
     [
         (rate(0.018, 0.018 * 1.5 / (1 + 0.018 * 0.5), margin=1.5), 8_000),
-        (
-            rate(0.0005, 0.001, margin=2),
-            30_000,
-        ),  # at the floor; there are 11 250 canary calls, more than the 5120 of a proof
+        (rate(0.0005, 0.001, margin=2), 30_000),  # 11 250 canary calls: a proof against the floor takes 5120
         (score(0.94, 0.91, beta), 8_000),
     ],
     ids=["rate", "rate at the floor", "score"],
