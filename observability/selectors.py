@@ -69,6 +69,15 @@ def score_names(*, prompt: str, since: datetime) -> list[ScoreName]:
     return [ScoreName(name, only_zero_or_one=between == 0) for name, between in names.order_by("name")]
 
 
+def measures(*, prompt: str, since: datetime) -> frozenset[str]:
+    """Of latency, ttft and cost_per_call those that at least half of the prompt's calls had: enough to be judged by."""
+    of_prompt = Call.objects.filter(prompt_name=prompt, started_at__gte=since).exclude(operation=EMBEDDINGS)
+    found = of_prompt.aggregate(
+        n=Count("id"), latency=Count("duration_ms"), ttft=Count("ttft_ms"), cost_per_call=Count("cost_usd")
+    )
+    return frozenset(name for name, n in found.items() if name != "n" and n and 2 * n >= found["n"])
+
+
 def example_trace_ids(*, rollout_id: str, arm: str, limit: int) -> list[str]:
     """Traces of the newest calls of an arm, in hexadecimal."""
     newest = Call.objects.filter(rollout=rollout_id, arm=arm).order_by("-id")

@@ -17,16 +17,17 @@ from common.clock import now
 from common.errors import Conflict, FieldError, Invalid, NotFound
 from common.ids import new_id
 from observability import selectors as observed
+from observability.core.evidence import TOP_BIN
 from registry import events
 from registry import selectors as registry_selectors
 from registry import services as registry_services
-from registry.models import Label, Prompt
+from registry.models import Label, Prompt, PromptVersion
 from registry.sequences import touch
 from rollout.core.lifecycle import is_allowed
-from rollout.core.plan import Kind, Plan
+from rollout.core.plan import ERROR_RATE, Plan, PlanMetric, usual_kind
 from rollout.core.stats import margins
 from rollout.models import HoldReason, Metric, Rollout, Status, Transition, Verdict
-from rollout.plans import read_plan
+from rollout.plans import Seen, read_plan
 from rollout.representation import evidence_json, rollout_json
 from rollout.selectors import find_rollout
 from rollout.webhooks.fan_out import create_deliveries
@@ -69,7 +70,7 @@ def create_rollout(
         label=target,
         control=target.version,
         canary=version,
-        plan=read_plan(plan or {}, seen=_seen_scores(prompt)).to_json(),
+        plan=read_plan(plan or {}, seen=seen_lately(prompt, version)).to_json(),
         salt=secrets.token_hex(16),
         status=Status.DRAFT,
         force_reason=force_reason,
@@ -79,6 +80,17 @@ def create_rollout(
     _check_canary(rollout)
     rollout.save(force_insert=True)
     return _start(rollout, target, actor=actor, reason=force_reason) if start else rollout
+
+
+def seen_lately(prompt: Prompt, canary: PromptVersion) -> Seen:
+    """What a plan for the prompt may leave unsaid."""
+    since = now() - BASELINE
+    scores = observed.score_names(prompt=prompt.name, since=since)
+    return Seen(
+        scores={seen.name: usual_kind(seen.name, only_zero_or_one=seen.only_zero_or_one) for seen in scores},
+        measured=observed.measures(prompt=prompt.name, since=since),
+        has_response_schema=canary.response_schema is not None,
+    )
 
 
 @transaction.atomic
@@ -248,11 +260,6 @@ def _check_canary(rollout: Rollout) -> None:
         )
 
 
-def _seen_scores(prompt: Prompt) -> dict[str, Kind]:
-    names = observed.score_names(prompt=prompt.name, since=now() - BASELINE)
-    return {seen.name: "rate" if seen.only_zero_or_one else "score" for seen in names}
-
-
 def _start(rollout: Rollout, label: Label, *, actor: Actor, reason: str) -> Rollout:
     _freeze_metrics(rollout)
     registry_services.hold_label(label_id=label.pk, rollout_id=rollout.id)
@@ -274,12 +281,10 @@ def _start(rollout: Rollout, label: Label, *, actor: Actor, reason: str) -> Roll
 
 def _freeze_metrics(rollout: Rollout) -> None:
     """Store what each metric is compared by, with the control version's last days, before anything is observed."""
-    since = now() - BASELINE
     for index, metric in enumerate(Plan.from_json(rollout.plan).metrics):
-        seen = observed.baseline(version_id=rollout.control_id, metric=metric.name, since=since)
-        baseline = margins.Baseline(seen.n, seen.total)
+        baseline = baseline_of(metric, control_id=rollout.control_id)
         try:
-            margin = margins.resolve(metric.kind, metric.margin, direction=metric.direction, baseline=baseline)
+            margin = None if metric.limit else margins.resolve(metric, baseline)
         except ValueError as error:
             raise Invalid.fields(
                 [FieldError(f"plan.metrics[{index}].margin", "invalid", str(error))], code="invalid_plan"
@@ -287,10 +292,21 @@ def _freeze_metrics(rollout: Rollout) -> None:
         Metric.objects.create(
             rollout=rollout,
             name=metric.name,
+            measure=metric.measure,
             declared={**rollout.plan["metrics"][index], "margin": margin},
-            baseline_n=baseline.n,
-            baseline_total=baseline.total,
+            baseline=baseline,
         )
+
+
+def baseline_of(metric: PlanMetric, *, control_id: int) -> dict[int, int]:
+    """The control version's observations of the last days, by bin. Of complaints: its calls in bin 0, and those."""
+    since = now() - BASELINE
+    seen = observed.baseline(version_id=control_id, measure=metric.measure, since=since)
+    if metric.kind != "complaint":
+        return seen
+    calls = observed.baseline(version_id=control_id, measure=ERROR_RATE, since=since)
+    complaints = sum(n for place, n in seen.items() if place >= margins.FIRST_ONE)
+    return {0: max(sum(calls.values()) - complaints, 0), TOP_BIN: complaints}
 
 
 def _step_fields(rollout: Rollout, step: int) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from rollout.core.plan import Plan
-from rollout.formats import count, duration, e_value, estimate, moment, of_limit, weight
+from rollout.formats import count, duration, e_value, estimate, limit, moment, of_limit, weight
 from rollout.models import Delivery, DeliveryStatus, HoldReason, Rollout, Status, Transition, Verdict
 
 
@@ -282,16 +282,21 @@ def _next(rollout: Rollout, now: datetime) -> SafeString:
 
 def _harm(verdict: Verdict) -> str:
     return "; ".join(
-        f"{metric['name']} {estimate(metric['canary']['estimate'], metric['kind'])} "
-        f"against {estimate(metric['control']['estimate'], metric['kind'])}"
+        f"{metric['name']} {estimate(metric['canary']['estimate'], metric['unit'])} against {_against(metric)}"
         for metric in verdict.body["metrics"]
         if metric["name"] in verdict.body["guilty"]
     )
 
 
+def _against(metric: Mapping[str, Any]) -> str:
+    if metric["limit"]:
+        return limit(metric["limit"], metric["kind"], metric["direction"])
+    return estimate(metric["control"]["estimate"], metric["unit"])
+
+
 def _numbers_of(metric: Mapping[str, Any]) -> str:
     arms = (
-        f"{estimate(metric[arm]['estimate'], metric['kind'])} (n {count(metric[arm]['n'])})"
+        f"{estimate(metric[arm]['estimate'], metric['unit'])} (n {count(metric[arm]['n'])})"
         for arm in ("canary", "control")
     )
     return f"{metric['name']}: {' against '.join(arms)}, e-value of harm {e_value(metric['log_e_harm'])}"

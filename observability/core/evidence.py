@@ -4,6 +4,7 @@ One shape serves every metric: how many observations fell into a bin. A rate or 
 round(1000 v); a call falls into bin 1000 of `error_rate` when it failed and into bin 0 when not.
 """
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -16,6 +17,9 @@ BUILT_IN_METRICS = frozenset({ERROR_RATE, "latency", "ttft", "cost_per_call"})
 BY_EXPOSURE_ALONE = 0  # stands for the version of an observation that names no call
 
 TOP_BIN = 1000
+TOP_LOG_BIN = 4000
+LOG_STEP = 1.01
+SMALLEST = {"latency": 1e-3, "ttft": 1e-3, "inter_token_latency": 1e-3, "cost_per_call": 1e-9, "tokens": 1.0}
 WRITTEN = re.compile(r"([A-Za-z0-9_]{1,30}):(\d{1,3}):(control|canary):(\d{1,3})", re.ASCII)
 
 
@@ -100,3 +104,7 @@ def sum_units(observations: Iterable[Observation]) -> dict[UnitKey, tuple[int, i
         n, total = sums.get(key, (0, 0))
         sums[key] = n + o.count, total + o.count * o.bin
     return sums
+
+
+def log_bin(value: float, smallest: float) -> int:
+    return 0 if value < smallest else min(1 + int(math.log(value / smallest) / math.log(LOG_STEP)), TOP_LOG_BIN)
