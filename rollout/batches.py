@@ -21,7 +21,7 @@ from rollout.units import Units
 # Under it the permutation of a batch's arms carries too little for the bets to stay fair (statistics.md, formulae).
 LEAST_BATCH = 40
 
-Arms = Mapping[str, dict[int, int]]  # observations by bin
+Arms = dict[str, dict[int, int]]  # observations by bin
 
 
 def close_batches(rollout: Rollout, plan: Plan, units: Units) -> int:

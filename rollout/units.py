@@ -48,7 +48,8 @@ class Units:
         """
         if metric.kind != "complaint":
             return design_effect(sums_of(self._sums(metric.measure, "control")))
-        return crowding(sum(sums_of(self._sums(metric.measure, arm)).total for arm in ("control", "canary")) / TOP_BIN)
+        control, canary = (sums_of(self._sums(metric.measure, arm)).total for arm in ("control", "canary"))
+        return crowding((control + canary) / TOP_BIN)
 
     def calls(self, step: int, arm: str) -> int:
         """How many calls of the arm there were on the step."""

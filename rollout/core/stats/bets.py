@@ -97,10 +97,11 @@ class Bets:
         """
         of_canary = self.sign * (canary - self.centre) / self.share - self.tolerance
         of_control = self.sign * (control - self.centre) / (1 - self.share) + self.tolerance
-        return _log_wealth(stakes, of_canary, batch.canary) + _log_wealth(stakes, -of_control, batch.control)
+        return log_wealth(stakes, of_canary, batch.canary) + log_wealth(stakes, -of_control, batch.control)
 
 
-def _log_wealth(stakes: Array, payoffs: Array, arm: Arm) -> Array:
+def log_wealth(stakes: Array, payoffs: Array, arm: Arm) -> Array:
+    """ln of what each stake (K,) has become, from 1, when each bin of the arm pays its payoff (m,). Returns (K,)."""
     wealth: Array = np.log1p(np.multiply.outer(stakes, payoffs)) @ arm.counts
     return wealth
 

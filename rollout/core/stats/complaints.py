@@ -9,6 +9,7 @@ Source: binomial likelihood ratio of the canary's share of the failures, w r / (
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 import numpy as np
@@ -62,15 +63,11 @@ class Complaint:
         return Totals(arm.n - complaints, float(complaints), float(complaints))
 
     def weigh(self, batch: Batch, memory: tuple[float, ...]) -> Increments:
-        canary = batch.canary.at_least(FIRST_ONE)
-        counts = {
-            "canary": canary,
-            "both": canary + batch.control.at_least(FIRST_ONE),
-            "share": self.shares[batch.step],
-        }
+        canary, control = batch.canary.at_least(FIRST_ONE), batch.control.at_least(FIRST_ONE)
+        increments = partial(log_increments, canary=canary, both=canary + control, share=self.shares[batch.step])
         return Increments(
-            harm=log_increments(**counts, log_ratios=np.array(self.harm.points), null=0.0),
-            safe=log_increments(**counts, log_ratios=np.array(self.safe.points), null=self.log_margin),
+            harm=increments(log_ratios=np.array(self.harm.points), null=0.0),
+            safe=increments(log_ratios=np.array(self.safe.points), null=self.log_margin),
             memory=memory,
         )
 

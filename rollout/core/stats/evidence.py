@@ -68,7 +68,8 @@ class Process(Protocol):
 
     margin: as the plan says it, or the default; empty for a limit. spread: SPREAD margins in the unit of the estimates,
     for the displayed interval. outcomes: two values in it that any arm might have seen twice each, for its least error.
-    sizes: how many alternatives harm and safety are weighed against. memory: what the first batch knows of earlier ones (floats, of a length fixed by the kind).
+    sizes: how many alternatives harm and safety are weighed against. memory: what the first batch knows of earlier ones
+    (floats, of a length fixed by the kind).
     """
 
     @property

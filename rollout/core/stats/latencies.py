@@ -17,7 +17,7 @@ from observability.core.evidence import SMALLEST
 from rollout.core.plan import PlanMetric
 from rollout.core.stats import costs, margins
 from rollout.core.stats.bets import Contrast
-from rollout.core.stats.evidence import SPREAD, Arm, Batch, Bins, Increments, Totals
+from rollout.core.stats.evidence import SPREAD, Arm, Batch, Bins, Counts, Increments, Totals
 from rollout.core.stats.grid import Array, log_mean
 from rollout.core.stats.rates import Rate
 from rollout.core.stats.values import Capped, ClippedLogs, log_values, spread_out
@@ -117,6 +117,6 @@ def _logs(baseline: Bins, smallest: float) -> ClippedLogs:
     return ClippedLogs(smallest, centre, max(width, LEAST_WIDTH))
 
 
-def _first_above(bins: Array, counts: Array) -> int:
+def _first_above(bins: Counts, counts: Counts) -> int:
     """The bin after that of the baseline's P95: what lies in it or above took longer."""
     return int(bins[np.searchsorted(np.cumsum(counts), (1 - TAIL) * counts.sum())]) + 1

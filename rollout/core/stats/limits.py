@@ -14,7 +14,7 @@ import numpy as np
 
 from observability.core.evidence import SMALLEST, log_bin
 from rollout.core.plan import PlanMetric, check_limit
-from rollout.core.stats.bets import LARGEST_LOSS
+from rollout.core.stats.bets import LARGEST_LOSS, log_wealth
 from rollout.core.stats.evidence import SPREAD, Arm, Batch, Bins, Increments, Totals
 from rollout.core.stats.grid import Array, Grid
 from rollout.core.stats.latencies import TAIL
@@ -136,7 +136,7 @@ class MeanLimit:
         beyond = self.worse * (self.values.of(batch.canary.bins) - self.limit)
         ends = [self.worse * (end - self.limit) for end in (self.values.low, self.values.high)]
         harm, safe = (
-            np.log1p(np.multiply.outer(np.array(grid.points) * LARGEST_LOSS / worst, payoffs)) @ batch.canary.counts
+            log_wealth(np.array(grid.points) * LARGEST_LOSS / worst, payoffs, batch.canary)
             for grid, worst, payoffs in ((self.harm, -min(ends), beyond), (self.safe, max(ends), -beyond))
         )
         return Increments(harm, safe, memory)

@@ -68,14 +68,14 @@ class ClippedLogs:
 
 
 def raw_values(bins: Counts, smallest: float) -> Array:
-    """The middles, in geometric terms, of bins of 1 %; bin 0 is what lies below the smallest of them."""
-    values: Array = np.where(bins == 0, 0.0, smallest * LOG_STEP ** (bins - 0.5))
+    """What stands for bins of 1 %: their geometric middles (observability.core.evidence.value_of_log_bin)."""
+    values: Array = np.float64(smallest) * np.power(LOG_STEP, bins - 0.5)
     return values
 
 
 def log_values(bins: Counts, smallest: float) -> Array:
-    """ln of raw_values; what lies below the smallest bin counts as in it."""
-    logs: Array = math.log(smallest) + (np.maximum(bins, 1) - 0.5) * math.log(LOG_STEP)
+    """ln of raw_values."""
+    logs: Array = np.float64(math.log(smallest)) + (bins - 0.5) * np.float64(math.log(LOG_STEP))
     return logs
 
 
