@@ -69,7 +69,11 @@ def mixture_bound(ratio: float, *, alpha: float = ALPHA) -> float:
 
 
 def _variance_of_mean(arm: Totals, outcomes: tuple[float, float]) -> float:
-    """As if the arm had seen both outcomes twice more (Agresti and Coull 1998): no failure yet is not certainty."""
+    """As if the arm had seen both outcomes twice more (Agresti and Coull 1998): no failure yet is not certainty.
+
+    Never less than these four vary alone: complaints may be more than the calls that are known.
+    """
     n = arm.n + 4
     mean = (arm.total + 2 * sum(outcomes)) / n
-    return ((arm.squares + 2 * sum(outcome**2 for outcome in outcomes)) / n - mean**2) / n
+    variance = (arm.squares + 2 * sum(outcome**2 for outcome in outcomes)) / n - mean**2
+    return max(variance, (outcomes[1] - outcomes[0]) ** 2 / n) / n

@@ -7,7 +7,6 @@ from typing import NamedTuple, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from observability.core.evidence import TOP_LOG_BIN
 from rollout.core.plan import PlanMetric
 from rollout.core.stats.grid import Array
 
@@ -91,11 +90,11 @@ class Process(Protocol):
     def log_e_safe(self, logs: Array) -> float: ...
 
 
-def arm(bins: Bins) -> Arm:
-    """The counts in the order of their bins. Raises ValueError on a bin or count that cannot be."""
+def arm(bins: Bins, *, top: int) -> Arm:
+    """The counts in the order of their bins. Raises ValueError on a bin, over `top` too, or count that cannot be."""
     for place, count in bins.items():
-        if not isinstance(place, int) or not 0 <= place <= TOP_LOG_BIN:
-            raise ValueError(f"expected bins from 0 to {TOP_LOG_BIN}, got {place!r}")
+        if not isinstance(place, int) or not 0 <= place <= top:
+            raise ValueError(f"expected bins from 0 to {top}, got {place!r}")
         if not isinstance(count, int) or count < 0:
             raise ValueError(f"expected counts of 0 or more, got {count!r} in bin {place}")
     places = np.array(sorted(place for place, count in bins.items() if count), dtype=np.int64)

@@ -13,6 +13,7 @@ from rollout.core.plan import Direction, PlanMetric
 
 KNOWN = 200  # observations from which on a baseline says something about rates near 1 %
 SMALLEST = 0.0001  # below it nothing could ever be proven
+LARGEST, LARGEST_OF_MEANS = 100, 10  # ratios; means are of values capped at 20 baseline means, and can show no more
 FIRST_ONE = 500  # bins from here on count as a 1
 SCORE = {"absolute": 0.03}
 RELATIVE = {"ratio": 1.1}
@@ -59,9 +60,10 @@ def resolve(metric: PlanMetric, bins: Mapping[int, int]) -> dict[str, float]:
     """
     if metric.margin is None:
         return _default(metric, bins)
+    largest = LARGEST_OF_MEANS if metric.kind in ("cost", "latency") else LARGEST
     match dict(metric.margin):
         case {"ratio": int() | float() as ratio, **rest} if (
-            metric.kind != "score" and not rest and 1.01 <= ratio <= 100
+            metric.kind != "score" and not rest and 1.01 <= ratio <= largest
         ):
             return {"ratio": float(ratio)}
         case {"absolute": int() | float() as absolute, **rest} if (
@@ -72,7 +74,7 @@ def resolve(metric: PlanMetric, bins: Mapping[int, int]) -> dict[str, float]:
             return {"absolute": float(absolute)}
     expected = " or ".join(
         [
-            *(['{"ratio": r} with r from 1.01 to 100'] if metric.kind != "score" else []),
+            *([f'{{"ratio": r}} with r from 1.01 to {largest}'] if metric.kind != "score" else []),
             *([f'{{"absolute": a}} with a from {SMALLEST} to below 1'] if metric.kind in ("rate", "score") else []),
         ]
     )

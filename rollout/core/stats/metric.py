@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from observability.core.evidence import SMALLEST, TOP_BIN, TOP_LOG_BIN
 from rollout.core.plan import Direction, Kind, PlanMetric, Unit
 from rollout.core.stats import stored
 from rollout.core.stats.complaints import Complaint
@@ -154,7 +155,8 @@ def fold(frozen: Frozen, state: State, *, step: int, control: Bins, canary: Bins
     """
     if step < 0:
         raise ValueError(f"expected a step of 0 or more, got {step}")
-    batch = Batch(step, arm(control), arm(canary))
+    top = TOP_LOG_BIN if frozen.metric.measure in SMALLEST else TOP_BIN
+    batch = Batch(step, arm(control, top=top), arm(canary, top=top))
     if not (batch.control.n or batch.canary.n):
         return state
     process = frozen.process
