@@ -28,8 +28,6 @@ logger = logging.getLogger(__name__)
 # Under it the permutation of a batch's arms carries too little for the bets to stay fair (statistics.md, formulae).
 LEAST_BATCH = 40
 
-UnitBuckets = dict[tuple[int, str], dict[str, dict[int, int]]]
-
 
 def evaluate_due() -> int:
     """Look at every rollout whose look is due; how many were looked at. One that fails does not stop the others."""
@@ -122,7 +120,7 @@ def _process(metric: Metric) -> tuple[statistics.Frozen, statistics.State]:
     return frozen, statistics.start(frozen)
 
 
-def _situation(rollout: Rollout, plan: Plan, *, canary_units: float, buckets: UnitBuckets) -> Situation:
+def _situation(rollout: Rollout, plan: Plan, *, canary_units: float, buckets: evidence.UnitBuckets) -> Situation:
     reports = tuple(statistics.report(*_process(metric)) for metric in rollout.metrics.all())
     at = now()
     return Situation(
@@ -138,27 +136,32 @@ def _situation(rollout: Rollout, plan: Plan, *, canary_units: float, buckets: Un
     )
 
 
-def _sample_ratio(buckets: UnitBuckets, plan: Plan) -> float:
+def _sample_ratio(buckets: evidence.UnitBuckets, plan: Plan) -> float:
     """Log Bayes factor against the shares that the steps gave the arms, over every call that named an exposure."""
     return log_bayes_factor(
         [
-            StepUnits(plan.steps[step].weight_bp / 10_000, arms["control"], arms["canary"])
+            StepUnits(plan.steps[step].weight_bp / 10_000, *(_calls(arms[arm]) for arm in ("control", "canary")))
             for (step, name), arms in sorted(buckets.items())
             if name == ERROR_RATE and step < len(plan.steps)
         ]
     )
 
 
-def _arms(buckets: UnitBuckets, metric: str) -> tuple[dict[int, int], dict[int, int]]:
+def _arms(buckets: evidence.UnitBuckets, metric: str) -> tuple[dict[int, int], dict[int, int]]:
     """Observations of the metric by unit bucket, over all steps, of control and canary."""
     control: dict[int, int] = {}
     canary: dict[int, int] = {}
     for (_, name), arms in buckets.items():
         if name == metric:
             for total, counts in ((control, arms["control"]), (canary, arms["canary"])):
-                for bucket, n in counts.items():
+                for bucket, n in _calls(counts).items():
                     total[bucket] = total.get(bucket, 0) + n
     return control, canary
+
+
+def _calls(buckets: dict[int, evidence.UnitSums]) -> dict[int, int]:
+    """How many calls were of each bucket."""
+    return {bucket: sums.n for bucket, sums in buckets.items()}
 
 
 def _record(rollout: Rollout, finding: Finding, body: dict[str, Any], *, anything_new: bool) -> Verdict | None:

@@ -17,6 +17,7 @@ from common.clock import now
 from common.errors import Conflict, FieldError, Invalid, NotFound
 from common.ids import new_id
 from observability import selectors as observed
+from observability.core.evidence import TOP_BIN
 from registry import events
 from registry import selectors as registry_selectors
 from registry import services as registry_services
@@ -276,8 +277,8 @@ def _freeze_metrics(rollout: Rollout) -> None:
     """Store what each metric is compared by, with the control version's last days, before anything is observed."""
     since = now() - BASELINE
     for index, metric in enumerate(Plan.from_json(rollout.plan).metrics):
-        seen = observed.baseline(version_id=rollout.control_id, metric=metric.name, since=since)
-        baseline = margins.Baseline(seen.n, seen.total)
+        seen = observed.baseline(version_id=rollout.control_id, measure=metric.name, since=since)
+        baseline = margins.Baseline(sum(seen.values()), sum(bin_ * n for bin_, n in seen.items()) / TOP_BIN)
         try:
             margin = margins.resolve(metric.kind, metric.margin, direction=metric.direction, baseline=baseline)
         except ValueError as error:
