@@ -1,6 +1,7 @@
 """Given a rollout: legal objects made by the services, evidence as ingest would add it, and looks at it."""
 
 import random
+from collections.abc import Mapping
 from typing import Any
 
 from common.actors import Actor
@@ -48,6 +49,25 @@ def observe(rollout: Rollout, metric: str, *, control: tuple[int, int], canary: 
         evidence.add(
             Observation(Exposure(rollout.id, rollout.step, arm, dice.randrange(256)), version_id, metric, value)
             for value in [1000] * ones + [0] * (calls - ones)
+        )
+
+
+def observe_values(
+    rollout: Rollout,
+    measure: str,
+    *,
+    control: Mapping[int, int],
+    canary: Mapping[int, int],
+    step: int | None = None,
+    units: int = 256,
+) -> None:
+    """Add evidence by bin, on the rollout's step or an earlier one, spread evenly over this many unit buckets."""
+    on = rollout.step if step is None else step
+    for arm, version_id, bins in (("control", rollout.control_id, control), ("canary", rollout.canary_id, canary)):
+        values = [bin_ for bin_, n in bins.items() for _ in range(n)]
+        evidence.add(
+            Observation(Exposure(rollout.id, on, arm, 7 * number % units), version_id, measure, value)
+            for number, value in enumerate(values)
         )
 
 
