@@ -24,9 +24,8 @@ LEAST_BATCH = 40
 Arms = dict[str, dict[int, int]]  # observations by bin
 
 
-def close_batches(rollout: Rollout, plan: Plan, units: Units) -> int:
-    """Take what is ready and fold it; how many batches were closed."""
-    metrics = list(rollout.metrics.all())
+def close_batches(rollout: Rollout, plan: Plan, metrics: Sequence[Metric], units: Units) -> int:
+    """Take what is ready and fold it into the rollout's metrics; how many batches were closed."""
     taken = _take(rollout, plan, metrics)
     if _is_warming_up(rollout, plan):
         return 0

@@ -53,10 +53,10 @@ def look(rollout_id: str) -> bool:
     rollout = find_rollout(rollout_id)
     plan = Plan.from_json(rollout.plan)
     units = Units(evidence.unit_buckets(rollout.id, rollout.versions), plan)
-    closed = close_batches(rollout, plan, units)
+    metrics = list(rollout.metrics.all())
+    closed = close_batches(rollout, plan, metrics, units)
     rollout.looked_at, rollout.next_look_at = now(), now() + timedelta(seconds=plan.look_every_s)
     rollout.save(update_fields=["looked_at", "next_look_at"])
-    metrics = list(rollout.metrics.all())
     inputs = Inputs(
         batches={metric.name: metric.batches for metric in metrics},
         units=units.effective,

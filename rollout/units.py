@@ -10,6 +10,8 @@ from rollout.core.stats.sample_ratio import Counted, StepUnits, count, effective
 
 Buckets = Mapping[tuple[int, str], Mapping[str, Mapping[int, UnitSums]]]  # (step, measure) → arm → bucket → sums
 
+NONE = UnitSums(0, 0, 0)
+
 
 class Units:
     """Of one look at a rollout. buckets: (observability.evidence.unit_buckets), over the rollout's whole life."""
@@ -17,14 +19,14 @@ class Units:
     def __init__(self, buckets: Buckets, plan: Plan) -> None:
         self._buckets = {key: arms for key, arms in buckets.items() if key[0] < len(plan.steps)}
         self._plan = plan
+        self._sums = _over_steps(self._buckets)
 
     @cached_property
     def effective(self) -> dict[str, tuple[float, float]]:
         """By measure, how many independent units the calls of control and canary are worth."""
-        measures = {measure for _, measure in self._buckets}
         return {
-            measure: effective_units(_calls(self._sums(measure, "control")), _calls(self._sums(measure, "canary")))
-            for measure in measures
+            measure: effective_units(_calls(arms["control"]), _calls(arms["canary"]))
+            for measure, arms in self._sums.items()
         }
 
     @cached_property
@@ -46,15 +48,10 @@ class Units:
 
         Complaints are compared among themselves, so it is how many of them a unit makes.
         """
+        arms = self._sums.get(metric.measure, {"control": {}, "canary": {}})
         if metric.kind != "complaint":
-            return design_effect(sums_of(self._sums(metric.measure, "control")))
-        control, canary = (sums_of(self._sums(metric.measure, arm)).total for arm in ("control", "canary"))
-        return crowding((control + canary) / TOP_BIN)
-
-    def calls(self, step: int, arm: str) -> int:
-        """How many calls of the arm there were on the step."""
-        arms = self._buckets.get((step, ERROR_RATE), {})
-        return sum(sums.n for sums in arms.get(arm, {}).values())
+            return design_effect(sums_of(arms["control"]))
+        return crowding((sums_of(arms["control"]).total + sums_of(arms["canary"]).total) / TOP_BIN)
 
     def _steps(self, measure: str, *, control: float, canary: float) -> list[StepUnits]:
         return [
@@ -67,14 +64,18 @@ class Units:
             if name == measure
         ]
 
-    def _sums(self, measure: str, arm: str) -> dict[int, UnitSums]:
-        """By bucket, over all steps."""
-        total: dict[int, UnitSums] = {}
-        for (_, name), arms in self._buckets.items():
-            if name == measure:
-                for bucket, sums in arms[arm].items():
-                    total[bucket] = UnitSums(*map(sum, zip(total.get(bucket, (0, 0, 0)), sums, strict=True)))
-        return total
+
+def _over_steps(buckets: Buckets) -> dict[str, dict[str, dict[int, UnitSums]]]:
+    """Measure → arm → bucket → sums over all steps."""
+    totals: dict[str, dict[str, dict[int, UnitSums]]] = {}
+    for (_, measure), arms in buckets.items():
+        of_measure = totals.setdefault(measure, {arm: {} for arm in arms})
+        for arm, sums in arms.items():
+            total = of_measure[arm]
+            for bucket, new in sums.items():
+                old = total.get(bucket, NONE)
+                total[bucket] = UnitSums(old.n + new.n, old.total + new.total, old.squares + new.squares)
+    return totals
 
 
 def _calls(sums: Mapping[int, UnitSums]) -> dict[int, int]:

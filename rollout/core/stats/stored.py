@@ -3,9 +3,12 @@
 import types
 from collections.abc import Mapping
 from dataclasses import asdict, fields, is_dataclass
+from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 Value = TypeVar("Value")
+
+FLOATS = tuple[float, ...]
 
 
 def to_json(value: Any) -> dict[str, Any]:
@@ -15,12 +18,21 @@ def to_json(value: Any) -> dict[str, Any]:
 
 def from_json(cls: type[Value], data: Mapping[str, Any]) -> Value:
     """The dataclass again, from what to_json made of it and any JSON store kept. Raises KeyError on a missing field."""
+    hints = _hints(cls)  # type: ignore[arg-type]  # a class can be hashed
+    return cls(**{name: _revived(hint, data[name]) for name, hint in hints.items()})
+
+
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    """The types of the fields, which are slow to look up."""
     hints = get_type_hints(cls)
-    return cls(**{field.name: _revived(hints[field.name], data[field.name]) for field in fields(cls)})  # type: ignore[arg-type]  # a dataclass
+    return {field.name: hints[field.name] for field in fields(cls)}
 
 
 def _revived(hint: Any, data: Any) -> Any:
     """Floats are made of whatever number came: PostgreSQL writes 1e22 as an integer."""
+    if hint == FLOATS:
+        return tuple(map(float, data))
     arguments = get_args(hint)
     if get_origin(hint) in (Union, types.UnionType):
         return None if data is None else _revived(arguments[0], data)
