@@ -1,12 +1,14 @@
 """Reading what happened: calls for people and programs, and what a rollout needs to know of the past."""
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Count, Q, QuerySet, Sum
 
 from observability.core.calls import EMBEDDINGS
-from observability.core.evidence import ERROR_RATE
+from observability.core.evidence import ERROR_RATE, TOP_BIN, bin_of
 from observability.models import Call, Score
 from registry.core.versions import SemVer, parse_version
 from registry.models import Prompt
@@ -26,6 +28,14 @@ class ScoreName:
 
     name: str
     only_zero_or_one: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """LLM calls of a prompt, and by score name how many of them got one that counts."""
+
+    calls: int
+    scored: Mapping[str, int]
 
 
 def calls(
@@ -74,6 +84,29 @@ def example_trace_ids(*, rollout_id: str, arm: str, limit: int) -> list[str]:
     newest = Call.objects.filter(rollout=rollout_id, arm=arm).order_by("-id")
     ids = newest.values_list("trace_id", flat=True)[: 4 * limit]  # several calls may share a trace
     return list(dict.fromkeys(bytes(trace_id).hex() for trace_id in ids))[:limit]
+
+
+def values_by_bin(*, version_id: int, metric: str, since: datetime) -> dict[int, int]:
+    """The observations of `baseline` by bin of the evidence."""
+    if metric == ERROR_RATE:
+        seen = baseline(version_id=version_id, metric=metric, since=since)
+        return {bin_: n for bin_, n in ((0, seen.n - int(seen.total)), (TOP_BIN, int(seen.total))) if n}
+    of_version = Score.objects.filter(name=metric, counts=True, call__version=version_id, call__started_at__gte=since)
+    by_value = (
+        of_version.exclude(call__operation=EMBEDDINGS).order_by("value").values_list("value").annotate(Count("id"))
+    )
+    bins: Counter[int] = Counter()
+    for value, n in by_value:
+        bins[bin_of(value)] += n
+    return dict(bins)
+
+
+def traffic(*, prompt: str, since: datetime) -> Traffic:
+    """What came of the prompt, in whatever version, since then."""
+    of_prompt = Call.objects.filter(prompt_name=prompt, started_at__gte=since).exclude(operation=EMBEDDINGS)
+    scores = Score.objects.filter(counts=True, call__prompt_name=prompt, call__started_at__gte=since)
+    by_name = scores.exclude(call__operation=EMBEDDINGS).order_by("name").values_list("name").annotate(Count("id"))
+    return Traffic(calls=of_prompt.count(), scored=dict(by_name))
 
 
 def _named(version: str) -> Q:

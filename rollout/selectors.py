@@ -1,14 +1,19 @@
 """Reading rollouts; nothing here writes."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db.models import F, QuerySet
 
+from common.clock import now
 from common.errors import Invalid, NotFound
+from observability import selectors as observed
+from registry.models import Prompt
+from rollout.core.plan import Kind
 from rollout.models import ACTIVE, Delivery, DeliveryStatus, Rollout, Status, Transition
 
 ENDED = (Status.PROMOTED, Status.ROLLED_BACK, Status.CANCELLED)
+BASELINE = timedelta(days=7)
 
 
 def rollouts(*, prompt: str | None = None, label: str | None = None, status: str | None = None) -> QuerySet[Rollout]:
@@ -64,3 +69,17 @@ def deliveries_about(rollout: Rollout, *, limit: int) -> QuerySet[Delivery]:
         .prefetch_related("log")
         .defer("payload", "event__data", "endpoint__secret")[:limit]
     )
+
+
+def seen_scores(prompt: Prompt) -> dict[str, Kind]:
+    """The score names of the prompt's last days, with the kind of their values."""
+    names = observed.score_names(prompt=prompt.name, since=now() - BASELINE)
+    return {seen.name: "rate" if seen.only_zero_or_one else "score" for seen in names}
+
+
+def refuse_latest(label: str) -> None:
+    """Raises Invalid for the one label that no rollout can move."""
+    if label == "latest":
+        raise Invalid.field(
+            "label", "the label latest moves by itself; expected production, staging or one of your own"
+        )

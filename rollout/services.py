@@ -23,17 +23,16 @@ from registry import services as registry_services
 from registry.models import Label, Prompt
 from registry.sequences import touch
 from rollout.core.lifecycle import is_allowed
-from rollout.core.plan import Kind, Plan
+from rollout.core.plan import Plan
 from rollout.core.stats import margins
 from rollout.models import HoldReason, Metric, Rollout, Status, Transition, Verdict
 from rollout.plans import read_plan
 from rollout.representation import evidence_json, rollout_json
-from rollout.selectors import find_rollout
+from rollout.selectors import BASELINE, find_rollout, refuse_latest, seen_scores
 from rollout.webhooks.fan_out import create_deliveries
 
 logger = logging.getLogger(__name__)
 
-BASELINE = timedelta(days=7)
 BY_HAND = "by_hand"
 EVENT_OF_HOLD = {
     HoldReason.SAMPLE_RATIO: "rollout.invalid",
@@ -69,7 +68,7 @@ def create_rollout(
         label=target,
         control=target.version,
         canary=version,
-        plan=read_plan(plan or {}, seen=_seen_scores(prompt)).to_json(),
+        plan=read_plan(plan or {}, seen=seen_scores(prompt)).to_json(),
         salt=secrets.token_hex(16),
         status=Status.DRAFT,
         force_reason=force_reason,
@@ -209,10 +208,7 @@ def _lock(rollout_id: str, action: str, expected_revision: int | None) -> Rollou
 
 def _lock_label(prompt: Prompt, name: str) -> Label:
     """The label, locked, if a rollout may take hold of it."""
-    if name == "latest":
-        raise Invalid.field(
-            "label", "the label latest moves by itself; expected production, staging or one of your own"
-        )
+    refuse_latest(name)
     label = Label.objects.select_for_update(no_key=True).filter(prompt=prompt, name=name).first()
     if label is None:
         raise NotFound("unknown_label", f"{prompt.name} has no label {name}: point it at the control version first")
@@ -246,11 +242,6 @@ def _check_canary(rollout: Rollout) -> None:
             f"This text was rolled back before, by {before.id}. Say in force_reason why it is to be tried again",
             extra={"rollout": before.id},
         )
-
-
-def _seen_scores(prompt: Prompt) -> dict[str, Kind]:
-    names = observed.score_names(prompt=prompt.name, since=now() - BASELINE)
-    return {seen.name: "rate" if seen.only_zero_or_one else "score" for seen in names}
 
 
 def _start(rollout: Rollout, label: Label, *, actor: Actor, reason: str) -> Rollout:

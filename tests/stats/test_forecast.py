@@ -60,7 +60,7 @@ def judged(mean: float, *, size: float = 1.75) -> Array:
 
 def delays(
     asked: Question, frozen: metric.Frozen, control: Arm, canary: Arm, legs: list[Leg] = FLAT, *, seed: int = 1
-) -> Array:
+) -> tuple[float, ...]:
     return calls_until(
         asked,
         frozen.process,
@@ -75,7 +75,7 @@ def delays(
 
 def foreseen(*asked: Any, legs: list[Leg] = FLAT, **how: Any) -> float:
     """The median of the canary's calls."""
-    return canary_calls(float(np.median(delays(*asked, legs, **how))), legs)
+    return canary_calls(median(delays(*asked, legs, **how)), legs)
 
 
 def simulated(
@@ -171,13 +171,13 @@ def test_calls_until__as_published__within_a_quarter(
 def test_calls_until__harm_of_equal_arms__does_not_come_but_for_alpha(frozen: metric.Frozen, values: Array) -> None:
     calls = delays("harm", frozen, Arm(values), Arm(values))
 
-    assert (calls < 1_000_000).mean() <= 0.05
+    assert sum(found < 1_000_000 for found in calls) <= 0.05 * len(calls)
 
 
 def test_calls_until__same_seed__same_numbers() -> None:
     asked = "harm", rate(0.018), Arm(ones(0.018)), Arm(ones(0.04))
 
-    assert foreseen(*asked, seed=3) == foreseen(*asked, seed=3) != foreseen(*asked, seed=4)
+    assert delays(*asked, seed=3) == delays(*asked, seed=3) != delays(*asked, seed=4)
 
 
 def test_calls_until__a_tenth_of_the_calls_judged__ten_times_the_calls() -> None:

@@ -27,7 +27,7 @@ PATHS = 400  # their median has a standard error of some 5 %
 MOST_CALLS = 1e8  # what takes longer never comes
 BETWEEN_LOOKS = 0.02  # of the calls so far, if the plan looks more often: nothing then comes later by more than this
 SAMPLE = 100_000  # observations that stand for what the smaller arm does, or so many that
-RAREST = 500  # of them are of the rarest kind
+RAREST = 200  # of them are of the rarest kind
 BATCH = 8  # times as many are in the batch that is weighed with and without some of them
 GROUPS = 16  # of neighbouring bins, each taken to move the logs by its mean
 
@@ -82,9 +82,9 @@ def expected(process: Process, baseline: Counts) -> Array:
 
     Half an observation more is the best there is, and half the worst: what was not seen yet may come all the same.
     """
-    bad = _bad(process)
+    best, worst = (0, BINS - 1) if _bad(process)[-1] == 1 else (BINS - 1, 0)
     values = baseline.astype(np.float64)
-    values[[bad.argmin(), bad.argmax()]] += (0.5, 0.5) if baseline.any() else (1 - GUESS, GUESS)
+    values[[best, worst]] += (0.5, 0.5) if baseline.any() else (1 - GUESS, GUESS)
     return values
 
 
@@ -114,8 +114,8 @@ def calls_until(
     log_threshold: float,
     least_batch: int,
     seed: int,
-) -> Array:
-    """Calls of both arms until ln of the e-value reaches the threshold, for each of PATHS; infinity for never.
+) -> tuple[float, ...]:
+    """Calls of both arms until ln of the e-value reaches the threshold, on each of PATHS; infinity for never.
 
     The last leg goes on without end. least_batch: observations before a batch is closed.
     """
@@ -124,11 +124,11 @@ def calls_until(
     reached, waiting = np.full(PATHS, math.inf), np.arange(PATHS)
     logs, at = np.zeros((PATHS, len(log_weights))), 0.0
     for leg in legs:
-        if not waiting.size:
-            break
+        end = MOST_CALLS if leg is legs[-1] else min(at + leg.calls, MOST_CALLS)
+        if not waiting.size or at == end:
+            continue
         moves = _moves(asked, process, leg, control=control, canary=canary)
         look = max(leg.look, least_batch / moves.per_call.sum(), 1 / min(_per_call(leg, control, canary)))
-        end = MOST_CALLS if leg is legs[-1] else min(at + leg.calls, MOST_CALLS)
         while at < end and waiting.size:
             calls = min(max(look, BETWEEN_LOOKS * at), end - at)
             at += calls
@@ -136,7 +136,7 @@ def calls_until(
             over = log_sum_exp(logs + log_weights) >= log_threshold
             reached[waiting[over]] = at
             waiting, logs = waiting[~over], logs[~over]
-    return reached
+    return tuple(reached.tolist())
 
 
 def _per_call(leg: Leg, control: Arm, canary: Arm) -> tuple[float, float]:
