@@ -91,10 +91,11 @@ def values_by_bin(*, version_id: int, metric: str, since: datetime) -> dict[int,
     if metric == ERROR_RATE:
         seen = baseline(version_id=version_id, metric=metric, since=since)
         return {bin_: n for bin_, n in ((0, seen.n - int(seen.total)), (TOP_BIN, int(seen.total))) if n}
-    of_version = Score.objects.filter(name=metric, counts=True, call__version=version_id, call__started_at__gte=since)
-    by_value = (
-        of_version.exclude(call__operation=EMBEDDINGS).order_by("value").values_list("value").annotate(Count("id"))
-    )
+    prompt = Prompt.objects.get(versions=version_id)  # by its index, as in `baseline`
+    of_prompt = Score.objects.filter(call__prompt_name=prompt.name, call__started_at__gte=since)
+    of_version = of_prompt.filter(name=metric, counts=True, call__version=version_id)
+    values = of_version.exclude(call__operation=EMBEDDINGS).order_by("value").values_list("value")
+    by_value = values.annotate(Count("id"))
     bins: Counter[int] = Counter()
     for value, n in by_value:
         bins[bin_of(value)] += n
