@@ -37,6 +37,14 @@ class ScoreName:
     only_zero_or_one: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """LLM calls of a prompt, and by score name how many of them got one that counts."""
+
+    calls: int
+    scored: Mapping[str, int]
+
+
 def calls(
     *,
     trace_id: bytes | None = None,
@@ -97,6 +105,14 @@ def example_trace_ids(*, rollout_id: str, arm: str, limit: int) -> list[str]:
     newest = Call.objects.filter(rollout=rollout_id, arm=arm).order_by("-id")
     ids = newest.values_list("trace_id", flat=True)[: 4 * limit]  # several calls may share a trace
     return list(dict.fromkeys(bytes(trace_id).hex() for trace_id in ids))[:limit]
+
+
+def traffic(*, prompt: str, since: datetime) -> Traffic:
+    """What came of the prompt, in whatever version, since then."""
+    of_prompt = Call.objects.filter(prompt_name=prompt, started_at__gte=since).exclude(operation=EMBEDDINGS)
+    scores = Score.objects.filter(counts=True, call__prompt_name=prompt, call__started_at__gte=since)
+    by_name = scores.exclude(call__operation=EMBEDDINGS).order_by("name").values_list("name").annotate(Count("id"))
+    return Traffic(calls=of_prompt.count(), scored=dict(by_name))
 
 
 def _share(field: str) -> Case:

@@ -16,25 +16,23 @@ from common.actors import Actor
 from common.clock import now
 from common.errors import Conflict, FieldError, Invalid, NotFound
 from common.ids import new_id
-from observability import selectors as observed
-from observability.core.evidence import TOP_BIN
 from registry import events
 from registry import selectors as registry_selectors
 from registry import services as registry_services
-from registry.models import Label, Prompt, PromptVersion
+from registry.models import Label, Prompt
 from registry.sequences import touch
 from rollout.core.lifecycle import is_allowed
-from rollout.core.plan import ERROR_RATE, Plan, PlanMetric, usual_kind
+from rollout.core.plan import Plan
 from rollout.core.stats import margins
 from rollout.models import HoldReason, Metric, Rollout, Status, Transition, Verdict
-from rollout.plans import Seen, read_plan
+from rollout.past import baseline_of, seen_lately
+from rollout.plans import read_plan
 from rollout.representation import evidence_json, rollout_json
-from rollout.selectors import find_rollout
+from rollout.selectors import find_rollout, refuse_latest
 from rollout.webhooks.fan_out import create_deliveries
 
 logger = logging.getLogger(__name__)
 
-BASELINE = timedelta(days=7)
 BY_HAND = "by_hand"
 EVENT_OF_HOLD = {
     HoldReason.SAMPLE_RATIO: "rollout.invalid",
@@ -80,17 +78,6 @@ def create_rollout(
     _check_canary(rollout)
     rollout.save(force_insert=True)
     return _start(rollout, target, actor=actor, reason=force_reason) if start else rollout
-
-
-def seen_lately(prompt: Prompt, canary: PromptVersion) -> Seen:
-    """What a plan for the prompt may leave unsaid."""
-    since = now() - BASELINE
-    scores = observed.score_names(prompt=prompt.name, since=since)
-    return Seen(
-        scores={seen.name: usual_kind(seen.name, only_zero_or_one=seen.only_zero_or_one) for seen in scores},
-        measured=observed.measures(prompt=prompt.name, since=since),
-        has_response_schema=canary.response_schema is not None,
-    )
 
 
 @transaction.atomic
@@ -221,10 +208,7 @@ def _lock(rollout_id: str, action: str, expected_revision: int | None) -> Rollou
 
 def _lock_label(prompt: Prompt, name: str) -> Label:
     """The label, locked, if a rollout may take hold of it."""
-    if name == "latest":
-        raise Invalid.field(
-            "label", "the label latest moves by itself; expected production, staging or one of your own"
-        )
+    refuse_latest(name)
     label = Label.objects.select_for_update(no_key=True).filter(prompt=prompt, name=name).first()
     if label is None:
         raise NotFound("unknown_label", f"{prompt.name} has no label {name}: point it at the control version first")
@@ -296,17 +280,6 @@ def _freeze_metrics(rollout: Rollout) -> None:
             declared={**rollout.plan["metrics"][index], "margin": margin},
             baseline=baseline,
         )
-
-
-def baseline_of(metric: PlanMetric, *, control_id: int) -> dict[int, int]:
-    """The control version's observations of the last days, by bin. Of complaints: its calls in bin 0, and those."""
-    since = now() - BASELINE
-    seen = observed.baseline(version_id=control_id, measure=metric.measure, since=since)
-    if metric.kind != "complaint":
-        return seen
-    calls = observed.baseline(version_id=control_id, measure=ERROR_RATE, since=since)
-    complaints = sum(n for place, n in seen.items() if place >= margins.FIRST_ONE)
-    return {0: max(sum(calls.values()) - complaints, 0), TOP_BIN: complaints}
 
 
 def _step_fields(rollout: Rollout, step: int) -> dict[str, Any]:
