@@ -52,6 +52,7 @@ CAUSES = {
     "proven_safe": "by the verdict: every guardrail proven safe",
     "no_harm_found": "by the verdict: no harm found, which is all that the plan asks for",
     "sample_ratio": "by the verdict: the arms do not get the shares of units that they were given",
+    "judged_ratio": "by the verdict: the arms' calls do not get scores in the shares that the plan says",
     "max_duration": "by the plan: its time was up before there was proof",
 }
 PROMOTE_WHEN = {
@@ -238,9 +239,10 @@ def _why_held(rollout: Rollout) -> SafeString:
     plan, verdict = Plan.from_json(rollout.plan), rollout.verdict
     match rollout.hold_reason:
         case HoldReason.SAMPLE_RATIO:
+            broken = verdict.body["reasons"][0] if verdict else "The sample ratio is broken."
             return format_html(
-                "The arms do not get the shares of units that they were given, so nothing is decided on this data. "
-                "{} of units keep {} until a person rolls back or cancels.",
+                "{} Nothing is decided on this data. {} of units keep {} until a person rolls back or cancels.",
+                broken,
                 weight(rollout.weight_bp),
                 rollout.canary.number,
             )
