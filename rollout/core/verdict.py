@@ -124,7 +124,7 @@ def _is_broken(found: Situation) -> bool:
 
 def _invalid(found: Situation) -> Finding:
     if found.log_e_judged_ratio > found.log_e_sample_ratio:
-        cause, what = "judged_ratio", "of scores is broken: the arms' calls do not get scores in the shares of the plan."
+        cause, what = "judged_ratio", "of scores is broken: the arms' calls do not get scores in the plan's shares."
     else:
         cause, what = "sample_ratio", "is broken: the arms do not get the shares of units that they were given."
     reasons = (f"The sample ratio {what}",)
