@@ -48,6 +48,9 @@ def metric(name: str = "hallucination", **fields: Any) -> dict[str, Any]:
         "name": name,
         "kind": "rate",
         "role": "guardrail",
+        "direction": "lower",
+        "unit": "share",
+        "limit": None,
         "control": {"n": 9912, "units": 9407, "estimate": 0.018},
         "canary": {"n": 502, "units": 496, "estimate": 0.041},
         "log_e_harm": math.log(1.5),
@@ -260,6 +263,38 @@ def test_numbers__a_line_for_all_and_one_for_each_metric_with_evidence() -> None
         "Evidence of harm: 20.6 of 20",
         "hallucination: 4.1 % (n 502) against 1.8 % (n 9 912), e-value of harm 120",
     ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({}, "hallucination 4.1 % against 1.8 %"),
+        (
+            {"kind": "score", "unit": "score", "canary": {"estimate": 0.87}, "control": {"estimate": 0.94}},
+            "hallucination 0.870 against 0.940",
+        ),
+        (
+            {"kind": "latency", "unit": "ms", "canary": {"estimate": 1512.4}, "control": {"estimate": 998.0}},
+            "hallucination 1 512 ms against 998 ms",
+        ),
+        (
+            {"kind": "cost", "unit": "USD", "canary": {"estimate": 0.0123}, "control": {"estimate": 0.01}},
+            "hallucination 0.0123 USD against 0.0100 USD",
+        ),
+        ({"limit": 0.02}, "hallucination 4.1 % against limit: under 2.0 %"),
+        (
+            {"kind": "latency", "limit": 2000.0, "canary": {"estimate": 0.07}},
+            "hallucination 7.0 % against limit: P95 under 2 000 ms",
+        ),
+        ({"control": {"estimate": None}}, "hallucination 4.1 % against \N{EN DASH}"),
+    ],
+    ids=["rate", "score", "latency", "cost", "limit", "limit of a latency", "nothing of the control"],
+)
+def test_why__harm_of_each_kind__in_its_unit(fields: dict[str, Any], words: str) -> None:
+    harmful = verdict("harmful", metric(**fields), guilty=["hallucination"])
+    last = transition("rolled_back", cause="guardrail:hallucination", verdict=harmful)
+
+    assert wording.why(last).translate(GAPS) == f"by the verdict: {words}"
 
 
 def test_state_after__every_transition_has_words() -> None:
