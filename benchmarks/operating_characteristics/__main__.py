@@ -10,6 +10,7 @@ import json
 import os
 from pathlib import Path
 
+from benchmarks.operating_characteristics.page import PAGE, publish
 from benchmarks.operating_characteristics.running import Row, run
 from benchmarks.operating_characteristics.scenarios import scenarios
 
@@ -21,13 +22,19 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="few rollouts of each scenario")
     parser.add_argument("--only", default="", metavar="TEXT", help="scenarios with this in their name")
     parser.add_argument("--processes", type=int, default=os.cpu_count())
-    parser.add_argument("--output", type=Path, help="where the rows go; of a full run, the committed results")
+    parser.add_argument("--output", type=Path, help="where the rows go, instead of the committed results")
+    parser.add_argument("--publish", action="store_true", help="only write the committed results into the page again")
     given = parser.parse_args()
+    if given.publish:
+        publish(json.loads(RESULTS.read_text()), PAGE)
+        return
     chosen = [scenario for scenario in scenarios() if given.only in scenario.name]
     rows = run(chosen, quick=given.quick, processes=given.processes, progress=lambda line: print(line, flush=True))
-    output = given.output or (None if given.quick or given.only else RESULTS)
-    if output:
-        write(rows, output)
+    if given.output:
+        write(rows, given.output)
+    elif not (given.quick or given.only):
+        write(rows, RESULTS)
+        publish(rows, PAGE)
 
 
 def write(rows: list[Row], path: Path) -> None:

@@ -22,7 +22,8 @@ def pool(*, users: int, calls_each: int) -> Crowd:
         sizes = np.bincount(place, minlength=users)
         earlier = np.empty(n, dtype=np.int64)
         earlier[by_place] = np.arange(n) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        return np.unique(place + users * (earlier // calls_each), return_inverse=True)[1]
+        unit: Ints = np.unique(place + users * (earlier // calls_each), return_inverse=True)[1]
+        return unit
 
     return crowd
 

@@ -64,7 +64,11 @@ def _lognormal(*, sigma: float, smallest: float) -> Measure:
         logs = np.log(mean / smallest) - sigma**2 / 2 + sigma * rng.standard_normal(len(mean))
         return np.maximum(np.floor(logs / math.log(LOG_STEP)).astype(np.int64) + 1, 0)
 
-    return Measure(draw, lambda bins: smallest * LOG_STEP ** (bins - 0.5))
+    def value(bins: Ints) -> Array:
+        values: Array = smallest * np.exp(math.log(LOG_STEP) * (bins - 0.5))
+        return values
+
+    return Measure(draw, value)
 
 
 RATE = Measure(_draw_failure, _share_of_bin, is_rate=True)

@@ -6,8 +6,8 @@ look at which one of them is found worse. None can prove a canary safe.
 - The z-test of two means (Welch's, with the normal distribution), one-sided.
 - The Mann-Whitney test, one-sided, with the normal approximation and its correction for ties. Not for rates.
 - GrowthBook's sequential test: the asymptotic confidence sequence of Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas
-  2024 ("Time-uniform central limit theory and asymptotic confidence sequences", equation 9, with the rho of their
-  appendix B.2 for the sample size N* = 5000), 95 % two-sided, of the relative difference by the delta method.
+  2024 ("Time-uniform central limit theory and asymptotic confidence sequences", arXiv 2103.06476v7, equation 9, with
+  the rho of equation 161 for N* = 5000), 95 % two-sided, of the relative difference by the delta method.
   Written from the paper and GrowthBook's documentation; agrees with gbstats 0.8.0.
 
 And for the assignment: the chi-square test of the sample ratio at .001, at every look.
@@ -84,7 +84,8 @@ def mann_whitney(control: Ints, canary: Ints) -> Array:
     below = np.cumsum(control, axis=1) - control
     wins = (canary * (below + control / 2)).sum(axis=1)
     ties = (both.astype(float) ** 3 - both).sum(axis=1) / (n * (n - 1.0))
-    return (wins - n_control * n_canary / 2) / np.sqrt(n_control * n_canary / 12 * (n + 1 - ties))
+    errors: Array = (wins - n_control * n_canary / 2) / np.sqrt(n_control * n_canary / 12 * (n + 1 - ties))
+    return errors
 
 
 def chi_square(control: Array, canary: Array, share: float) -> Array:

@@ -58,6 +58,13 @@ class Scenario:
         return sum(n for _, n in self.steps)
 
     @property
+    def is_wrong_end(self) -> bool:
+        """Whether the end that it is about is a mistake, rather than what should come, and soon."""
+        return self.about == "promoted" or (
+            self.skew == 1 and all(truth.canary == truth.control for truth in self.truths)
+        )
+
+    @property
     def plan(self) -> Plan:
         """One call a second; at the end of the last step's hold the time is up."""
         return Plan(
@@ -86,8 +93,6 @@ FAITHFULNESS = Truth(PlanMetric("faithfulness", "score", "higher", margin={"abso
 
 JUDGED_LATER = replace(FAITHFULNESS, judged=0.05, delay=300)
 GUARDRAILS = (ERROR, HALLUCINATION, THUMBS_DOWN, COSTS, WAIT, JUDGED_LATER)
-RAMP: Steps = ((0.05, DAY), (0.25, DAY), (0.5, DAY))
-DIURNAL = wave(amplitude=0.3, period=DAY)
 
 # (what is worse, its metric as it is then, calls of a single-metric rollout that every method can find it in, reach)
 HARMS = (
@@ -107,27 +112,29 @@ def at_margin(truth: Truth, odds_ratio: float) -> Truth:
 
 def _whole_engine() -> Iterator[Scenario]:
     """Six guardrails, a ramp of 5, 25 and 50 %, a day each, diurnal drift of 30 %, judged scores that come late."""
-    engine = {"steps": RAMP, "drift": DIURNAL}
-    yield Scenario(
+    healthy = Scenario(
         "6 guardrails, healthy",
         "rolled_back",
         GUARDRAILS,
+        ((0.05, DAY), (0.25, DAY), (0.5, DAY)),
         full=1000,
-        quick=8,
+        quick=4,
         reach=Reach("share_rolled_back", 0.05),
-        **engine,
+        drift=wave(amplitude=0.3, period=DAY),
     )
-    for name, truth in (
-        ("6 guardrails, hallucination at its margin x1.5", at_margin(HALLUCINATION, 1.5)),
-        ("6 guardrails, cost at its margin +10 %", replace(COSTS, canary=COSTS.control * 1.1)),
-        ("6 guardrails, faithfulness at its margin -.03", replace(JUDGED_LATER, canary=0.91)),
+    yield healthy
+    at_its_margin = replace(
+        healthy, about="promoted", full=500, quick=3, methods=(), reach=Reach("share_promoted", 0.05)
+    )
+    for what, truth in (
+        ("hallucination at its margin x1.5", at_margin(HALLUCINATION, 1.5)),
+        ("cost at its margin +10 %", replace(COSTS, canary=COSTS.control * 1.1)),
+        ("faithfulness at its margin -.03", replace(JUDGED_LATER, canary=0.91)),
     ):
-        yield Scenario(
-            name, "promoted", _with(truth), full=500, quick=8, methods=(), reach=Reach("share_promoted", 0.05), **engine
-        )
+        yield replace(at_its_margin, name=f"6 guardrails, {what}", truths=_with(truth))
     for what, truth, _, _ in HARMS:
         worse = replace(JUDGED_LATER, canary=truth.canary) if truth.metric == FAITHFULNESS.metric else truth
-        yield Scenario(f"6 guardrails, {what}", "rolled_back", _with(worse), full=200, quick=3, **engine)
+        yield replace(healthy, name=f"6 guardrails, {what}", truths=_with(worse), full=200, quick=1, reach=None)
 
 
 def _found() -> Iterator[Scenario]:
@@ -138,7 +145,7 @@ def _found() -> Iterator[Scenario]:
             (truth,),
             ((0.05, calls),),
             full=1000,
-            quick=40,
+            quick=25,
             methods=_tests_of(truth),
             reach=Reach("median_canary_calls", within),
         )
@@ -146,11 +153,11 @@ def _found() -> Iterator[Scenario]:
 
 def _healthy() -> Iterator[Scenario]:
     for name, truth, calls, full, quick in (
-        ("hallucination 1.8 %, healthy", HALLUCINATION, 200_000, 800, 8),
-        ("error 1 %, healthy", ERROR, 200_000, 800, 8),
-        ("faithfulness .94, healthy", FAITHFULNESS, 10_000, 2000, 40),
-        ("cost, healthy", COSTS, 200_000, 400, 4),
-        ("TTFT, healthy", WAIT, 200_000, 400, 4),
+        ("hallucination 1.8 %, healthy", HALLUCINATION, 200_000, 800, 3),
+        ("error 1 %, healthy", ERROR, 200_000, 800, 3),
+        ("faithfulness .94, healthy", FAITHFULNESS, 10_000, 2000, 25),
+        ("cost, healthy", COSTS, 200_000, 400, 2),
+        ("TTFT, healthy", WAIT, 200_000, 400, 2),
     ):
         yield Scenario(
             name,
@@ -172,7 +179,7 @@ def _drifting() -> Iterator[Scenario]:
         (HALLUCINATION,),
         ((0.05, 50_000), (0.25, 50_000), (0.5, 50_000), (0.9, 50_000)),
         full=800,
-        quick=8,
+        quick=3,
         methods=(Z_TEST, GROWTHBOOK),
         reach=Reach("share_rolled_back", 0.05),
         drift=wave(amplitude=0.5, period=200_000),
@@ -186,7 +193,7 @@ def _correlated() -> Iterator[Scenario]:
         (replace(HALLUCINATION, alike=0.2),),
         ((0.05, 100_000),),
         full=1000,
-        quick=16,
+        quick=6,
         methods=(CALLS_ALONE, Z_TEST, GROWTHBOOK),
         reach=Reach("share_rolled_back", 0.05),
         crowd=pool(users=400, calls_each=20),
@@ -201,7 +208,7 @@ def _sample_ratio() -> Iterator[Scenario]:
         (),
         flat,
         full=4000,
-        quick=20,
+        quick=10,
         methods=(CHI_SQUARE,),
         reach=Reach("share_invalid", 0.001),
     )
@@ -212,7 +219,7 @@ def _sample_ratio() -> Iterator[Scenario]:
             (),
             ((0.05, 30_000),),
             full=500,
-            quick=4,
+            quick=2,
             methods=(CHI_SQUARE,),
             crowd=crowd,
         )
