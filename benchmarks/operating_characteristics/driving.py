@@ -12,11 +12,20 @@ from typing import Literal
 import numpy as np
 
 from benchmarks.operating_characteristics.measures import Ints
-from benchmarks.operating_characteristics.traffic import BUCKETS, LOOK, Bools, Calls, Observed
+from benchmarks.operating_characteristics.traffic import LOOK, Bools, Calls, Observed
 from rollout.core.plan import Plan, PlanMetric
 from rollout.core.stats import metric as statistics
-from rollout.core.stats.sample_ratio import StepUnits, effective_units, log_bayes_factor
+from rollout.core.stats.design_effect import BUCKETS, Sums, design_effect
+from rollout.core.stats.sample_ratio import (
+    Counted,
+    StepUnits,
+    count,
+    effective_units,
+    log_bayes_factor,
+    mean_log_bayes_factor,
+)
 from rollout.core.verdict import Finding, Situation, decide
+from rollout.units import is_judged
 
 LEAST_BATCH = 40  # as rollout.evaluation.LEAST_BATCH, which cannot be imported without a database
 
@@ -49,46 +58,50 @@ class Arms:
 class Judged:
     """A metric of a rollout under way."""
 
-    def __init__(self, metric: PlanMetric, baseline: Mapping[int, int], observed: Observed) -> None:
+    def __init__(
+        self, metric: PlanMetric, baseline: Mapping[int, int], observed: Observed, shares: Sequence[float]
+    ) -> None:
         self.observed = observed
-        self.frozen = freeze(metric, baseline)
+        self.frozen = statistics.freeze(metric, baseline=baseline, shares=shares)
         self.state = statistics.start(self.frozen)
         self.report = statistics.report(self.frozen, self.state)
         self.open: dict[int, Arms] = defaultdict(Arms)
+        self.control_sums = Sums(*(np.zeros(BUCKETS) for _ in Sums._fields))
+        self.counted = np.zeros((len(shares), 2, BUCKETS), dtype=np.int64)
 
-    def look(self, look: int, *, canary: Bools, step: Ints) -> None:
-        """Take in what has arrived since the last look, and fold what has become a batch.
+    def look(self, look: int, *, canary: Bools, step: Ints, bucket: Ints, design_effects: bool) -> bool:
+        """Take in what has arrived since the last look, and fold what has become a batch; whether anything has.
 
-        canary, step: which arm serves each call, and in which step.
+        canary, step, bucket: which arm serves each call, in which step, and its unit's bucket.
         """
         arrived = slice(*self.observed.arrived[look : look + 2])
         call = self.observed.call[arrived]
         in_canary = canary[call]
+        bins = np.where(in_canary, self.observed.canary[arrived], self.observed.control[arrived])
+        np.add.at(self.counted, (step[call], in_canary.astype(int), bucket[call]), 1)
+        self._sum(bucket[call[~in_canary]], bins[~in_canary])
         for number in np.unique(step[call]).tolist():
             now = step[call] == number
-            self.open[number].control.update(self.observed.control[arrived][now & ~in_canary].tolist())
-            self.open[number].canary.update(self.observed.canary[arrived][now & in_canary].tolist())
+            self.open[number].control.update(bins[now & ~in_canary].tolist())
+            self.open[number].canary.update(bins[now & in_canary].tolist())
         ready = [number for number in sorted(self.open) if self.open[number].are_a_batch]
         for number in ready:
             batch = self.open.pop(number)
             self.state = statistics.fold(
-                self.frozen, self.state, step=number, control=batch.control, canary=batch.canary
+                self.frozen,
+                self.state,
+                step=number,
+                control=batch.control,
+                canary=batch.canary,
+                design_effect=design_effect(self.control_sums) if design_effects else 1.0,
             )
         if ready:
             self.report = statistics.report(self.frozen, self.state)
+        return bool(ready)
 
-
-def freeze(metric: PlanMetric, baseline: Mapping[int, int]) -> statistics.Frozen:
-    return statistics.freeze(
-        name=metric.name,
-        kind=metric.kind,
-        direction=metric.direction,
-        role=metric.role,
-        weight=metric.weight,
-        margin=metric.margin,
-        baseline_n=sum(baseline.values()),
-        baseline_total=sum(place * n for place, n in baseline.items()) / 1000,
-    )
+    def _sum(self, bucket: Ints, bins: Ints) -> None:
+        for power, sums in enumerate(self.control_sums):
+            sums += np.bincount(bucket, weights=bins.astype(float) ** power, minlength=BUCKETS)
 
 
 def drive(
@@ -98,7 +111,8 @@ def drive(
 
     design_effects: False takes every call for independent of the others, as the evaluator never does.
     """
-    judged = [Judged(metric, baselines[metric.name], calls.observed[metric.name]) for metric in plan.metrics]
+    shares = [step.weight_bp / 10_000 for step in plan.steps]
+    judged = [Judged(metric, baselines[metric.name], calls.observed[metric.name], shares) for metric in plan.metrics]
     canary, step_of = np.zeros(len(calls.chance), dtype=bool), np.zeros(len(calls.chance), dtype=np.int64)
     units = np.zeros((len(plan.steps), 2, BUCKETS), dtype=np.int64)
     step, hold_until = 0, plan.steps[0].hold_s
@@ -107,9 +121,11 @@ def drive(
         canary[new] = calls.chance[new] * 10_000 < plan.steps[step].weight_bp
         step_of[new] = step
         np.add.at(units[step], (canary[new].astype(int), calls.bucket[new]), 1)
-        for metric in judged:
-            metric.look(look, canary=canary, step=step_of)
-        finding = _decide(plan, judged, units, step=step, hold_served=now >= hold_until, now=now)
+        fresh = [
+            metric.look(look, canary=canary, step=step_of, bucket=calls.bucket, design_effects=design_effects)
+            for metric in judged
+        ]
+        finding = _decide(plan, judged, units, fresh=any(fresh), step=step, hold_served=now >= hold_until, now=now)
         if finding.act == "advance_step":
             step, hold_until = step + 1, now + plan.steps[step + 1].hold_s
         elif finding.act:
@@ -117,17 +133,20 @@ def drive(
     return Outcome("undecided", calls.looks * LOOK, int(canary.sum()))
 
 
-def _decide(plan: Plan, judged: Sequence[Judged], units: Ints, *, step: int, hold_served: bool, now: int) -> Finding:
+def _decide(
+    plan: Plan, judged: Sequence[Judged], units: Ints, *, fresh: bool, step: int, hold_served: bool, now: int
+) -> Finding:
     reports = tuple(metric.report for metric in judged)
     control, canary = (_by_bucket(arm) for arm in units.sum(axis=0))
     found = Situation(
         reports=reports,
         log_e_harm=statistics.overall_log_e(reports),
-        log_e_sample_ratio=log_bayes_factor(
-            StepUnits(plan.steps[number].weight_bp / 10_000, *map(_by_bucket, units[number]))
-            for number in range(step + 1)
+        log_e_sample_ratio=log_bayes_factor(_count(plan, units)),
+        log_e_judged_ratio=mean_log_bayes_factor(
+            [_count(plan, metric.counted) for metric in judged if is_judged(metric.frozen.metric)]
         ),
         canary_units=effective_units(control, canary)[1],
+        fresh=fresh,
         step=step,
         hold_served=hold_served,
         time_is_up=now >= plan.max_duration_s,
@@ -135,6 +154,15 @@ def _decide(plan: Plan, judged: Sequence[Judged], units: Ints, *, step: int, hol
         hold_reason="",
     )
     return decide(found, plan)
+
+
+def _count(plan: Plan, calls: Ints) -> list[Counted]:
+    """calls: (steps, arms, buckets)."""
+    return count(
+        StepUnits(step.weight_bp / 10_000, *map(_by_bucket, arms))
+        for step, arms in zip(plan.steps, calls, strict=True)
+        if arms.any()
+    )
 
 
 def _end_of(finding: Finding) -> End:

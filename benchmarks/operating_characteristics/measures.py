@@ -18,12 +18,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from observability.core.evidence import LOG_STEP, SMALLEST, TOP_BIN
+
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Draw = Callable[[np.random.Generator, Array], Ints]
 
-TOP_BIN = 1000
-LOG_STEP = 1.01
 SCORE_SIZE = 1.75  # a beta(mean size, (1 - mean) size): a standard deviation of .14 at a mean of .94
 COST_SIGMA = 1.0
 TTFT_SIGMA = 0.6
@@ -73,5 +73,5 @@ def _lognormal(*, sigma: float, smallest: float) -> Measure:
 
 RATE = Measure(_draw_failure, _share_of_bin, is_rate=True)
 SCORE = Measure(_draw_score, _share_of_bin, worse=-1)
-COST = _lognormal(sigma=COST_SIGMA, smallest=1e-9)  # USD
-TTFT = _lognormal(sigma=TTFT_SIGMA, smallest=1e-3)  # ms
+COST = _lognormal(sigma=COST_SIGMA, smallest=SMALLEST["cost_per_call"])  # USD
+TTFT = _lognormal(sigma=TTFT_SIGMA, smallest=SMALLEST["ttft"])  # ms

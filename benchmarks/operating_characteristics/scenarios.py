@@ -14,7 +14,6 @@ from benchmarks.operating_characteristics.crowds import CROWDS, Crowd, one_call_
 from benchmarks.operating_characteristics.measures import COST, RATE, SCORE, TTFT
 from benchmarks.operating_characteristics.traffic import DAY, Calls, Drift, Truth, baseline, draw_calls, steady, wave
 from rollout.core.plan import Plan, PlanMetric, PlanStep
-from rollout.core.stats.metric import PROCESSES
 
 End = Literal["rolled_back", "promoted", "invalid"]
 Steps = tuple[tuple[float, int], ...]
@@ -68,7 +67,7 @@ class Scenario:
     def plan(self) -> Plan:
         """One call a second; at the end of the last step's hold the time is up."""
         return Plan(
-            metrics=tuple(truth.metric for truth in self.truths if truth.metric.kind in PROCESSES),
+            metrics=tuple(truth.metric for truth in self.truths),
             steps=tuple(PlanStep(round(share * 10_000), n) for share, n in self.steps),
             max_duration_s=self.calls,
         )
@@ -86,7 +85,7 @@ def scenarios() -> tuple[Scenario, ...]:
 
 ERROR = Truth(PlanMetric("error_rate", "rate", "lower", margin={"ratio": 2.0}), RATE, 0.01, 0.01)
 HALLUCINATION = Truth(PlanMetric("hallucination", "rate", "lower", margin={"ratio": 1.5}), RATE, 0.018, 0.018)
-THUMBS_DOWN = Truth(PlanMetric("thumbs_down", "rate", "lower", margin={"ratio": 2.0}), RATE, 0.005, 0.005)
+THUMBS_DOWN = Truth(PlanMetric("thumbs_down", "complaint", "lower", margin={"ratio": 2.0}), RATE, 0.005, 0.005)
 COSTS = Truth(PlanMetric("cost_per_call", "cost", "lower", margin={"ratio": 1.1}), COST, 0.004, 0.004)  # USD
 WAIT = Truth(PlanMetric("ttft", "latency", "lower"), TTFT, 463.0, 463.0)  # ms
 FAITHFULNESS = Truth(PlanMetric("faithfulness", "score", "higher", margin={"absolute": 0.03}), SCORE, 0.94, 0.94)

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from benchmarks.operating_characteristics.crowds import Crowd
 from benchmarks.operating_characteristics.measures import Array, Ints, Measure
 from rollout.core.plan import PlanMetric
+from rollout.core.stats.design_effect import BUCKETS
 
 LOOK = 100  # calls between two looks
 DAY = 20_000  # calls a day, one a second
-BUCKETS = 256
 
 Drift = Callable[[np.random.Generator, int], Array]
 Bools = NDArray[np.bool_]
