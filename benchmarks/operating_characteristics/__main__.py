@@ -29,11 +29,13 @@ def main() -> None:
         publish(json.loads(RESULTS.read_text()), PAGE)
         return
     chosen = [scenario for scenario in scenarios() if given.only in scenario.name]
-    rows = run(chosen, quick=given.quick, processes=given.processes, progress=lambda line: print(line, flush=True))
-    if given.output:
-        write(rows, given.output)
-    elif not (given.quick or given.only):
-        write(rows, RESULTS)
+    output = given.output or (None if given.quick or given.only else RESULTS)
+    rows: list[Row] = []
+    for new in run(chosen, quick=given.quick, processes=given.processes, progress=lambda line: print(line, flush=True)):
+        rows += new
+        if output:
+            write(rows, output)
+    if output == RESULTS:
         publish(rows, PAGE)
 
 

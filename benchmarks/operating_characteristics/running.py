@@ -32,21 +32,21 @@ ENDS = ("rolled_back", "promoted", "invalid")
 Row = Mapping[str, Any]
 
 
-def run(chosen: Sequence[Scenario], *, quick: bool, processes: int, progress: Callable[[str], None]) -> list[Row]:
-    """The rows of all scenarios, in their order."""
+def run(
+    chosen: Sequence[Scenario], *, quick: bool, processes: int, progress: Callable[[str], None]
+) -> Iterator[list[Row]]:
+    """The rows of each scenario, in their order."""
     places = {scenario.name: place for place, scenario in enumerate(scenarios())}
-    rows: list[Row] = []
     with get_context("spawn").Pool(processes) as pool:
         for scenario in chosen:
             start, n = time.monotonic(), scenario.quick if quick else scenario.full
             tasks = [(places[scenario.name], number) for number in range(n)]
             outcomes = pool.map(_rollout, tasks, chunksize=max(1, min(8, n // (4 * processes))))
             new = list(_rows(scenario, outcomes))
-            rows += new
             progress(f"{scenario.name}: {n} rollouts in {time.monotonic() - start:.0f} s")
             for row in new:
                 progress(f"    {_line(row)}")
-    return rows
+            yield new
 
 
 def rollout(scenario: Scenario, number: int) -> dict[str, Outcome]:

@@ -36,8 +36,8 @@ REACHED = [scenario for scenario in scenarios() if scenario.reach]
 @pytest.fixture(scope="module")
 def quick() -> Mapping[str, Row]:
     """The rows of serinus in a quick run, by scenario."""
-    rows = run(scenarios(), quick=True, processes=os.cpu_count() or 1, progress=print)
-    return {row["scenario"]: row for row in rows if row["method"] == SERINUS}
+    of_scenarios = run(scenarios(), quick=True, processes=os.cpu_count() or 1, progress=print)
+    return {row["scenario"]: row for rows in of_scenarios for row in rows if row["method"] == SERINUS}
 
 
 @pytest.mark.parametrize("scenario", [s for s in REACHED if s.is_wrong_end], ids=lambda scenario: scenario.name)
