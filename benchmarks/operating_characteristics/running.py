@@ -66,6 +66,7 @@ def rollout(scenario: Scenario, number: int) -> dict[str, Outcome]:
 
 
 def _rollout(task: tuple[int, int]) -> dict[str, Outcome]:
+    """The scenario by its place: its functions cannot be sent to another process."""
     place, number = task
     return rollout(scenarios()[place], number)
 
