@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.operating_characteristics import CROWDS, calls_until_ratio_is_broken
+from benchmarks.operating_characteristics.crowds import CROWDS, Crowd, one_call_a_unit
+from benchmarks.operating_characteristics.driving import Outcome, drive
+from benchmarks.operating_characteristics.traffic import draw_calls, steady
+from rollout.core.plan import Plan, PlanStep
 from rollout.core.stats.sample_ratio import (
     LOG_THRESHOLD,
     Counted,
@@ -184,19 +187,27 @@ def test_effective_units__one_unit_makes_all_calls__one() -> None:
     assert effective_units({}, {17: 1000}) == pytest.approx((0, 1))
 
 
-@pytest.mark.parametrize("crowd", CROWDS)
+@pytest.mark.parametrize("crowd", [one_call_a_unit, *CROWDS.values()], ids=["1 call a unit", *CROWDS])
 @pytest.mark.parametrize("weight", [0.01, 0.05, 0.25])
-def test_sample_ratio__right_shares__does_not_fire(crowd: str, weight: float) -> None:
+def test_sample_ratio__right_shares__does_not_fire(crowd: Crowd, weight: float) -> None:
     rngs = np.random.default_rng(6).spawn(8)
 
-    fired = [calls_until_ratio_is_broken(rng, CROWDS[crowd](rng, 4000), planned=weight, real=weight) for rng in rngs]
+    ended = [rollout_of(crowd, rng, calls=4000, planned=weight, real=weight) for rng in rngs]
 
-    assert fired == [math.inf] * 8  # of 192 rollouts .2 would at alpha .001
+    assert [outcome.calls for outcome in ended if outcome.end == "invalid"] == []  # of 192 rollouts .2 would be
 
 
 def test_sample_ratio__six_instead_of_five_per_cent__found_within_10500_calls() -> None:
     rngs = np.random.default_rng(7).spawn(25)
 
-    found = [calls_until_ratio_is_broken(rng, range(20_000), planned=0.05, real=0.06) for rng in rngs]
+    ended = [rollout_of(one_call_a_unit, rng, calls=20_000, planned=0.05, real=0.06) for rng in rngs]
 
+    found = [outcome.calls if outcome.end == "invalid" else math.inf for outcome in ended]
     assert median(found) <= 10_500  # statistics.md, what the implementation must show
+
+
+def rollout_of(crowd: Crowd, rng: np.random.Generator, *, calls: int, planned: float, real: float) -> Outcome:
+    """A rollout of one step without metrics, at the end of which it is promoted."""
+    plan = Plan(metrics=(), steps=(PlanStep(round(planned * 10_000), calls),), max_duration_s=calls)
+    drawn = draw_calls(rng, (), calls, crowd=crowd, drift=steady, skew=real / planned)
+    return drive(plan, drawn, {})
