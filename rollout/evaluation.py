@@ -9,10 +9,11 @@ import logging
 from datetime import timedelta
 from typing import Any
 
-from django.db import OperationalError, transaction
+from django.db import InterfaceError, OperationalError, transaction
 
 from common.actors import EVALUATOR
 from common.clock import now
+from common.errors import Conflict
 from observability import evidence
 from rollout import services
 from rollout.core.plan import ERROR_RATE, Plan
@@ -20,13 +21,17 @@ from rollout.core.stats import metric as statistics
 from rollout.core.stats.sample_ratio import StepUnits, effective_units, log_bayes_factor
 from rollout.core.verdict import Finding, Situation, decide
 from rollout.core.verdict_body import verdict_body
-from rollout.models import ACTIVE, Batch, Metric, Rollout, Status, Verdict
+from rollout.models import ACTIVE, Batch, HoldReason, Metric, Rollout, Status, Verdict
 from rollout.selectors import find_rollout
 
 logger = logging.getLogger(__name__)
 
 # Under it the permutation of a batch's arms carries too little for the bets to stay fair (statistics.md, formulae).
 LEAST_BATCH = 40
+# A look that failed is tried again after this long: a fault must not turn into a busy loop.
+RETRY_AFTER = timedelta(minutes=1)
+LONGEST_REASON = 200
+DATABASE_AWAY = (OperationalError, InterfaceError)
 
 UnitBuckets = dict[tuple[int, str], dict[str, dict[int, int]]]
 
@@ -38,11 +43,11 @@ def evaluate_due() -> int:
     for rollout_id in list(due.values_list("id", flat=True)):
         try:
             looked += look(rollout_id)
-        except OperationalError:
+        except DATABASE_AWAY:
             logger.warning("evaluation.database_away", exc_info=True, extra={"rollout": rollout_id})
-        except Exception:
+        except Exception as error:
             logger.exception("evaluation.failed", extra={"rollout": rollout_id})
-            _postpone(rollout_id)
+            _hold_failed(rollout_id, error)
     return looked
 
 
@@ -53,6 +58,8 @@ def look(rollout_id: str) -> bool:
     if not due.select_for_update(no_key=True, skip_locked=True).first():
         return False
     rollout = find_rollout(rollout_id)
+    if rollout.hold_reason == HoldReason.EVALUATION_FAILED:
+        rollout = services.recover(rollout_id=rollout_id, actor=EVALUATOR, expected_revision=rollout.revision)
     plan = Plan.from_json(rollout.plan)
     rollout.next_look_at = now() + timedelta(seconds=plan.look_every_s)
     rollout.save(update_fields=["next_look_at"])
@@ -193,6 +200,18 @@ def _apply(rollout: Rollout, finding: Finding, verdict: Verdict) -> None:
             services.hold(hold_reason=finding.hold_reason, **how)
 
 
-def _postpone(rollout_id: str) -> None:
-    """After a failed look the next one is due in a minute, so that a fault does not turn into a busy loop."""
-    Rollout.objects.filter(pk=rollout_id, status__in=ACTIVE).update(next_look_at=now() + timedelta(minutes=1))
+def _hold_failed(rollout_id: str, error: Exception) -> None:
+    """Hold the rollout and look again in a minute. What goes wrong here must not keep others from being looked at."""
+    try:
+        Rollout.objects.filter(pk=rollout_id, status__in=ACTIVE).update(next_look_at=now() + RETRY_AFTER)
+        services.fail_evaluation(rollout_id=rollout_id, actor=EVALUATOR, reason=_in_short(error))
+    except Conflict:
+        pass  # somebody ended it since the look began
+    except Exception:
+        logger.exception("evaluation.hold_failed", extra={"rollout": rollout_id})
+
+
+def _in_short(error: Exception) -> str:
+    """Its class and the first line of its message: in those that follow databases quote what is stored."""
+    message = str(error).partition("\n")[0]
+    return f"{type(error).__name__}: {message}"[:LONGEST_REASON]
