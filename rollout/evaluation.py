@@ -31,6 +31,8 @@ LEAST_BATCH = 40
 # A look that failed is tried again after this long: a fault must not turn into a busy loop.
 RETRY_AFTER = timedelta(minutes=1)
 LONGEST_REASON = 200
+# Evaluators' clocks may differ by this much: what is planned further away was planned by a clock that was wrong.
+CLOCKS_DIFFER_BY = timedelta(minutes=5)
 DATABASE_AWAY = (OperationalError, InterfaceError)
 
 UnitBuckets = dict[tuple[int, str], dict[str, dict[int, int]]]
@@ -38,6 +40,7 @@ UnitBuckets = dict[tuple[int, str], dict[str, dict[int, int]]]
 
 def evaluate_due() -> int:
     """Look at every rollout whose look is due; how many were looked at. One that fails does not stop the others."""
+    _recall_looks()
     due = Rollout.objects.filter(status__in=ACTIVE, next_look_at__lte=now()).order_by("next_look_at")
     looked = 0
     for rollout_id in list(due.values_list("id", flat=True)):
@@ -198,6 +201,16 @@ def _apply(rollout: Rollout, finding: Finding, verdict: Verdict) -> None:
             services.advance_step(**how)
         case "hold":
             services.hold(hold_reason=finding.hold_reason, **how)
+
+
+def _recall_looks() -> None:
+    """Make due what a clock that has been put back since has planned for a time that may not come for years."""
+    active = Rollout.objects.filter(status__in=ACTIVE, next_look_at__gt=now() + CLOCKS_DIFFER_BY)
+    for rollout_id, planned_at, every_s in active.values_list("id", "next_look_at", "plan__look_every_s"):
+        latest = now() + max(timedelta(seconds=every_s), RETRY_AFTER) + CLOCKS_DIFFER_BY
+        if planned_at > latest:
+            Rollout.objects.filter(pk=rollout_id, next_look_at=planned_at).update(next_look_at=now())
+            logger.warning("evaluation.clock_went_back", extra={"rollout": rollout_id})
 
 
 def _hold_failed(rollout_id: str, error: Exception) -> None:
