@@ -15,7 +15,7 @@ import pytest
 import time_machine
 from django.db import connection
 from django.db.models import Count, Max
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -215,8 +215,7 @@ class Rollouts(RuleBasedStateMachine):
         if swapped:
             rollout.control_id, rollout.canary_id = rollout.canary_id, rollout.control_id
         rollout.step = max(0, rollout.step + step)
-        for metric in ("error_rate", "hallucination"):
-            given.observe_many(rollout, metric, control=counts[0], canary=counts[1])
+        self.observe_both(rollout, *counts)
 
     @rule(label=label)
     def observe_wrong_shares_until_they_are_found(self, label: str) -> None:
@@ -228,8 +227,7 @@ class Rollouts(RuleBasedStateMachine):
     @rule(label=label)
     def observe_health_until_it_goes_on(self, label: str) -> None:
         if rollout := self.active(label):
-            for metric in ("error_rate", "hallucination"):
-                given.observe_many(rollout, metric, control=self.control(rollout), canary=(SEEN, SEEN // 50))
+            self.observe_both(rollout, self.control(rollout), (SEEN, SEEN // 50))
         self.clock.shift(HOLD_S + 1)
         evaluation.evaluate_due()
 
@@ -283,7 +281,7 @@ class Rollouts(RuleBasedStateMachine):
     @rule(label=label, number=write)
     def kill_look(self, label: str, number: int) -> None:
         if rollout := self.active(label):
-            self.make_due(rollout)
+            self.give_work(rollout)
             self.kill(lambda: evaluation.look(rollout.id), number)
 
     @rule(label=label, action=action, number=write)
@@ -296,7 +294,7 @@ class Rollouts(RuleBasedStateMachine):
         """Fault 9, at any of its writes."""
         if not (before := self.active(label)):
             return
-        self.make_due(before)
+        self.give_work(before)
 
         with dying_at_write(number, RuntimeError("a bug")):
             evaluation.evaluate_due()
@@ -419,6 +417,15 @@ class Rollouts(RuleBasedStateMachine):
         rollout = self.read(id_)
         return rollout.next_look_at is not None and rollout.next_look_at <= now()
 
+    def observe_both(self, rollout: Rollout, control: tuple[int, int], canary: tuple[int, int]) -> None:
+        for metric in ("error_rate", "hallucination"):
+            given.observe_many(rollout, metric, control=control, canary=canary)
+
+    def give_work(self, rollout: Rollout) -> None:
+        """The next look is due and closes a batch of each metric."""
+        self.observe_both(rollout, (1900, 38), (100, 2))
+        self.make_due(rollout)
+
     def make_due(self, rollout: Rollout) -> None:
         Rollout.objects.filter(pk=rollout.pk, status__in=ACTIVE).update(next_look_at=now())
 
@@ -472,16 +479,16 @@ BEGINNINGS: dict[str, tuple[dict[str, Any], list[Callable[[Rollouts, str], Any]]
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("state", [*Status.values, *HoldReason.values])
-def test_rollouts__any_story_from_this_state__keeps_every_promise(state: str) -> None:
+@pytest.mark.parametrize(("number", "state"), list(enumerate([*Status.values, *HoldReason.values])))
+def test_rollouts__any_story_from_this_state__keeps_every_promise(number: int, state: str) -> None:
     webhooks.create_endpoint(url="https://example.com/hook", actor=ANNA)
 
     run_state_machine_as_test(
-        partial(Rollouts, state),
+        seed(number)(partial(Rollouts, state)),  # the same stories in every run; a longer search draws others
         settings=settings(
-            max_examples=6,
+            max_examples=8,
             stateful_step_count=16,
-            derandomize=True,  # the same stories in every run; a longer search draws others
+            database=None,
             print_blob=True,
             phases=[Phase.generate, Phase.shrink],
             suppress_health_check=list(HealthCheck),  # a story takes as long as its transactions
