@@ -215,13 +215,16 @@ def _recall_looks() -> None:
 
 def _hold_failed(rollout_id: str, error: Exception) -> None:
     """Hold the rollout and look again in a minute. What goes wrong here must not keep others from being looked at."""
+    again_at = now() + RETRY_AFTER
     try:
-        Rollout.objects.filter(pk=rollout_id, status__in=ACTIVE).update(next_look_at=now() + RETRY_AFTER)
-        services.fail_evaluation(rollout_id=rollout_id, actor=EVALUATOR, reason=_in_short(error))
+        services.fail_evaluation(
+            rollout_id=rollout_id, actor=EVALUATOR, reason=_in_short(error), next_look_at=again_at
+        )
     except Conflict:
         pass  # somebody ended it since the look began
     except Exception:
         logger.exception("evaluation.hold_failed", extra={"rollout": rollout_id})
+        Rollout.objects.filter(pk=rollout_id, status__in=ACTIVE).update(next_look_at=again_at)
 
 
 def _in_short(error: Exception) -> str:

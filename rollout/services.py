@@ -6,7 +6,7 @@ serving processes (generation) and the outside (event and deliveries). Either al
 
 import logging
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -142,10 +142,12 @@ def hold(
 
 
 @transaction.atomic
-def fail_evaluation(*, rollout_id: str, actor: Actor, reason: str) -> Rollout:
+def fail_evaluation(*, rollout_id: str, actor: Actor, reason: str, next_look_at: datetime) -> Rollout:
     """Keep the rollout where it is, because a look at it failed. Said once, however often it fails again."""
     rollout = _lock(rollout_id, "hold", None)
     if rollout.hold_reason == HoldReason.EVALUATION_FAILED:
+        rollout.next_look_at = next_look_at
+        rollout.save(update_fields=["next_look_at"])
         return rollout
     return _change(
         rollout,
@@ -155,6 +157,7 @@ def fail_evaluation(*, rollout_id: str, actor: Actor, reason: str) -> Rollout:
         reason=reason,
         hold_reason=HoldReason.EVALUATION_FAILED,
         hold_before_failure=rollout.hold_reason,
+        next_look_at=next_look_at,
     )
 
 

@@ -486,7 +486,7 @@ def test_rollouts__any_story_from_this_state__keeps_every_promise(number: int, s
     run_state_machine_as_test(
         seed(number)(partial(Rollouts, state)),  # the same stories in every run; a longer search draws others
         settings=settings(
-            max_examples=8,
+            max_examples=6,
             stateful_step_count=16,
             database=None,
             print_blob=True,
