@@ -1,106 +1,150 @@
-"""What a closed batch and a verdict cost in CPU time, as ratios to one evaluation of scipy's own distribution.
+"""What one look at a rollout of six metrics costs in CPU time, after a thousand calls and after ten million.
 
     python -m benchmarks.verdict
 
-The unit is one scipy.stats.nchypergeom_fisher.logpmf of a batch of 100 calls, measured in the same run, so that figures
-of different machines can be compared. Nothing is asserted: a busy machine is not a fault.
+The whole look as the evaluator takes it, on SQLite in a temporary folder: units, batches, six metrics of every kind,
+verdict, all in one transaction. Each look finds the same thousand new calls; what differs is how many were counted
+before. Beside it what folding one batch costs, without a database. The unit is one nchypergeom_fisher.logpmf of scipy,
+of a batch of 100 calls, measured in the same run, so that figures of different machines can be compared. Nothing is
+asserted: a busy machine is not a fault.
 """
 
+import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from statistics import median
+from typing import Any
 
+import numpy as np
 from scipy.stats import nchypergeom_fisher
 
-from rollout.core.stats import metric
-from rollout.core.stats.margins import Kind
-from rollout.core.stats.sample_ratio import StepUnits, effective_units, log_bayes_factor
-
-SECONDS = 0.3
-KINDS: tuple[Kind, ...] = ("rate", "score")
+METRICS: list[dict[str, Any]] = [
+    {"name": "error_rate"},
+    {"name": "hallucination", "kind": "rate"},
+    {"name": "thumbs_down"},
+    {"name": "faithfulness", "kind": "score"},
+    {"name": "cost_per_call"},
+    {"name": "ttft"},
+]
+CALLS = 1000  # that each look finds
+LOOKS = 15
+SHARE = 0.05
 
 
 def main() -> None:
-    unit = cpu(lambda: nchypergeom_fisher(100, 3, 5, 2.0).logpmf(1))
+    unit = median(cpu(lambda: nchypergeom_fisher(100, 3, 5, 2.0).logpmf(1)) for _ in range(200))
     print(
         f"Python {sys.version.split()[0]}; unit: one nchypergeom_fisher.logpmf of 100 calls, {unit * 1e6:.0f} µs of CPU"
     )
-    for kind in KINDS:
-        frozen = of_kind(kind)
-        for calls in (100, 10_000, 1_000_000):
-            control, canary = batch(kind, calls)
-            state = metric.fold(frozen, metric.start(frozen), step=0, control=control, canary=canary)
-            fold = partial(metric.fold, frozen, state, step=0, control=control, canary=canary)
-            show(f"fold a batch of {calls} calls into a {kind}", fold, unit)
-    for calls in (10**3, 10**7):
-        show(f"verdict of 2 metrics at {calls} calls", verdict_at(calls), unit)
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ |= {"SERINUS_DATA_DIR": folder, "DJANGO_SETTINGS_MODULE": "config.settings"}
+        import django
+        from django.core.management import call_command
+
+        django.setup()
+        call_command("migrate", verbosity=0)
+        measure(unit)
 
 
-def verdict_at(calls: int) -> Callable[[], object]:
-    """One look as the evaluator takes it: stored state in, both metrics and the sample ratio out."""
-    stored = []
-    for kind in KINDS:
-        frozen, state = of_kind(kind), metric.start(of_kind(kind))
-        for _ in range(10):
-            control, canary = batch(kind, calls // 10)
-            state = metric.fold(frozen, state, step=0, control=control, canary=canary)
-        stored.append((frozen.to_json(), state.to_json()))
-    units = StepUnits(0.05, dict.fromkeys(range(256), calls * 19 // 5120), dict.fromkeys(range(256), calls // 5120))
-
-    def look() -> object:
-        reports = [
-            metric.report(metric.Frozen.from_json(frozen), metric.State.from_json(state)) for frozen, state in stored
-        ]
-        return (
-            metric.overall_log_e(reports),
-            log_bayes_factor([units]),
-            effective_units(units.control, units.canary),
-        )
-
-    return look
+def measure(unit: float) -> None:
+    few, many = (look_after(calls) for calls in (10**3, 10**7))
+    show("a look at 6 metrics, 1000 calls before it", few, unit)
+    show("a look at 6 metrics, 10 000 000 calls before it", many, unit)
+    print(f"  {'ratio of the two':50} {many / few:8.2f}")
+    for metric in METRICS:
+        show(f"fold 1000 calls into {metric['name']}", fold_of(metric), unit)
 
 
-def of_kind(kind: Kind) -> metric.Frozen:
-    return metric.freeze(
-        name=kind,
-        kind=kind,
-        direction="lower",
-        role="guardrail",
-        weight=1,
-        margin=None,
-        baseline_n=1000,
-        baseline_total=20,
+def look_after(calls: int) -> float:
+    """CPU seconds of one look, the median of LOOKS, at a rollout that has counted this many calls."""
+    from tests import rollouts as given
+
+    rollout = given.rollout(f"after-{calls}", metrics=METRICS, alpha=0.0001, steps=[{"weight": "5%", "hold": "7d"}])
+    learn(rollout)
+    rng = np.random.default_rng(1)
+    observe(rollout, rng, times=calls // CALLS)
+    given.look_now(rollout)
+    seconds = []
+    for _ in range(LOOKS):
+        observe(rollout, rng)
+        seconds.append(cpu(lambda: given.look_now(rollout)))
+    rollout.refresh_from_db()
+    assert rollout.status == "running", "a rollout that has ended is not looked at"
+    return median(seconds)
+
+
+def learn(rollout: Any) -> None:
+    """A baseline, as a control version with a past has it."""
+    for metric in rollout.metrics.filter(measure__in=("cost_per_call", "ttft")):
+        metric.baseline = values(np.random.default_rng(2), metric.measure, 2000)
+        metric.save(update_fields=["baseline"])
+
+
+def observe(rollout: Any, rng: np.random.Generator, *, times: int = 1) -> None:
+    """The evidence of CALLS calls, each of them `times` times, spread over all units."""
+    from observability import evidence
+    from observability.core.evidence import Exposure, Observation
+
+    for arm, n in (("canary", int(CALLS * SHARE)), ("control", CALLS - int(CALLS * SHARE))):
+        version_id = rollout.versions[arm]
+        for metric in METRICS:
+            bins = [bin_ for bin_, count in values(rng, metric["name"], n).items() for _ in range(count)]
+            evidence.add(
+                Observation(Exposure(rollout.id, 0, arm, int(bucket)), version_id, metric["name"], bin_, times)
+                for bin_, bucket in zip(bins, rng.permutation(len(bins)) % 256, strict=True)
+            )
+
+
+def values(rng: np.random.Generator, measure: str, n: int) -> dict[int, int]:
+    """n observations of a healthy version, by bin."""
+    from observability.core.evidence import SMALLEST, log_bin
+
+    match measure:
+        case "error_rate" | "hallucination":
+            bins = 1000 * (rng.random(n) < 0.02)
+        case "thumbs_down":
+            bins = np.full(max(n // 100, 1), 1000)
+        case "faithfulness":
+            bins = np.round(1000 * rng.beta(1.6, 0.1, n)).astype(int)
+        case _:
+            scale = 0.002 if measure == "cost_per_call" else 400
+            bins = np.array([log_bin(value, SMALLEST[measure]) for value in scale * rng.lognormal(0, 0.6, n)])
+    found, counts = np.unique(bins, return_counts=True)
+    return dict(zip(found.tolist(), counts.tolist(), strict=True))
+
+
+def fold_of(metric: Mapping[str, Any]) -> float:
+    """CPU seconds of one fold, the median of many."""
+    from rollout.core.stats import metric as statistics
+    from rollout.plans import Seen, read_plan
+
+    planned = read_plan({"metrics": [metric]}, seen=Seen()).metrics[0]
+    rng = np.random.default_rng(3)
+    frozen = statistics.freeze(planned, baseline=values(rng, planned.measure, 2000), shares=[SHARE])
+    canary = int(CALLS * SHARE)
+    fold = partial(
+        statistics.fold,
+        frozen,
+        statistics.start(frozen),
+        step=0,
+        control=values(rng, planned.measure, CALLS - canary),
+        canary=values(rng, planned.measure, canary),
     )
+    return median(cpu(fold) for _ in range(100))
 
 
-def batch(kind: Kind, calls: int) -> tuple[Mapping[int, int], Mapping[int, int]]:
-    """5 % canary. A rate fails at 2 %; scores spread over up to 700 bins."""
-    canary = calls // 20
-    if kind == "rate":
-        failures = round(canary * 0.02)
-        control_failures = round((calls - canary) * 0.02)
-        return {0: calls - canary - control_failures, 1000: control_failures}, {0: canary - failures, 1000: failures}
-    control_bins, canary_bins = min(700, calls - canary), min(700, canary)
-    return (
-        dict.fromkeys(range(control_bins), (calls - canary) // control_bins),
-        dict.fromkeys(range(canary_bins), canary // canary_bins),
-    )
-
-
-def show(what: str, work: Callable[[], object], unit: float) -> None:
-    seconds = cpu(work)
-    print(f"  {what:45} {seconds / unit:8.2f} units {seconds * 1e6:10.0f} µs")
+def show(what: str, seconds: float, unit: float) -> None:
+    print(f"  {what:50} {seconds / unit:8.2f} units {seconds * 1e3:10.2f} ms")
 
 
 def cpu(work: Callable[[], object]) -> float:
-    """CPU seconds of one run of the work, the mean over SECONDS of them."""
+    """CPU seconds of one run of the work."""
+    start = time.process_time()
     work()
-    runs, start = 0, time.process_time()
-    while time.process_time() - start < SECONDS:
-        work()
-        runs += 1
-    return (time.process_time() - start) / runs
+    return time.process_time() - start
 
 
 if __name__ == "__main__":

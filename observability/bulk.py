@@ -19,14 +19,15 @@ def insert(
     rows: Sequence[Sequence[Any]],
     *,
     on_conflict: str = "DO NOTHING",
-    returning: Sequence[str] = ("id",),
+    returning: Sequence[str] = (),
 ) -> list[tuple[Any, ...]]:
     """Insert the rows, each in the order of the columns; answers with the `returning` columns of the rows written.
 
     Must run inside a transaction: many rows take several statements.
     """
     quote = connection.ops.quote_name
-    table, names, answer = quote(model._meta.db_table), ", ".join(map(quote, columns)), ", ".join(map(quote, returning))
+    table, names = quote(model._meta.db_table), ", ".join(map(quote, columns))
+    answer = f"RETURNING {', '.join(map(quote, returning))}" if returning else ""
     one_row = f"({', '.join(['%s'] * len(columns))})"
     most_rows = MOST_PARAMETERS // len(columns)
     written: list[tuple[Any, ...]] = []
@@ -35,8 +36,8 @@ def insert(
             chunk = rows[start : start + most_rows]
             values = ", ".join([one_row] * len(chunk))
             cursor.execute(
-                f"INSERT INTO {table} ({names}) VALUES {values} ON CONFLICT {on_conflict} RETURNING {answer}",  # noqa: S608 (names only)
+                f"INSERT INTO {table} ({names}) VALUES {values} ON CONFLICT {on_conflict} {answer}",  # noqa: S608 (names only)
                 list(chain.from_iterable(chunk)),
             )
-            written += cursor.fetchall()
+            written += cursor.fetchall() if returning else []
     return written

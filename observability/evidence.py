@@ -3,6 +3,9 @@
 Writers add to open counters; the evaluator takes a batch by deleting them in the transaction that folds them. An
 observation is in exactly one batch: a writer that commits late adds to the next one. Writers and takers lock counters
 in the same order, so they cannot deadlock: one rollout at a time, its steps and metrics ascending.
+
+How many rows a rollout has does not depend on its number of calls. Open counters: steps x measures x arms x bins seen
+x SHARDS at most, and what the evaluator takes is gone. Unit buckets: steps x measures x arms x 256 x SHARDS at most.
 """
 
 import threading
@@ -16,25 +19,40 @@ from observability import bulk
 from observability.core.evidence import (
     ARMS,
     BY_EXPOSURE_ALONE,
+    NO_SUMS,
     BinKey,
     Exposure,
     Observation,
     UnitKey,
+    UnitSums,
     count_bins,
     sum_units,
 )
 from observability.models import Counted, Evidence, UnitBucket
 
-__all__ = ["Exposure", "Observation", "add", "discard", "open_counts", "rollout_ids", "take", "unit_buckets"]
+__all__ = [
+    "Exposure",
+    "Observation",
+    "UnitBuckets",
+    "UnitSums",
+    "add",
+    "discard",
+    "open_counts",
+    "rollout_ids",
+    "take",
+    "unit_buckets",
+]
 
 Row = TypeVar("Row", bound=Counted)
+UnitBuckets = dict[tuple[int, str], dict[str, dict[int, UnitSums]]]  # (step, measure) → arm → bucket → sums
 
 SHARDS = 8
 MOST_IDS = 10_000  # in one statement
 ADD_TO_BIN = f"({', '.join(BinKey._fields)}, shard) DO UPDATE SET n = observability_evidence.n + excluded.n"
 ADD_TO_UNIT_BUCKET = (
     f"({', '.join(UnitKey._fields)}, shard) DO UPDATE SET n = observability_unitbucket.n + excluded.n,"
-    " total = observability_unitbucket.total + excluded.total"
+    " total = observability_unitbucket.total + excluded.total,"
+    " squares = observability_unitbucket.squares + excluded.squares"
 )
 
 
@@ -46,8 +64,9 @@ def add(observations: Iterable[Observation]) -> None:
     shard = threading.get_native_id() % SHARDS
     bins = [(*key, shard, n) for key, n in sorted(count_bins(observations).items())]
     bulk.insert(Evidence, [*BinKey._fields, "shard", "n"], bins, on_conflict=ADD_TO_BIN)
-    units = [(*key, shard, n, total) for key, (n, total) in sorted(sum_units(observations).items())]
-    bulk.insert(UnitBucket, [*UnitKey._fields, "shard", "n", "total"], units, on_conflict=ADD_TO_UNIT_BUCKET)
+    units = [(*key, shard, *sums) for key, sums in sorted(sum_units(observations).items())]
+    columns = [*UnitKey._fields, "shard", *UnitSums._fields]
+    bulk.insert(UnitBucket, columns, units, on_conflict=ADD_TO_UNIT_BUCKET)
 
 
 def open_counts(rollout_id: str, versions: Mapping[str, int]) -> dict[tuple[int, str], dict[str, int]]:
@@ -71,12 +90,15 @@ def take(*, rollout_id: str, step: int, metric: str, versions: Mapping[str, int]
     return {arm: dict(bins) for arm, bins in taken.items()}
 
 
-def unit_buckets(rollout_id: str, versions: Mapping[str, int]) -> dict[tuple[int, str], dict[str, dict[int, int]]]:
-    """(step, metric) → arm → unit bucket 0..255 → n, over the rollout's whole life; taking leaves these as they are."""
-    rows = _of(UnitBucket.objects.all(), rollout_id, versions).values_list("step", "metric", "arm", "bucket")
-    buckets: dict[tuple[int, str], dict[str, dict[int, int]]] = defaultdict(lambda: {arm: {} for arm in ARMS})
-    for step, metric, arm, bucket, n in rows.annotate(Sum("n")).order_by("step", "metric"):
-        buckets[step, metric][arm][bucket] = n
+def unit_buckets(rollout_id: str, versions: Mapping[str, int]) -> UnitBuckets:
+    """The sums of each unit bucket 0..255, over the rollout's whole life; taking leaves these as they are."""
+    # By version too, as the index is ordered: SQLite then needs no sorting, which takes as long as all the rest.
+    rows = _of(UnitBucket.objects.all(), rollout_id, versions).values_list(*UnitKey._fields[1:])
+    buckets: UnitBuckets = defaultdict(lambda: {arm: {} for arm in ARMS})
+    for step, metric, arm, _, bucket, *sums in rows.annotate(Sum("n"), Sum("total"), Sum("squares")).order_by():
+        of_arm = buckets[step, metric][arm]
+        n, total, squares = of_arm.get(bucket, NO_SUMS)
+        of_arm[bucket] = UnitSums(n + int(sums[0]), total + int(sums[1]), squares + int(sums[2]))
     return dict(buckets)
 
 

@@ -8,6 +8,7 @@ from django.db.models import CheckConstraint, F, Q, UniqueConstraint
 
 from observability.core.calls import EMBEDDINGS
 from observability.core.evidence import ARMS, Exposure
+from observability.core.prices import GENAI_PRICES, REPORTED
 from registry.models import PromptVersion
 
 
@@ -36,11 +37,17 @@ class Span(models.Model):
         return self.name
 
 
+class CostSource(models.TextChoices):
+    REPORTED = REPORTED
+    GENAI_PRICES = GENAI_PRICES
+
+
 class Call(models.Model):
     """One LLM or embedding call. What the client did not say is null.
 
     prompt_name, version_text: as sent; version: what they name, null when no such version exists. user_hash: keyed
-    (observability.privacy). rollout, step, arm, unit_bucket: of the exposure, all or none.
+    (observability.privacy). rollout, step, arm, unit_bucket: of the exposure, all or none. output_valid: whether the
+    output followed the version's response schema, null where there was none or it was not checked.
     """
 
     trace_id = models.BinaryField(max_length=16)
@@ -67,9 +74,12 @@ class Call(models.Model):
     ttft_ms = models.FloatField(null=True)
     inter_token_ms = models.FloatField(null=True)
     duration_ms = models.FloatField(null=True)
+    cost_usd = models.DecimalField(max_digits=20, decimal_places=12, null=True)
+    cost_source = models.CharField(max_length=12, null=True, choices=CostSource)
     finish_reason = models.CharField(max_length=200, null=True)
     error = models.BooleanField()
     error_class = models.CharField(max_length=10, null=True)
+    output_valid = models.BooleanField(null=True)
     user_hash = models.CharField(max_length=64, null=True)
     session = models.CharField(max_length=200, null=True)
     feature = models.CharField(max_length=200, null=True)
@@ -97,6 +107,16 @@ class Call(models.Model):
             CheckConstraint(
                 condition=Q(ttft_ms__isnull=True) | Q(ttft_ms__gt=0, ttft_ms__lte=F("duration_ms")),
                 name="the_first_token_comes_within_the_call",
+            ),
+            CheckConstraint(
+                condition=Q(cost_usd__isnull=True, cost_source__isnull=True)
+                | Q(
+                    cost_usd__isnull=False,
+                    cost_usd__gte=0,
+                    cost_source__isnull=False,
+                    cost_source__in=CostSource.values,
+                ),
+                name="a_cost_tells_its_source",
             ),
         ]
 
@@ -205,11 +225,12 @@ class Evidence(Counted):
 
 
 class UnitBucket(Counted):
-    """Sums over a rollout's whole life for one bucket of its units: observations and the sum of their bins."""
+    """Sums over a rollout's whole life for one bucket of its units: observations, their bins, the bins' squares."""
 
     bucket = models.PositiveSmallIntegerField()
     n = models.PositiveBigIntegerField()
     total = models.PositiveBigIntegerField()
+    squares = models.PositiveBigIntegerField(db_default=0)
 
     class Meta:
         constraints = [

@@ -6,7 +6,7 @@ from observability.models import Call, Score
 
 
 def call_json(call: Call) -> dict[str, Any]:
-    """A call with its scores; null is what the client did not say. Costs come with their own issue: null until then."""
+    """A call with its scores; null is what the client did not say, and a cost that is not known."""
     exposure = call.exposure
     return {
         "trace_id": bytes(call.trace_id).hex(),
@@ -27,8 +27,8 @@ def call_json(call: Call) -> dict[str, Any]:
         "ttft_ms": call.ttft_ms,
         "inter_token_ms": call.inter_token_ms,
         "duration_ms": call.duration_ms,
-        "cost_usd": None,
-        "cost_source": None,
+        "cost_usd": None if call.cost_usd is None else f"{call.cost_usd.normalize():f}",
+        "cost_source": call.cost_source,
         "finish_reason": call.finish_reason,
         "error": call.error,
         "error_class": call.error_class,

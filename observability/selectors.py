@@ -1,23 +1,32 @@
 """Reading what happened: calls for people and programs, and what a rollout needs to know of the past."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from math import log
+from typing import Any
 
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Case, Count, F, FloatField, Q, QuerySet, When
+from django.db.models.functions import Cast, Floor, Least, Ln, Round
 
 from observability.core.calls import EMBEDDINGS
-from observability.core.evidence import ERROR_RATE
+from observability.core.evidence import (
+    COST_PER_CALL,
+    ERROR_RATE,
+    INTER_TOKEN_LATENCY,
+    LATENCY,
+    LOG_BINNED,
+    LOG_STEP,
+    OUTPUT_VALID,
+    SMALLEST,
+    TOKENS,
+    TOP_BIN,
+    TOP_LOG_BIN,
+    TTFT,
+)
 from observability.models import Call, Score
 from registry.core.versions import SemVer, parse_version
 from registry.models import Prompt
-
-
-@dataclass(frozen=True, slots=True)
-class Baseline:
-    """n values of a metric and their sum; of `error_rate`, calls and the failed ones among them."""
-
-    n: int
-    total: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +35,14 @@ class ScoreName:
 
     name: str
     only_zero_or_one: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """LLM calls of a prompt, and by score name how many of them got one that counts."""
+
+    calls: int
+    scored: Mapping[str, int]
 
 
 def calls(
@@ -48,18 +65,23 @@ def calls(
     return found
 
 
-def baseline(*, version_id: int, metric: str, since: datetime) -> Baseline:
-    """What the metric was for a version: errors among its LLM calls, or the first score of a name of each call."""
+def baseline(*, version_id: int, measure: str, since: datetime) -> dict[int, int]:
+    """What a version's LLM calls were observed for since then: bin → observations, as evidence would count them.
+
+    measure: a built-in one, or the name of scores. Binned by the database: a value within rounding of the edge between
+    two bins may fall into the other one than in evidence.
+    """
     prompt = Prompt.objects.get(versions=version_id)  # most of its calls name this version: its index serves as well
     of_prompt = Call.objects.filter(prompt_name=prompt.name, started_at__gte=since)
     of_version = of_prompt.filter(version=version_id).exclude(operation=EMBEDDINGS)
-    if metric == ERROR_RATE:
-        found = of_version.aggregate(n=Count("id"), total=Count("id", filter=Q(error=True)))
-    else:
-        found = of_version.filter(scores__name=metric, scores__counts=True).aggregate(
-            n=Count("scores"), total=Sum("scores__value", default=0.0)
-        )
-    return Baseline(found["n"], float(found["total"]))
+    value = VALUES.get(measure)
+    if value is None:
+        of_version, value = of_version.filter(scores__name=measure, scores__counts=True), F("scores__value")
+    elif measure in OF_ANSWERS:
+        of_version = of_version.filter(error=False)
+    bins = _log_bin(value, SMALLEST[measure]) if measure in LOG_BINNED else Round(TOP_BIN * value)
+    observed = of_version.alias(value=value).filter(value__isnull=False).annotate(bin=bins)
+    return {int(bin_): n for bin_, n in observed.order_by().values_list("bin").annotate(n=Count("*"))}
 
 
 def score_names(*, prompt: str, since: datetime) -> list[ScoreName]:
@@ -69,11 +91,51 @@ def score_names(*, prompt: str, since: datetime) -> list[ScoreName]:
     return [ScoreName(name, only_zero_or_one=between == 0) for name, between in names.order_by("name")]
 
 
+def measures(*, prompt: str, since: datetime) -> frozenset[str]:
+    """Of latency, ttft and cost_per_call those that at least half of the prompt's calls had: enough to be judged by."""
+    of_prompt = Call.objects.filter(prompt_name=prompt, started_at__gte=since).exclude(operation=EMBEDDINGS)
+    found = of_prompt.aggregate(
+        n=Count("id"), latency=Count("duration_ms"), ttft=Count("ttft_ms"), cost_per_call=Count("cost_usd")
+    )
+    return frozenset(name for name, n in found.items() if name != "n" and n and 2 * n >= found["n"])
+
+
 def example_trace_ids(*, rollout_id: str, arm: str, limit: int) -> list[str]:
     """Traces of the newest calls of an arm, in hexadecimal."""
     newest = Call.objects.filter(rollout=rollout_id, arm=arm).order_by("-id")
     ids = newest.values_list("trace_id", flat=True)[: 4 * limit]  # several calls may share a trace
     return list(dict.fromkeys(bytes(trace_id).hex() for trace_id in ids))[:limit]
+
+
+def traffic(*, prompt: str, since: datetime) -> Traffic:
+    """What came of the prompt, in whatever version, since then."""
+    of_prompt = Call.objects.filter(prompt_name=prompt, started_at__gte=since).exclude(operation=EMBEDDINGS)
+    scores = Score.objects.filter(counts=True, call__prompt_name=prompt, call__started_at__gte=since)
+    by_name = scores.exclude(call__operation=EMBEDDINGS).order_by("name").values_list("name").annotate(Count("id"))
+    return Traffic(calls=of_prompt.count(), scored=dict(by_name))
+
+
+def _share(field: str) -> Case:
+    """1 or 0 of true and false."""
+    return Case(When(**{field: True}, then=1.0), When(**{field: False}, then=0.0))
+
+
+VALUES: Mapping[str, Any] = {  # of a call, null where it has none
+    ERROR_RATE: _share("error"),
+    OUTPUT_VALID: _share("output_valid"),
+    LATENCY: F("duration_ms"),
+    TTFT: F("ttft_ms"),
+    INTER_TOKEN_LATENCY: F("inter_token_ms"),
+    TOKENS: Cast(F("input_tokens") + F("output_tokens"), FloatField()),
+    COST_PER_CALL: Cast("cost_usd", FloatField()),
+}
+OF_ANSWERS = {LATENCY, TTFT, INTER_TOKEN_LATENCY, OUTPUT_VALID}  # not of calls that failed
+
+
+def _log_bin(value: Any, smallest: float) -> Case:
+    """core.evidence.log_bin in SQL."""
+    bin_ = 1 + Floor(Ln(value / smallest) / log(LOG_STEP))
+    return Case(When(value__lt=smallest, then=0.0), default=Least(bin_, float(TOP_LOG_BIN)))
 
 
 def _named(version: str) -> Q:

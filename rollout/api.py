@@ -10,6 +10,7 @@ from rest_framework.views import APIView
 from common.errors import BadRequest
 from common.rest import StrictSerializer
 from registry.keys import grant_behind
+from registry.models import Scope
 from rollout import selectors, services
 from rollout.models import Rollout, Transition, Verdict
 from rollout.representation import rollout_json, transition_json, verdict_json
@@ -31,6 +32,13 @@ class RolloutForm(StrictSerializer):
     plan = serializers.JSONField(required=False)
     start = serializers.BooleanField(default=True)
     force_reason = serializers.CharField(max_length=2000, default="", allow_blank=True)
+
+
+class ForecastForm(StrictSerializer):
+    prompt = serializers.CharField(max_length=128)
+    canary = serializers.CharField(max_length=40, default="")
+    label = serializers.CharField(max_length=64, default="production")  # type: ignore[assignment]  # hides DRF's own label
+    plan = serializers.JSONField(required=False)
 
 
 class ActionForm(StrictSerializer):
@@ -68,6 +76,21 @@ class RolloutList(generics.ListAPIView[Rollout]):
         fields = dict(form.validated_data)
         rollout = services.create_rollout(prompt_name=fields.pop("prompt"), actor=grant_behind(request).actor, **fields)
         return Response(rollout_json(rollout), status=201, headers={"Location": f"/api/v1/rollouts/{rollout.id}"})
+
+
+class RolloutForecast(APIView):
+    """How long the plan needs to find harm and to prove safety, before anything is started. It changes nothing."""
+
+    scopes = {"POST": Scope.READ}
+
+    def post(self, request: Request) -> Response:
+        from rollout import forecasting  # numpy and scipy: whoever asks first waits for them, not the server's start
+
+        form = ForecastForm(data=request.data)
+        form.is_valid(raise_exception=True)
+        fields = dict(form.validated_data)
+        forecast = forecasting.forecast(prompt_name=fields.pop("prompt"), **fields)
+        return Response(forecasting.forecast_json(forecast))
 
 
 class RolloutDetail(APIView):

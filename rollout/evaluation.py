@@ -2,7 +2,8 @@
 
 A look is one transaction: it takes the evidence that arrived since the last one, folds it into the metrics'
 e-processes, decides, and applies the decision. It happens wholly or not at all, and once: the row is locked, and a
-second evaluator finds it locked or no longer due. Its cost does not depend on the number of calls.
+second evaluator finds it locked or no longer due. Its cost does not depend on the number of calls, and an evaluator
+that was away makes up for it in one look.
 """
 
 import logging
@@ -16,26 +17,24 @@ from common.clock import now
 from common.errors import Conflict
 from observability import evidence
 from rollout import services
-from rollout.core.plan import ERROR_RATE, Plan
+from rollout.batches import close_batches, report_of
+from rollout.core.plan import Plan
 from rollout.core.stats import metric as statistics
-from rollout.core.stats.sample_ratio import StepUnits, effective_units, log_bayes_factor
+from rollout.core.stats.sample_ratio import log_bayes_factor, mean_log_bayes_factor
 from rollout.core.verdict import Finding, Situation, decide
-from rollout.core.verdict_body import verdict_body
-from rollout.models import ACTIVE, Batch, HoldReason, Metric, Rollout, Status, Verdict
+from rollout.core.verdict_body import Inputs, verdict_body
+from rollout.models import ACTIVE, HoldReason, Rollout, Status, Verdict
 from rollout.selectors import find_rollout
+from rollout.units import Units
 
 logger = logging.getLogger(__name__)
 
-# Under it the permutation of a batch's arms carries too little for the bets to stay fair (statistics.md, formulae).
-LEAST_BATCH = 40
 # A look that failed is tried again after this long: a fault must not turn into a busy loop.
 RETRY_AFTER = timedelta(minutes=1)
 LONGEST_REASON = 200
 # Evaluators' clocks may differ by this much: what is planned further away was planned by a clock that was wrong.
 CLOCKS_DIFFER_BY = timedelta(minutes=5)
 DATABASE_AWAY = (OperationalError, InterfaceError)
-
-UnitBuckets = dict[tuple[int, str], dict[str, dict[int, int]]]
 
 
 def evaluate_due() -> int:
@@ -64,16 +63,21 @@ def look(rollout_id: str) -> bool:
     if rollout.hold_reason == HoldReason.EVALUATION_FAILED:
         rollout = services.recover(rollout_id=rollout_id, actor=EVALUATOR, expected_revision=rollout.revision)
     plan = Plan.from_json(rollout.plan)
-    rollout.next_look_at = now() + timedelta(seconds=plan.look_every_s)
-    rollout.save(update_fields=["next_look_at"])
-    closed = _close_batches(rollout)
-    buckets = evidence.unit_buckets(rollout.id, _versions(rollout))
-    units = {name: effective_units(*_arms(buckets, name)) for name in {name for _, name in buckets}}
-    found = _situation(
-        rollout, plan, canary_units=max((canary for _, canary in units.values()), default=0), buckets=buckets
+    units = Units(evidence.unit_buckets(rollout.id, rollout.versions), plan)
+    metrics = list(rollout.metrics.all())
+    closed = close_batches(rollout, plan, metrics, units)
+    rollout.looked_at, rollout.next_look_at = now(), now() + timedelta(seconds=plan.look_every_s)
+    rollout.save(update_fields=["looked_at", "next_look_at"])
+    inputs = Inputs(
+        batches={metric.name: metric.batches for metric in metrics},
+        units=units.effective,
+        sample_ratio=units.sample_ratio,
+        judged_ratio=units.judged_ratio,
     )
+    reports = tuple(report_of(metric, plan) for metric in metrics)
+    found = _situation(rollout, reports, inputs, fresh=closed > 0)
     finding = decide(found, plan)
-    verdict = _record(rollout, finding, verdict_body(found, finding, plan, units, now()), anything_new=closed > 0)
+    verdict = _record(rollout, finding, verdict_body(found, finding, plan, inputs, now()), anything_new=closed > 0)
     if finding.act and verdict:
         _apply(rollout, finding, verdict)
     return True
@@ -88,87 +92,21 @@ def discard_leftovers() -> None:
             evidence.discard(rollout_id)
 
 
-def _versions(rollout: Rollout) -> dict[str, int]:
-    return {"control": rollout.control_id, "canary": rollout.canary_id}
-
-
-def _close_batches(rollout: Rollout) -> int:
-    """Fold what arrived into the metrics' states, one batch for each metric and step; how many batches were closed.
-
-    A batch stays open until both arms are in it and it holds LEAST_BATCH observations; nothing but time and numbers of
-    observations, never their outcome, decides when it is closed.
-    """
-    metrics = {metric.name: metric for metric in rollout.metrics.all()}
-    closed = 0
-    for (step, name), counts in sorted(evidence.open_counts(rollout.id, _versions(rollout)).items()):
-        ready = counts["control"] and counts["canary"] and counts["control"] + counts["canary"] >= LEAST_BATCH
-        if name in metrics and ready and step < len(rollout.plan["steps"]):
-            _close_batch(rollout, metrics[name], step)
-            closed += 1
-    return closed
-
-
-def _close_batch(rollout: Rollout, metric: Metric, step: int) -> None:
-    arms = evidence.take(rollout_id=rollout.id, step=step, metric=metric.name, versions=_versions(rollout))
-    frozen, state = _process(metric)
-    state = statistics.fold(frozen, state, step=step, control=arms["control"], canary=arms["canary"])
-    Batch.objects.create(
-        metric=metric,
-        number=metric.batches + 1,
-        step=step,
-        closed_at=now(),
-        control=arms["control"],
-        canary=arms["canary"],
-    )
-    metric.frozen, metric.state, metric.batches = frozen.to_json(), state.to_json(), metric.batches + 1
-    metric.save(update_fields=["frozen", "state", "batches"])
-
-
-def _process(metric: Metric) -> tuple[statistics.Frozen, statistics.State]:
-    """What is frozen of the metric and where its e-processes stand; at their beginning before the first batch."""
-    if metric.frozen is not None and metric.state is not None:
-        return statistics.Frozen.from_json(metric.frozen), statistics.State.from_json(metric.state)
-    frozen = statistics.freeze(**metric.declared, baseline_n=metric.baseline_n, baseline_total=metric.baseline_total)
-    return frozen, statistics.start(frozen)
-
-
-def _situation(rollout: Rollout, plan: Plan, *, canary_units: float, buckets: UnitBuckets) -> Situation:
-    reports = tuple(statistics.report(*_process(metric)) for metric in rollout.metrics.all())
+def _situation(rollout: Rollout, reports: tuple[statistics.Report, ...], inputs: Inputs, *, fresh: bool) -> Situation:
     at = now()
     return Situation(
         reports=reports,
         log_e_harm=statistics.overall_log_e(reports),
-        log_e_sample_ratio=_sample_ratio(buckets, plan),
-        canary_units=canary_units,
+        log_e_sample_ratio=log_bayes_factor(inputs.sample_ratio),
+        log_e_judged_ratio=mean_log_bayes_factor(inputs.judged_ratio.values()),
+        canary_units=max((canary for _, canary in inputs.units.values()), default=0),
+        fresh=fresh,
         step=rollout.step,
         hold_served=bool(rollout.hold_until and rollout.hold_until <= at),
         time_is_up=bool(rollout.deadline_at and rollout.deadline_at <= at and rollout.status == Status.RUNNING),
         paused=rollout.status == Status.PAUSED,
         hold_reason=rollout.hold_reason,
     )
-
-
-def _sample_ratio(buckets: UnitBuckets, plan: Plan) -> float:
-    """Log Bayes factor against the shares that the steps gave the arms, over every call that named an exposure."""
-    return log_bayes_factor(
-        [
-            StepUnits(plan.steps[step].weight_bp / 10_000, arms["control"], arms["canary"])
-            for (step, name), arms in sorted(buckets.items())
-            if name == ERROR_RATE and step < len(plan.steps)
-        ]
-    )
-
-
-def _arms(buckets: UnitBuckets, metric: str) -> tuple[dict[int, int], dict[int, int]]:
-    """Observations of the metric by unit bucket, over all steps, of control and canary."""
-    control: dict[int, int] = {}
-    canary: dict[int, int] = {}
-    for (_, name), arms in buckets.items():
-        if name == metric:
-            for total, counts in ((control, arms["control"]), (canary, arms["canary"])):
-                for bucket, n in counts.items():
-                    total[bucket] = total.get(bucket, 0) + n
-    return control, canary
 
 
 def _record(rollout: Rollout, finding: Finding, body: dict[str, Any], *, anything_new: bool) -> Verdict | None:
@@ -217,9 +155,7 @@ def _hold_failed(rollout_id: str, error: Exception) -> None:
     """Hold the rollout and look again in a minute. What goes wrong here must not keep others from being looked at."""
     again_at = now() + RETRY_AFTER
     try:
-        services.fail_evaluation(
-            rollout_id=rollout_id, actor=EVALUATOR, reason=_in_short(error), next_look_at=again_at
-        )
+        services.fail_evaluation(rollout_id=rollout_id, actor=EVALUATOR, reason=_in_short(error), next_look_at=again_at)
     except Conflict:
         pass  # somebody ended it since the look began
     except Exception:

@@ -25,34 +25,40 @@ def weight(basis_points: int) -> str:
     return f"{basis_points / 100:g}{GAP}%"
 
 
-def estimate(value: float | None, kind: str) -> str:
-    """A rate as a percentage, a score as it is."""
+def estimate(value: float | None, unit: str) -> str:
+    """A share as a percentage, a score as it is, everything else in its unit. unit: of core.plan."""
     if value is None:
         return DASH
-    return _percent(value) if kind == "rate" else f"{value:.3f}"
+    return _percent(value) if unit == "share" else _with_unit(_digits(value, unit), unit)
 
 
-def difference(value: float | None, kind: str) -> str:
-    """Canary minus control: of rates in percentage points, of scores as it is."""
-    if value is None:
-        return DASH
-    return f"{_signed(value, kind)}{GAP}points" if kind == "rate" else _signed(value, kind)
+def difference(value: float | None, unit: str) -> str:
+    """Canary minus control: of shares in percentage points."""
+    return DASH if value is None else _with_unit(_signed(value, unit), unit)
 
 
-def interval(bounds: Sequence[float] | None, kind: str) -> str:
+def interval(bounds: Sequence[float] | None, unit: str) -> str:
     if bounds is None:
         return DASH
     low, high = bounds
-    return f"{_signed(low, kind)} to {difference(high, kind)}"
+    return f"{_signed(low, unit)} to {difference(high, unit)}"
 
 
-def margin(limit: Mapping[str, float] | None, kind: str, direction: str) -> str:
+def margin(written: Mapping[str, float] | None, unit: str, direction: str) -> str:
     """What still counts as not worse: a factor, or a difference with the sign of worse."""
-    if limit is None:
+    if written is None:
         return "default"
-    if "ratio" in limit:
-        return f"{TIMES}{limit['ratio']:g}"
-    return difference(limit["absolute"] if direction == "lower" else -limit["absolute"], kind)
+    if "ratio" in written:
+        return f"{TIMES}{written['ratio']:g}"
+    return difference(written["absolute"] if direction == "lower" else -written["absolute"], unit)
+
+
+def limit(value: float, kind: str, direction: str) -> str:
+    """`limit: under 2.0 %`; of a latency, what 5 % of the calls may take longer than."""
+    if kind == "latency":
+        return f"limit: P95 under {estimate(value, 'ms')}"
+    unit = "share" if kind == "rate" else "score" if kind == "score" else ""
+    return f"limit: {'under' if direction == 'lower' else 'over'} {estimate(value, unit)}"
 
 
 def e_value(log_e: float) -> str:
@@ -99,9 +105,21 @@ def _percent(share: float) -> str:
     return f"{points:.{1 if points >= 1 else 2 if points else 0}f}{GAP}%"
 
 
-def _signed(value: float, kind: str) -> str:
-    shown, places = (100 * value, 1 if abs(value) >= 0.01 else 2) if kind == "rate" else (value, 3)
-    digits = f"{abs(shown):.{places}f}"
-    if not float(digits):
+def _signed(value: float, unit: str) -> str:
+    digits = f"{abs(100 * value):.{1 if abs(value) >= 0.01 else 2}f}" if unit == "share" else _digits(abs(value), unit)
+    if not float(digits.replace(GAP, "")):
         return "0"
-    return f"{'+' if shown > 0 else MINUS}{digits}"
+    return f"{'+' if value > 0 else MINUS}{digits}"
+
+
+def _digits(value: float, unit: str) -> str:
+    """Scores to a thousandth; costs and times to three digits that mean something."""
+    if unit == "score" or not value:
+        return f"{value:.3f}"
+    places = max(0, 2 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{min(places, 9)}f}".replace(",", GAP)
+
+
+def _with_unit(digits: str, unit: str) -> str:
+    name = {"share": "points", "score": ""}.get(unit, unit)
+    return f"{digits}{GAP}{name}" if name else digits

@@ -20,6 +20,7 @@ from rollout.formats import (
     e_value,
     estimate,
     interval,
+    limit,
     margin,
     moment,
     of_limit,
@@ -195,27 +196,33 @@ def delivery_row(delivery: Delivery, now: datetime) -> DeliveryRow:
 
 
 def _unmeasured(metric: PlanMetric) -> dict[str, Any]:
-    return {**asdict(metric), "control": NO_ARM, "canary": NO_ARM, **NO_EVIDENCE}
+    return {**asdict(metric), "unit": metric.unit, "control": NO_ARM, "canary": NO_ARM, **NO_EVIDENCE}
 
 
 def _metric_row(metric: Mapping[str, Any], log_limit: float) -> MetricRow:
-    kind, direction = metric["kind"], metric["direction"]
-    about = [kind, f"{direction} is better", f"margin {margin(metric['margin'], kind, direction)}"]
+    kind, direction, unit = metric["kind"], metric["direction"], metric["unit"]
+    about = [
+        kind,
+        f"{direction} is better",
+        limit(metric["limit"], kind, direction)
+        if metric["limit"]
+        else f"margin {margin(metric['margin'], unit, direction)}",
+    ]
     return MetricRow(
         name=metric["name"],
         about=", ".join(about if metric["role"] == "guardrail" else [*about, "observed: never decides"]),
-        control=_arm(metric["control"], kind),
-        canary=_arm(metric["canary"], kind),
-        difference=difference(metric["difference"], kind),
-        interval=interval(metric["interval"], kind),
+        control=_arm(metric["control"], unit),
+        canary=_arm(metric["canary"], unit),
+        difference=difference(metric["difference"], unit),
+        interval=interval(metric["interval"], unit),
         harm=e_value(metric["log_e_harm"]),
         proof=of_limit(metric["max_log_e_safe"], log_limit),
         state=wording.state_of_metric(metric),
     )
 
 
-def _arm(arm: Mapping[str, Any], kind: str) -> Arm:
-    return Arm(estimate(arm["estimate"], kind), count(arm["n"]), count(arm["units"]))
+def _arm(arm: Mapping[str, Any], unit: str) -> Arm:
+    return Arm(estimate(arm["estimate"], unit), count(arm["n"]), count(arm["units"]))
 
 
 def _attempts(delivery: Delivery, now: datetime) -> list[str]:

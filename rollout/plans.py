@@ -1,31 +1,48 @@
 """Reads the plan that a person wrote (product.md, section 4), field by field, into core.plan.Plan."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Any, get_args
 
 from rest_framework import serializers
 
 from common.errors import FieldError, Invalid
 from common.rest import StrictSerializer, field_errors
 from rollout.core.plan import (
-    ERROR_RATE,
+    KIND_OF,
+    OUTPUT_VALID,
+    THUMBS_DOWN,
+    Judged,
     Kind,
     Plan,
     PlanMetric,
     PlanStep,
+    check_limit,
     default_metrics,
     read_duration_s,
     read_share_bp,
     usual_direction,
 )
 
-# Measured from spans, by kinds of metric that are still to come: never the name of a score.
-NOT_YET_MEASURED = {"latency", "ttft", "inter_token_latency", "cost_per_call", "tokens", "output_valid"}
+METRIC_NAME = r"\A[a-z0-9][a-z0-9_.-]{0,99}\Z"
+KINDS_OF_SCORES = ("rate", "score", "complaint")
 
 
-def read_plan(written: Any, *, seen: Mapping[str, Kind]) -> Plan:
-    """The whole plan behind what was written. seen: score names of the last days with the kind of their values.
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the prompt's calls brought in the last days, which a plan may leave unsaid.
+
+    scores: names with the kind of their values; measured: which measures calls had; has_response_schema: of the canary.
+    """
+
+    scores: Mapping[str, Kind] = field(default_factory=dict)
+    measured: frozenset[str] = frozenset()
+    has_response_schema: bool = False
+
+
+def read_plan(written: Any, *, seen: Seen) -> Plan:
+    """The whole plan behind what was written.
 
     Raises Invalid naming every field that is wrong, as `plan.steps[1].weight`.
     """
@@ -41,23 +58,34 @@ def read_plan(written: Any, *, seen: Mapping[str, Kind]) -> Plan:
     return Plan(**fields)
 
 
-def _metrics(written: list[dict[str, Any]] | None, seen: Mapping[str, Kind]) -> tuple[PlanMetric, ...]:
+def _metrics(written: list[dict[str, Any]] | None, seen: Seen) -> tuple[PlanMetric, ...]:
     if written is None:
-        return default_metrics(seen)
-    kinds: dict[str, Kind] = {**seen, ERROR_RATE: "rate"}
-    unknown = [
-        FieldError(
-            f"plan.metrics[{index}].kind", "required", f"expected rate or score: {metric['name']} was not seen lately"
-        )
+        return default_metrics(seen.scores, seen.measured, has_response_schema=seen.has_response_schema)
+    kinds: dict[str, Kind] = {THUMBS_DOWN: "complaint", **seen.scores, **KIND_OF}
+    errors = [
+        FieldError(f"plan.metrics[{index}].{name}", code, message)
         for index, metric in enumerate(written)
-        if "kind" not in metric and metric["name"] not in kinds
+        for name, code, message in _wrong(metric, kinds, seen)
     ]
-    if unknown:
-        raise _invalid(unknown)
-    return tuple(
-        PlanMetric(**{"kind": kinds.get(metric["name"]), "direction": usual_direction(metric["name"]), **metric})
-        for metric in written
-    )
+    if errors:
+        raise _invalid(errors)
+    return tuple(_metric(metric, kinds) for metric in written)
+
+
+def _wrong(metric: Mapping[str, Any], kinds: Mapping[str, Kind], seen: Seen) -> Iterator[tuple[str, str, str]]:
+    """(field, code, what was expected) of all that the metric's own form cannot know."""
+    measure = metric.get("measure", metric["name"])
+    if "kind" not in metric and measure not in kinds:
+        yield "kind", "required", f"expected one of {', '.join(KINDS_OF_SCORES)}: {measure} was not seen lately"
+    if measure == OUTPUT_VALID and not seen.has_response_schema:
+        yield "name", "invalid", "expected a canary version with a response_schema, by which an output is valid or not"
+
+
+def _metric(written: Mapping[str, Any], kinds: Mapping[str, Kind]) -> PlanMetric:
+    measure = written.get("measure", written["name"])
+    usual = {"kind": kinds.get(measure), "direction": usual_direction(measure)}
+    judged = {"judged": Judged(**written["judged"])} if "judged" in written else {}
+    return PlanMetric(**{**usual, **written, **judged})
 
 
 def _invalid(errors: list[FieldError]) -> Invalid:
@@ -72,6 +100,16 @@ class ShareField(serializers.Field[int, Any, int, Any]):
             return read_share_bp(data)
         except ValueError as error:
             raise serializers.ValidationError(str(error)) from error
+
+
+class ChanceField(serializers.Field[float, Any, float, Any]):
+    """A share over 0, written "5%" or 0.05."""
+
+    def to_internal_value(self, data: Any) -> float:
+        share = ShareField().to_internal_value(data) / 10_000
+        if not share:
+            raise serializers.ValidationError("expected a share over 0 %")
+        return share
 
 
 class DurationField(serializers.Field[int, Any, int, Any]):
@@ -113,28 +151,52 @@ class MarginForm(StrictSerializer):
         return dict(attrs)
 
 
+class JudgedForm(StrictSerializer):
+    control = ChanceField(required=False)
+    canary = ChanceField(required=False)
+
+
 class MetricForm(StrictSerializer):
-    name = serializers.RegexField(r"\A[a-z0-9][a-z0-9_.-]{0,99}\Z")
-    kind = serializers.ChoiceField(["rate", "score"], required=False)
+    name = serializers.RegexField(METRIC_NAME)
+    measure = serializers.RegexField(METRIC_NAME, required=False)
+    kind = serializers.ChoiceField(get_args(Kind), required=False)
     direction = serializers.ChoiceField(["lower", "higher"], required=False)
     role = serializers.ChoiceField(["guardrail", "observed"], required=False)
     margin = MarginForm(required=False, allow_null=True)
+    limit = serializers.FloatField(required=False, allow_null=True)
+    judged = JudgedForm(required=False)
     weight = serializers.FloatField(min_value=0.001, max_value=1000, required=False)
 
-    def validate_name(self, name: str) -> str:
-        if name in NOT_YET_MEASURED:
-            raise serializers.ValidationError(f"{name} is not measured yet; expected error_rate or the name of a score")
-        return name
-
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if attrs.get("kind") == "score" and "ratio" in (attrs.get("margin") or {}):
-            raise serializers.ValidationError({"margin": 'expected {"absolute": 0.03}, the margin of a score'})
-        if attrs["name"] == ERROR_RATE and (attrs.get("kind", "rate"), attrs.get("direction", "lower")) != (
-            "rate",
-            "lower",
-        ):
-            raise serializers.ValidationError("error_rate is a rate, and lower is better")
+        measure = attrs.get("measure", attrs["name"])
+        known = KIND_OF.get(measure)
+        kind: Kind = attrs.get("kind", known or "score")
+        if known:
+            self._check_built_in(measure, known, attrs)
+        elif kind in ("cost", "latency"):
+            built_in = " or ".join(name for name, of_name in KIND_OF.items() if of_name == kind)
+            raise serializers.ValidationError({"kind": f"{measure} is no {kind}: expected {built_in}"})
+        if attrs.get("limit") is not None:
+            self._check_limit(kind, attrs)
         return attrs
+
+    def _check_built_in(self, measure: str, known: Kind, attrs: Mapping[str, Any]) -> None:
+        kind, direction = attrs.get("kind", known), attrs.get("direction", usual_direction(measure))
+        if (kind, direction) != (known, usual_direction(measure)):
+            expected = f"{measure} is a {known}, and {usual_direction(measure)} is better"
+            raise serializers.ValidationError(expected)
+        if "judged" in attrs:
+            raise serializers.ValidationError(
+                {"judged": f"{measure} is measured of every call: only scores are judged"}
+            )
+
+    def _check_limit(self, kind: Kind, attrs: Mapping[str, Any]) -> None:
+        if attrs.get("margin"):
+            raise serializers.ValidationError({"limit": "expected a margin or a limit: a metric of its own for each"})
+        try:
+            check_limit(kind, attrs["limit"])
+        except ValueError as error:
+            raise serializers.ValidationError({"limit": str(error)}) from error
 
 
 class PlanForm(StrictSerializer):
@@ -146,6 +208,7 @@ class PlanForm(StrictSerializer):
     max_duration = DurationField(source="max_duration_s", least_s=1, required=False)
     min_units = serializers.IntegerField(min_value=0, max_value=10_000_000, required=False)
     look_every = DurationField(source="look_every_s", least_s=1, required=False)
+    warm_up = DurationField(source="warm_up_s", required=False)
     auto_promote = serializers.BooleanField(required=False)
     auto_rollback = serializers.BooleanField(required=False)
 
@@ -158,6 +221,10 @@ class PlanForm(StrictSerializer):
         names = [metric["name"] for metric in metrics]
         if len(set(names)) < len(names):
             raise serializers.ValidationError("expected every metric once")
+        measures = [metric.get("measure", metric["name"]) for metric in metrics]
+        for metric, measure in zip(metrics, measures, strict=True):
+            if metric.get("kind") == "complaint" and measures.count(measure) > 1:
+                raise serializers.ValidationError(f"expected {measure}, of which complaints are counted, only once")
         if all(metric.get("role") == "observed" for metric in metrics):
             raise serializers.ValidationError("expected at least one guardrail: observed metrics never decide")
         return metrics

@@ -64,3 +64,11 @@ def deliveries_about(rollout: Rollout, *, limit: int) -> QuerySet[Delivery]:
         .prefetch_related("log")
         .defer("payload", "event__data", "endpoint__secret")[:limit]
     )
+
+
+def refuse_latest(label: str) -> None:
+    """Raises Invalid for the one label that no rollout can move."""
+    if label == "latest":
+        raise Invalid.field(
+            "label", "the label latest moves by itself; expected production, staging or one of your own"
+        )

@@ -16,24 +16,23 @@ from common.actors import Actor
 from common.clock import now
 from common.errors import Conflict, FieldError, Invalid, NotFound
 from common.ids import new_id
-from observability import selectors as observed
 from registry import events
 from registry import selectors as registry_selectors
 from registry import services as registry_services
 from registry.models import Label, Prompt
 from registry.sequences import touch
 from rollout.core.lifecycle import is_allowed
-from rollout.core.plan import Kind, Plan
+from rollout.core.plan import Plan
 from rollout.core.stats import margins
 from rollout.models import HoldReason, Metric, Rollout, Status, Transition, Verdict
+from rollout.past import baseline_of, seen_lately
 from rollout.plans import read_plan
 from rollout.representation import evidence_json, rollout_json
-from rollout.selectors import find_rollout
+from rollout.selectors import find_rollout, refuse_latest
 from rollout.webhooks.fan_out import create_deliveries
 
 logger = logging.getLogger(__name__)
 
-BASELINE = timedelta(days=7)
 BY_HAND = "by_hand"
 EVENT_OF_HOLD = {
     HoldReason.SAMPLE_RATIO: "rollout.invalid",
@@ -70,7 +69,7 @@ def create_rollout(
         label=target,
         control=target.version,
         canary=version,
-        plan=read_plan(plan or {}, seen=_seen_scores(prompt)).to_json(),
+        plan=read_plan(plan or {}, seen=seen_lately(prompt, version)).to_json(),
         salt=secrets.token_hex(16),
         status=Status.DRAFT,
         force_reason=force_reason,
@@ -247,10 +246,7 @@ def _lock(rollout_id: str, action: str, expected_revision: int | None) -> Rollou
 
 def _lock_label(prompt: Prompt, name: str) -> Label:
     """The label, locked, if a rollout may take hold of it."""
-    if name == "latest":
-        raise Invalid.field(
-            "label", "the label latest moves by itself; expected production, staging or one of your own"
-        )
+    refuse_latest(name)
     label = Label.objects.select_for_update(no_key=True).filter(prompt=prompt, name=name).first()
     if label is None:
         raise NotFound("unknown_label", f"{prompt.name} has no label {name}: point it at the control version first")
@@ -286,11 +282,6 @@ def _check_canary(rollout: Rollout) -> None:
         )
 
 
-def _seen_scores(prompt: Prompt) -> dict[str, Kind]:
-    names = observed.score_names(prompt=prompt.name, since=now() - BASELINE)
-    return {seen.name: "rate" if seen.only_zero_or_one else "score" for seen in names}
-
-
 def _start(rollout: Rollout, label: Label, *, actor: Actor, reason: str) -> Rollout:
     _freeze_metrics(rollout)
     registry_services.hold_label(label_id=label.pk, rollout_id=rollout.id)
@@ -312,12 +303,10 @@ def _start(rollout: Rollout, label: Label, *, actor: Actor, reason: str) -> Roll
 
 def _freeze_metrics(rollout: Rollout) -> None:
     """Store what each metric is compared by, with the control version's last days, before anything is observed."""
-    since = now() - BASELINE
     for index, metric in enumerate(Plan.from_json(rollout.plan).metrics):
-        seen = observed.baseline(version_id=rollout.control_id, metric=metric.name, since=since)
-        baseline = margins.Baseline(seen.n, seen.total)
+        baseline = baseline_of(metric, control_id=rollout.control_id)
         try:
-            margin = margins.resolve(metric.kind, metric.margin, direction=metric.direction, baseline=baseline)
+            margin = None if metric.limit else margins.resolve(metric, baseline)
         except ValueError as error:
             raise Invalid.fields(
                 [FieldError(f"plan.metrics[{index}].margin", "invalid", str(error))], code="invalid_plan"
@@ -325,9 +314,9 @@ def _freeze_metrics(rollout: Rollout) -> None:
         Metric.objects.create(
             rollout=rollout,
             name=metric.name,
+            measure=metric.measure,
             declared={**rollout.plan["metrics"][index], "margin": margin},
-            baseline_n=baseline.n,
-            baseline_total=baseline.total,
+            baseline=baseline,
         )
 
 

@@ -6,6 +6,7 @@ urlpatterns = [
     path("", pages.status_page, name="status_page"),
     path("rollouts/<slug:rollout_id>", pages.rollout_page, name="rollout_page"),
     path("api/v1/rollouts", api.RolloutList.as_view()),
+    path("api/v1/rollouts/plan", api.RolloutForecast.as_view()),
     path("api/v1/rollouts/<slug:rollout_id>", api.RolloutDetail.as_view()),
     path("api/v1/rollouts/<slug:rollout_id>/verdicts", api.VerdictList.as_view()),
     path("api/v1/rollouts/<slug:rollout_id>/transitions", api.TransitionList.as_view()),

@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from rollout.core.plan import Plan
-from rollout.formats import count, duration, e_value, estimate, moment, of_limit, weight
+from rollout.formats import count, duration, e_value, estimate, limit, moment, of_limit, weight
 from rollout.models import Delivery, DeliveryStatus, HoldReason, Rollout, Status, Transition, Verdict
 
 
@@ -55,6 +55,7 @@ CAUSES = {
     "proven_safe": "by the verdict: every guardrail proven safe",
     "no_harm_found": "by the verdict: no harm found, which is all that the plan asks for",
     "sample_ratio": "by the verdict: the arms do not get the shares of units that they were given",
+    "judged_ratio": "by the verdict: the arms' calls do not get scores in the shares that the plan says",
     "evaluation_succeeded": "by the first look that succeeded again",
     "max_duration": "by the plan: its time was up before there was proof",
 }
@@ -242,9 +243,10 @@ def _why_held(rollout: Rollout, last: Transition) -> SafeString:
     plan, verdict = Plan.from_json(rollout.plan), rollout.verdict
     match rollout.hold_reason:
         case HoldReason.SAMPLE_RATIO:
+            broken = verdict.body["reasons"][0] if verdict else "The sample ratio is broken."
             return format_html(
-                "The arms do not get the shares of units that they were given, so nothing is decided on this data. "
-                "{} of units keep {} until a person rolls back or cancels.",
+                "{} Nothing is decided on this data. {} of units keep {} until a person rolls back or cancels.",
+                broken,
                 weight(rollout.weight_bp),
                 rollout.canary.number,
             )
@@ -294,16 +296,21 @@ def _next(rollout: Rollout, now: datetime) -> SafeString:
 
 def _harm(verdict: Verdict) -> str:
     return "; ".join(
-        f"{metric['name']} {estimate(metric['canary']['estimate'], metric['kind'])} "
-        f"against {estimate(metric['control']['estimate'], metric['kind'])}"
+        f"{metric['name']} {estimate(metric['canary']['estimate'], metric['unit'])} against {_against(metric)}"
         for metric in verdict.body["metrics"]
         if metric["name"] in verdict.body["guilty"]
     )
 
 
+def _against(metric: Mapping[str, Any]) -> str:
+    if metric["limit"]:
+        return limit(metric["limit"], metric["kind"], metric["direction"])
+    return estimate(metric["control"]["estimate"], metric["unit"])
+
+
 def _numbers_of(metric: Mapping[str, Any]) -> str:
     arms = (
-        f"{estimate(metric[arm]['estimate'], metric['kind'])} (n {count(metric[arm]['n'])})"
+        f"{estimate(metric[arm]['estimate'], metric['unit'])} (n {count(metric[arm]['n'])})"
         for arm in ("canary", "control")
     )
     return f"{metric['name']}: {' against '.join(arms)}, e-value of harm {e_value(metric['log_e_harm'])}"

@@ -1,6 +1,7 @@
 """Given a rollout: legal objects made by the services, evidence as ingest would add it, and looks at it."""
 
 import random
+from collections.abc import Mapping
 from typing import Any
 
 from common.actors import Actor
@@ -63,6 +64,25 @@ def observe_many(rollout: Rollout, metric: str, *, control: tuple[int, int], can
         for bucket in range(256)
         if (count := total // 256 + (bucket < total % 256))
     )
+
+
+def observe_values(
+    rollout: Rollout,
+    measure: str,
+    *,
+    control: Mapping[int, int],
+    canary: Mapping[int, int],
+    step: int | None = None,
+    units: int = 256,
+) -> None:
+    """Add evidence by bin, on the rollout's step or an earlier one, spread evenly over this many unit buckets."""
+    on = rollout.step if step is None else step
+    for arm, version_id, bins in (("control", rollout.control_id, control), ("canary", rollout.canary_id, canary)):
+        values = [bin_ for bin_, n in bins.items() for _ in range(n)]
+        evidence.add(
+            Observation(Exposure(rollout.id, on, arm, 7 * number % units), version_id, measure, value)
+            for number, value in enumerate(values)
+        )
 
 
 def look_now(rollout: Rollout) -> Rollout:

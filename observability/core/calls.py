@@ -4,7 +4,8 @@ A number that the client did not send stays None; it is never guessed (otlp.md, 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any
 
 from observability.core.dialects import EXCEPTION, FIRST_TOKEN_EVENTS, KINDS, read_span
@@ -35,7 +36,10 @@ NOTHING = Context()
 
 @dataclass(frozen=True, slots=True)
 class CallFacts:
-    """One LLM or embedding call as its span tells it. user: as sent, never to be stored as it is."""
+    """One LLM or embedding call as its span tells it.
+
+    user: as sent, never to be stored as it is. output_messages: what the model answered, as sent, never to be stored.
+    """
 
     trace_id: bytes
     span_id: bytes
@@ -59,6 +63,8 @@ class CallFacts:
     feature: str | None
     environment: str | None
     started_ns: int
+    cost_usd: Decimal | None = None
+    output_messages: Any = field(default=None, repr=False)
 
     @property
     def key(self) -> SpanKey:
@@ -146,6 +152,8 @@ def _facts(span: Span, fields: Fields, operation: str, context: Context) -> Call
         feature=get("feature"),
         environment=get("environment"),
         started_ns=span.start_ns,
+        cost_usd=get("cost_usd"),
+        output_messages=get("output_messages"),
     )
 
 

@@ -7,12 +7,15 @@ client did not say is never made up.
 import json
 import math
 import re
+from decimal import Decimal
 from typing import Any
 
 from observability.core.evidence import Exposure, parse_exposure
 
 TEXT_LIMIT = 200
 MOST_TOKENS = 100_000_000  # far above any context window: what is larger was never counted
+MOST_USD = 1_000_000  # far above any call
+USD_STEP = Decimal("1e-12")  # a thousandth of the cheapest token
 
 PROVIDERS = {
     "az.ai.inference": "azure.ai.inference",
@@ -98,6 +101,12 @@ def tokens(value: Any) -> int | None:
     return int(found) if found is not None and found.is_integer() and 0 <= found <= MOST_TOKENS else None
 
 
+def usd(value: Any) -> Decimal | None:
+    """A cost, to 12 decimals; None for a negative, broken or absurd one."""
+    found = number(value)
+    return Decimal(str(found)).quantize(USD_STEP) if found is not None and 0 <= found <= MOST_USD else None
+
+
 def flag(value: Any) -> bool | None:
     """true or false, also when written as text."""
     if isinstance(value, bool):
@@ -142,6 +151,11 @@ def error_class_of_message(value: Any) -> str | None:
     """The class told by a message such as `Error code: 429 - …`."""
     found = CODE_IN_MESSAGE.search(value) if isinstance(value, str) else None
     return http_error_class(found[1]) if found else None
+
+
+def untouched(value: Any) -> Any:
+    """As it came, for what is worth reading only of some calls."""
+    return value
 
 
 def _json(value: str) -> Any:

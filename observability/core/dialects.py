@@ -110,6 +110,12 @@ OTEL: Table = {
         Source("gen_ai.usage.reasoning_tokens", read.tokens),
         Source("gen_ai.usage.details.reasoning_tokens", read.tokens),
     ),
+    "cost_usd": (
+        Source("gen_ai.usage.cost", read.usd),
+        Source("gen_ai.cost.total_cost", read.usd),
+        Source("llm.cost.total", read.usd),
+    ),
+    "output_messages": (Source("gen_ai.output.messages", read.untouched),),
     "finish_reason": (
         Source("gen_ai.response.finish_reasons", read.finish_reason),
         Source("gen_ai.response.finish_reason", read.finish_reason),

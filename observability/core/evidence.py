@@ -1,10 +1,12 @@
 """What a call tells a rollout: its exposure, and observations in integer bins that add up in any order.
 
-One shape serves every metric: how many observations fell into a bin. A rate or score v in [0, 1] falls into bin
-round(1000 v); a call falls into bin 1000 of `error_rate` when it failed and into bin 0 when not.
+One shape serves every measure: how many observations fell into a bin. A share v in [0, 1], which rates and scores
+are, falls into bin round(1000 v). What has no upper end (LOG_BINNED: times, tokens, cost) falls into bins of 1 %: bin
+0 is below the smallest value that is told apart, bin k >= 1 holds [smallest * 1.01^(k-1), smallest * 1.01^k).
 """
 
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,10 +14,17 @@ from typing import NamedTuple
 
 ARMS = ("control", "canary")
 ERROR_RATE = "error_rate"
-BUILT_IN_METRICS = frozenset({ERROR_RATE, "latency", "ttft", "cost_per_call"})
+LATENCY, TTFT, INTER_TOKEN_LATENCY = "latency", "ttft", "inter_token_latency"
+TOKENS, COST_PER_CALL, OUTPUT_VALID = "tokens", "cost_per_call", "output_valid"
 BY_EXPOSURE_ALONE = 0  # stands for the version of an observation that names no call
 
 TOP_BIN = 1000
+SMALLEST = {LATENCY: 1e-3, TTFT: 1e-3, INTER_TOKEN_LATENCY: 1e-3, COST_PER_CALL: 1e-9, TOKENS: 1.0}  # ms, USD, tokens
+LOG_BINNED = frozenset(SMALLEST)
+BUILT_IN_METRICS = LOG_BINNED | {ERROR_RATE, OUTPUT_VALID}  # measured from the calls: no score may bear such a name
+LOG_STEP = 1.01
+TOP_LOG_BIN = 4000
+LOWER_EDGES = [LOG_STEP**exponent for exponent in range(TOP_LOG_BIN)]  # of bins 1, 2, …, in units of the smallest
 WRITTEN = re.compile(r"([A-Za-z0-9_]{1,30}):(\d{1,3}):(control|canary):(\d{1,3})", re.ASCII)
 
 
@@ -56,8 +65,17 @@ def bin_of(value: float) -> int:
     return round(TOP_BIN * value)
 
 
-def error_observation(exposure: Exposure, version_id: int, *, error: bool) -> Observation:
-    return Observation(exposure, version_id, ERROR_RATE, TOP_BIN if error else 0)
+def log_bin(value: float, smallest: float) -> int:
+    """The bin of 1 % that a value of 0 or more falls into; TOP_LOG_BIN also holds all that is larger."""
+    return bisect_right(LOWER_EDGES, value / smallest)
+
+
+def value_of_log_bin(bin_: int, smallest: float) -> float:
+    """The value that stands for a bin: its geometric middle, within half a percent of all that is in it.
+
+    Of bin 0 just under the smallest, so that every bin has a logarithm.
+    """
+    return float(smallest * LOG_STEP ** (bin_ - 0.5))
 
 
 class BinKey(NamedTuple):
@@ -91,12 +109,23 @@ def count_bins(observations: Iterable[Observation]) -> Counter[BinKey]:
     return counts
 
 
-def sum_units(observations: Iterable[Observation]) -> dict[UnitKey, tuple[int, int]]:
-    """(n, sum of bins) for each unit bucket: what the design effect of correlated requests is computed from."""
-    sums: dict[UnitKey, tuple[int, int]] = {}
+class UnitSums(NamedTuple):
+    """Sums over the observations of one bucket of units: how many, their bins, the squares of their bins."""
+
+    n: int
+    total: int
+    squares: int
+
+
+NO_SUMS = UnitSums(0, 0, 0)
+
+
+def sum_units(observations: Iterable[Observation]) -> dict[UnitKey, UnitSums]:
+    """The sums of each unit bucket: what the design effect of correlated requests is computed from."""
+    sums: dict[UnitKey, UnitSums] = {}
     for o in observations:
         e = o.exposure
         key = UnitKey(e.rollout, e.step, o.metric, e.arm, o.version_id, e.unit_bucket)
-        n, total = sums.get(key, (0, 0))
-        sums[key] = n + o.count, total + o.count * o.bin
+        n, total, squares = sums.get(key, NO_SUMS)
+        sums[key] = UnitSums(n + o.count, total + o.count * o.bin, squares + o.count * o.bin * o.bin)
     return sums

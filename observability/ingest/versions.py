@@ -1,6 +1,9 @@
 """Which published version a client means by a prompt's name and a version's number, for many at once."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+
+from django.db.models import TextField
+from django.db.models.functions import Cast
 
 from registry.core.versions import SemVer, parse_version
 from registry.models import PromptVersion
@@ -19,6 +22,14 @@ def find_versions(named: Iterable[Named]) -> Mapping[Named, int]:
     ).values_list("id", "prompt__name", "ordinal", "major", "minor", "patch"):
         ids[name, ordinal] = ids[name, SemVer(major, minor, patch)] = id_
     return {pair: ids[pair[0], number] for pair, number in numbers.items() if (pair[0], number) in ids}
+
+
+def find_response_schemas(version_ids: Collection[int]) -> Mapping[int, str]:
+    """The response schemas of the versions that have one, as JSON text."""
+    if not version_ids:
+        return {}
+    with_schema = PromptVersion.objects.filter(id__in=version_ids, response_schema__isnull=False)
+    return dict(with_schema.values_list("id", Cast("response_schema", TextField())))
 
 
 def _number(text: str) -> SemVer | int | None:

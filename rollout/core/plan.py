@@ -1,19 +1,33 @@
 """The plan of a rollout: its words, its units and what happens where it is silent."""
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
-Kind = Literal["rate", "score"]
+Kind = Literal["rate", "score", "complaint", "cost", "latency"]
+Unit = Literal["share", "score", "ms", "USD", "tokens"]
 Direction = Literal["lower", "higher"]
 
 DURATION = re.compile(r"(\d{1,6})([smhd])", re.ASCII)
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-ERROR_RATE = "error_rate"
+ERROR_RATE, OUTPUT_VALID, THUMBS_DOWN = "error_rate", "output_valid", "thumbs_down"
+# Measured from calls, and so of a kind that is known.
+KIND_OF: Mapping[str, Kind] = {
+    ERROR_RATE: "rate",
+    "latency": "latency",
+    "ttft": "latency",
+    "inter_token_latency": "latency",
+    "cost_per_call": "cost",
+    "tokens": "cost",
+    OUTPUT_VALID: "rate",
+}
 # Quality measures that are better when they are smaller; every other score is taken to be better when it is larger.
-LOWER_IS_BETTER = frozenset({ERROR_RATE, "hallucination", "toxicity", "bias", "refusal", "thumbs_down", "pii_leak"})
+LOWER_IS_BETTER = frozenset(
+    {*KIND_OF.keys() - {OUTPUT_VALID}, THUMBS_DOWN, "hallucination", "toxicity", "bias", "refusal", "pii_leak"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +42,21 @@ DEFAULT_STEPS = (PlanStep(500, 24 * 3600), PlanStep(2500, 12 * 3600), PlanStep(5
 
 
 @dataclass(frozen=True, slots=True)
-class PlanMetric:
-    """margin: what still counts as not worse, {"ratio": 1.5} or {"absolute": 0.03}; None for the default of its kind.
+class Judged:
+    """The share of each arm's calls that get a score, over 0 and at most 1."""
 
-    weight: its share, relative to the other guardrails', in the evidence of harm.
+    control: float = 1.0
+    canary: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class PlanMetric:
+    """What judges one measure: `error_rate`, `latency`, the name of a score.
+
+    measure: what it is about; empty for its own name. margin: what still counts as not worse, {"ratio": 1.5} or
+    {"absolute": 0.03}; None for the default of its kind. limit: what the canary must keep whatever the control does,
+    instead of the comparison; None for the comparison. weight: its share, relative to the other guardrails', in the
+    evidence of harm. judged: of a score, how its calls were chosen.
     """
 
     name: str
@@ -40,11 +65,35 @@ class PlanMetric:
     role: Literal["guardrail", "observed"] = "guardrail"
     margin: Mapping[str, float] | None = None
     weight: float = 1.0
+    measure: str = ""
+    limit: float | None = None
+    judged: Judged = Judged()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "measure", self.measure or self.name)
+
+    @property
+    def unit(self) -> Unit:
+        """What its estimates are counted in: a latency under a limit is the share of calls that take longer."""
+        match self.kind:
+            case "latency":
+                return "share" if self.limit else "ms"
+            case "cost":
+                return "tokens" if self.measure == "tokens" else "USD"
+            case "score":
+                return "score"
+            case _:
+                return "share"
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "PlanMetric":
+        return cls(**{**data, "judged": Judged(**data.get("judged", {}))})
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """alpha: the chance of a false rollback over the whole rollout, and likewise of a false promotion."""
+    """alpha: the chance of a false rollback over the whole rollout, and likewise of a false promotion. warm_up_s: what
+    arrives in it after the start is not counted."""
 
     metrics: tuple[PlanMetric, ...]
     steps: tuple[PlanStep, ...] = DEFAULT_STEPS
@@ -54,6 +103,7 @@ class Plan:
     max_duration_s: int = 7 * 86_400
     min_units: int = 100
     look_every_s: int = 60
+    warm_up_s: int = 0
     auto_promote: bool = True
     auto_rollback: bool = True
 
@@ -63,18 +113,49 @@ class Plan:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Plan":
         steps = tuple(PlanStep(**step) for step in data["steps"])
-        metrics = tuple(PlanMetric(**metric) for metric in data["metrics"])
+        metrics = tuple(PlanMetric.from_json(metric) for metric in data["metrics"])
         return cls(**{**data, "steps": steps, "metrics": metrics})
 
 
-def default_metrics(seen: Mapping[str, Kind]) -> tuple[PlanMetric, ...]:
-    """The error rate, and every score name that the prompt was given lately with the kind of its values."""
-    kinds: dict[str, Kind] = {ERROR_RATE: "rate", **seen}
+def default_metrics(
+    seen: Mapping[str, Kind], measured: Collection[str], *, has_response_schema: bool
+) -> tuple[PlanMetric, ...]:
+    """What a plan judges that names no metrics.
+
+    error_rate, of latency, ttft and cost_per_call what was measured lately, output_valid where there is a response
+    schema, and every score that was given lately.
+    """
+    names = [
+        ERROR_RATE,
+        *(name for name in ("latency", "ttft", "cost_per_call") if name in measured),
+        *([OUTPUT_VALID] if has_response_schema else []),
+    ]
+    kinds: dict[str, Kind] = {**{name: KIND_OF[name] for name in names}, **seen}
     return tuple(PlanMetric(name, kind, usual_direction(name)) for name, kind in kinds.items())
+
+
+def usual_kind(score: str, *, only_zero_or_one: bool) -> Kind:
+    """The kind of a score, by the values that were seen."""
+    if score == THUMBS_DOWN:
+        return "complaint"
+    return "rate" if only_zero_or_one else "score"
 
 
 def usual_direction(metric: str) -> Direction:
     return "lower" if metric in LOWER_IS_BETTER else "higher"
+
+
+def check_limit(kind: Kind, limit: float) -> None:
+    """Raises ValueError, saying what was expected, unless a metric of this kind can have this limit."""
+    if kind == "complaint":
+        raise ValueError(
+            "expected no limit: a complaint may come long after its call, so that its rate is not known yet"
+        )
+    if kind in ("rate", "score"):
+        if not 0 < limit < 1:
+            raise ValueError(f"expected a limit between 0 and 1, got {limit}")
+    elif not 0 < limit < math.inf:
+        raise ValueError(f"expected a limit over 0, got {limit}")
 
 
 def read_share_bp(written: Any) -> int:

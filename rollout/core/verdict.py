@@ -24,12 +24,18 @@ Act = Literal["advance_step", "promote", "rollback", "hold"]
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What a look found. log_e_*: natural logs of e-values now; canary_units: effective units that saw the canary."""
+    """What a look found.
+
+    log_e_*: natural logs of e-values now; of the sample ratio among all calls, and among those that got a score.
+    canary_units: effective units that saw the canary. fresh: whether any evidence came since the last look.
+    """
 
     reports: tuple[Report, ...]
     log_e_harm: float
     log_e_sample_ratio: float
+    log_e_judged_ratio: float
     canary_units: float
+    fresh: bool
     step: int
     hold_served: bool
     time_is_up: bool
@@ -59,7 +65,7 @@ def log_threshold(alpha: float) -> float:
 
 def decide(found: Situation, plan: Plan) -> Finding:
     """What follows from the situation under the plan."""
-    if found.hold_reason == "sample_ratio" or found.log_e_sample_ratio >= sample_ratio.LOG_THRESHOLD:
+    if found.hold_reason == "sample_ratio" or _is_broken(found):
         return _invalid(found)
     if found.hold_reason == "harm_found" or found.log_e_harm >= log_threshold(plan.alpha):
         return _harmful(found, plan)
@@ -85,6 +91,8 @@ def waits_for(found: Situation, plan: Plan) -> Iterator[str]:
     for report in guardrails:
         if found.step not in report.steps:
             yield f"There is no evidence of {report.name} from this step yet."
+    if not found.fresh:
+        yield "No evidence has come since the last look."
     if found.step == len(plan.steps) - 1 and plan.promote_when == "proven_safe":
         for name in unproven(found.reports, plan.alpha):
             yield f"{name} is not proven safe yet."
@@ -110,11 +118,19 @@ def guilty(reports: Sequence[Report], alpha: float) -> tuple[str, ...]:
     return tuple(report.name for report in ranked[:blamed])
 
 
+def _is_broken(found: Situation) -> bool:
+    return max(found.log_e_sample_ratio, found.log_e_judged_ratio) >= sample_ratio.LOG_THRESHOLD
+
+
 def _invalid(found: Situation) -> Finding:
-    reason = "The sample ratio is broken: the arms do not get the shares of units that they were given."
+    if found.log_e_judged_ratio > found.log_e_sample_ratio:
+        cause, what = "judged_ratio", "of scores is broken: the arms' calls do not get scores in the plan's shares."
+    else:
+        cause, what = "sample_ratio", "is broken: the arms do not get the shares of units that they were given."
+    reasons = (f"The sample ratio {what}",)
     if found.hold_reason == "sample_ratio":
-        return Finding("invalid", (reason,))
-    return Finding("invalid", (reason,), act="hold", cause="sample_ratio", hold_reason="sample_ratio")
+        return Finding("invalid", reasons)
+    return Finding("invalid", reasons, act="hold", cause=cause, hold_reason="sample_ratio")
 
 
 def _harmful(found: Situation, plan: Plan) -> Finding:
@@ -129,16 +145,23 @@ def _harmful(found: Situation, plan: Plan) -> Finding:
 
 
 def _harm(report: Report) -> str:
-    return (
-        f"{report.name}: {_estimate(report, report.canary_estimate)} of {report.canary_n} canary calls "
-        f"against {_estimate(report, report.control_estimate)} of {report.control_n} control calls."
-    )
+    canary = f"{_estimate(report, report.canary_estimate)} of {report.canary_n} canary calls"
+    if report.limit is not None:
+        return f"{report.name}: {canary} against a limit of {report.limit:g}."
+    control = f"{_estimate(report, report.control_estimate)} of {report.control_n} control calls"
+    return f"{report.name}: {canary} against {control}."
 
 
 def _estimate(report: Report, value: float | None) -> str:
     if value is None:
         return "nothing"
-    return f"{value:.2%}" if report.kind == "rate" else f"{value:.3f} on average"
+    match report.unit:
+        case "share":
+            return f"{value:.2%}"
+        case "score":
+            return f"{value:.3f} on average"
+        case unit:
+            return f"{value:.4g} {unit} on average"
 
 
 def _go_on(found: Situation, plan: Plan) -> Finding:
@@ -177,10 +200,13 @@ def _looks_safe(reports: Sequence[Report]) -> bool:
 
 
 def _inside_margin(report: Report) -> bool:
-    if report.control_estimate is None or report.canary_estimate is None:
-        return False
     control, canary = report.control_estimate, report.canary_estimate
+    if control is None or canary is None:
+        return False
+    if report.limit is not None:
+        return report.log_e_harm <= 0
     if report.direction == "higher":
         control, canary = 1 - control, 1 - canary
-    limit = control * report.margin["ratio"] if "ratio" in report.margin else control + report.margin["absolute"]
-    return canary <= limit
+    return canary <= (
+        control * report.margin["ratio"] if "ratio" in report.margin else control + report.margin["absolute"]
+    )

@@ -1,19 +1,33 @@
 """The verdict as it is stored and answered (product.md, section 10): every number that the decision was made of."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from rollout.core.plan import Plan
 from rollout.core.stats import sample_ratio
 from rollout.core.stats.metric import Report
+from rollout.core.stats.sample_ratio import Counted
 from rollout.core.verdict import Finding, Situation, log_threshold
 
 
-def verdict_body(
-    found: Situation, finding: Finding, plan: Plan, units: Mapping[str, tuple[float, float]], at: datetime
-) -> dict[str, Any]:
-    """units: effective units of control and canary by metric. Evidence is in natural logs, estimates are shares."""
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a verdict was computed from, beside the stored batches.
+
+    batches: by metric, how many of its closed batches were folded. units: by measure, effective units of control and
+    canary. sample_ratio, judged_ratio: by planned share, what the arms got.
+    """
+
+    batches: Mapping[str, int]
+    units: Mapping[str, tuple[float, float]]
+    sample_ratio: Sequence[Counted]
+    judged_ratio: Mapping[str, Sequence[Counted]]
+
+
+def verdict_body(found: Situation, finding: Finding, plan: Plan, inputs: Inputs, at: datetime) -> dict[str, Any]:
+    """Evidence is in natural logs, estimates are in each metric's unit."""
     return {
         "kind": finding.kind,
         "reasons": list(finding.reasons),
@@ -23,27 +37,44 @@ def verdict_body(
         "sample_ratio": {
             "log_e": found.log_e_sample_ratio,
             "log_threshold": sample_ratio.LOG_THRESHOLD,
+            "counted": [asdict(counted) for counted in inputs.sample_ratio],
+        },
+        "judged_ratio": {
+            "log_e": found.log_e_judged_ratio,
+            "log_threshold": sample_ratio.LOG_THRESHOLD,
+            "counted": {
+                name: [asdict(counted) for counted in of_name] for name, of_name in inputs.judged_ratio.items()
+            },
         },
         "canary_units": round(found.canary_units),
+        "fresh": found.fresh,
         "hold_served": found.hold_served,
         "time_is_up": found.time_is_up,
         "at": at.isoformat().replace("+00:00", "Z"),
-        "metrics": [_metric(report, finding, plan, units.get(report.name, (0.0, 0.0))) for report in found.reports],
+        "paused": found.paused,
+        "hold_reason": found.hold_reason,
+        "metrics": [_metric(report, finding, plan, inputs) for report in found.reports],
     }
 
 
-def _metric(report: Report, finding: Finding, plan: Plan, units: tuple[float, float]) -> dict[str, Any]:
+def _metric(report: Report, finding: Finding, plan: Plan, inputs: Inputs) -> dict[str, Any]:
+    units = inputs.units.get(report.measure, (0.0, 0.0))
     return {
         "name": report.name,
+        "measure": report.measure,
         "kind": report.kind,
         "role": report.role,
         "direction": report.direction,
-        "margin": dict(report.margin),
+        "margin": dict(report.margin) or None,
+        "limit": report.limit,
+        "unit": report.unit,
         "weight": report.weight,
         "control": {"n": report.control_n, "units": round(units[0]), "estimate": report.control_estimate},
         "canary": {"n": report.canary_n, "units": round(units[1]), "estimate": report.canary_estimate},
         "difference": report.difference,
         "interval": list(report.interval) if report.interval else None,
+        "batches": inputs.batches[report.name],
+        "design_effect": report.design_effect,
         "log_e_harm": report.log_e_harm,
         "log_e_safe": report.log_e_safe,
         "max_log_e_safe": report.max_log_e_safe,

@@ -9,17 +9,17 @@ from rollout.models.rollouts import Rollout
 class Metric(models.Model):
     """A metric of a rollout.
 
-    declared: as the plan has it, its margin resolved. baseline_n, baseline_total: observations of the control version
-    in the seven days before the start, and their sum. frozen: everything else that is fixed before the first
-    observation counts, and state: of its e-processes after `batches` batches (core.stats.metric); both are null until
-    the first look.
+    measure: what it is about. declared: as the plan has it, its margin resolved. baseline: observations of the control
+    version in the seven days before the start, by bin; of a cost or a latency also the first of the rollout, when
+    those were too few. frozen: everything else that is fixed before the first observation counts, and state: of its
+    e-processes after `batches` batches (core.stats.metric); both are null until the first look.
     """
 
     rollout = models.ForeignKey(Rollout, on_delete=models.PROTECT, related_name="metrics")
     name = models.CharField(max_length=100)
+    measure = models.CharField(max_length=100)
     declared = models.JSONField()
-    baseline_n = models.PositiveIntegerField(default=0)
-    baseline_total = models.FloatField(default=0)
+    baseline = models.JSONField(default=dict)
     frozen = models.JSONField(null=True)
     state = models.JSONField(null=True)
     batches = models.PositiveIntegerField(default=0)
@@ -35,7 +35,8 @@ class Metric(models.Model):
 class Batch(models.Model):
     """A closed batch of a metric: what arrived in both arms, from which its e-values follow to the last bit.
 
-    control, canary: observations by bin, `{"<bin>": count}` (observability.core.evidence).
+    control, canary: observations by bin, `{"<bin>": count}` (observability.core.evidence). design_effect: of all the
+    metric's calls up to then, by which its evidence is divided (core.stats.design_effect).
     """
 
     metric = models.ForeignKey(Metric, on_delete=models.PROTECT, related_name="closed_batches")
@@ -44,6 +45,7 @@ class Batch(models.Model):
     closed_at = models.DateTimeField()
     control = models.JSONField()
     canary = models.JSONField()
+    design_effect = models.FloatField(default=1)
 
     class Meta:
         ordering = ["metric", "number"]

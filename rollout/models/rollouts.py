@@ -41,7 +41,7 @@ class Rollout(models.Model):
     hold_until: when the step's hold is served; deadline_at: when max_duration is over; both move with pauses.
     hold_reason: what keeps it where it is, or empty; hold_before_failure: what that was before a look failed, and will
     be when one succeeds.
-    verdict: the newest one. next_look_at: when the evaluator looks next.
+    verdict: the newest one. looked_at: when the evaluator looked last; next_look_at: when it looks next.
     """
 
     id = models.CharField(max_length=30, primary_key=True)
@@ -66,6 +66,7 @@ class Rollout(models.Model):
     deadline_at = models.DateTimeField(null=True)
     paused_at = models.DateTimeField(null=True)
     verdict = models.ForeignKey("Verdict", null=True, on_delete=models.PROTECT, related_name="+")
+    looked_at = models.DateTimeField(null=True)
     next_look_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
 
@@ -94,6 +95,11 @@ class Rollout(models.Model):
     @property
     def active(self) -> bool:
         return self.status in ACTIVE
+
+    @property
+    def versions(self) -> dict[str, int]:
+        """Arm → id of the version that it serves."""
+        return {"control": self.control_id, "canary": self.canary_id}
 
 
 class Transition(models.Model):

@@ -5,12 +5,14 @@ import math
 from datetime import timedelta
 
 import pytest
+import time_machine
 
 from common.clock import now
 from observability import evidence
 from observability.core.evidence import Exposure, Observation
 from registry.models import Event, Label
-from rollout import evaluation, services
+from rollout import batches, evaluation, services
+from rollout.core.plan import Plan
 from rollout.models import Batch, Rollout, Verdict
 from tests import rollouts as given
 from tests.rollouts import ANNA
@@ -205,23 +207,49 @@ def test_look__not_due__does_not_take_place() -> None:
     assert evaluation.evaluate_due() == 0
 
 
-def test_batches__recomputed_from_what_is_stored__give_the_same_state_to_the_last_bit() -> None:
-    from rollout.core.stats import metric as statistics
-
+def test_batches__folded_again_from_what_is_stored__give_the_same_state_to_the_last_bit() -> None:
     rollout = given.rollout()
     for seed in range(5):
         given.observe(rollout, "hallucination", control=(950, 17 + seed), canary=(50, seed), seed=seed)
         given.look_now(rollout)
 
     metric = rollout.metrics.get(name="hallucination")
-    assert metric.frozen
-    frozen = statistics.Frozen.from_json(metric.frozen)
-    state = statistics.start(frozen)
-    for batch in metric.closed_batches.order_by("number"):
-        arms = [{int(bin_): n for bin_, n in arm.items()} for arm in (batch.control, batch.canary)]
-        state = statistics.fold(frozen, state, step=batch.step, control=arms[0], canary=arms[1])
+    state = batches.refold(batches.freeze(metric, Plan.from_json(rollout.plan)), metric.closed_batches.all())
     assert metric.batches == 5
     assert json.loads(json.dumps(state.to_json())) == metric.state
+
+
+def test_look__traffic_stopped_before_the_hold_was_served__stays_until_there_is_new_evidence() -> None:
+    """Fault 19: what was good once is not taken to be good still."""
+    rollout = given.rollout(min_units=50)
+    observe_all(rollout)
+    rollout = given.look_now(rollout)
+    serve_hold(rollout)
+
+    rollout = given.look_now(rollout)
+
+    assert (rollout.step, rollout.verdict and rollout.verdict.body["reasons"]) == (
+        0,
+        ["No evidence has come since the last look."],
+    )
+    observe_all(rollout)
+    assert given.look_now(rollout).step == 1
+
+
+def test_look__warm_up__what_arrives_in_it_is_dropped_and_what_comes_later_counts() -> None:
+    rollout = given.rollout(warm_up="10m")
+    given.observe(rollout, "hallucination", **HARMFUL)
+    rollout = given.look_now(rollout)
+    assert not Batch.objects.exists()
+
+    with time_machine.travel(now() + timedelta(minutes=11), tick=False):
+        given.observe(rollout, "hallucination", **HARMFUL)
+        rollout = given.look_now(rollout)
+        assert rollout.status == "running"
+        assert not Batch.objects.exists()  # some of it may have come before the warm-up was over
+
+        given.observe(rollout, "hallucination", **HARMFUL)
+        assert given.look_now(rollout).status == "rolled_back"
 
 
 def test_evidence__after_the_end__late_arrivals_change_nothing_and_are_discarded() -> None:

@@ -7,7 +7,7 @@ import pytest
 from django.db import transaction
 
 from observability import evidence
-from observability.core.evidence import Exposure, Observation
+from observability.core.evidence import Exposure, Observation, UnitSums
 from observability.models import Evidence, UnitBucket
 from tests import parallel
 
@@ -85,8 +85,40 @@ def test_unit_buckets__outlive_the_taking() -> None:
 
     buckets = evidence.unit_buckets(ROLLOUT, VERSIONS)
 
-    assert buckets == {(0, "error_rate"): {"control": {3: 3}, "canary": {255: 1}}}
-    assert UnitBucket.objects.get(bucket=3).total == 1000
+    of_control, of_canary = {3: UnitSums(3, 1000, 1_000_000)}, {255: UnitSums(1, 1000, 1_000_000)}
+    assert buckets == {(0, "error_rate"): {"control": of_control, "canary": of_canary}}
+
+
+def test_unit_buckets__several_shards_and_no_version__one_sum(monkeypatch: pytest.MonkeyPatch) -> None:
+    for shard in range(3):
+        monkeypatch.setattr(threading, "get_native_id", lambda shard=shard: shard)
+        evidence.add([observation(metric="latency", bin_=4000, count=2, version_id=VERSIONS["control"] * (shard > 0))])
+
+    buckets = evidence.unit_buckets(ROLLOUT, VERSIONS)
+
+    assert UnitBucket.objects.count() == 3
+    assert buckets == {(0, "latency"): {"control": {17: UnitSums(6, 24_000, 96_000_000)}, "canary": {}}}
+
+
+def test_add__ten_times_the_calls_of_the_same_values__as_many_rows() -> None:
+    bins, measures = (0, 700, 1400), ("latency", "tokens", "cost_per_call")
+    calls = [
+        observation(arm, bin_, step=step, metric=measure, unit_bucket=unit_bucket)
+        for arm in VERSIONS
+        for step in range(2)
+        for measure in measures
+        for bin_ in bins
+        for unit_bucket in range(0, 256, 16)
+    ]
+
+    evidence.add(calls)
+    rows = Evidence.objects.count(), UnitBucket.objects.count()
+    for _ in range(9):
+        evidence.add(calls)
+
+    assert rows == (2 * 3 * 2 * 3, 2 * 3 * 2 * 16)  # steps, measures, arms; bins or unit buckets; this thread's shard
+    assert (Evidence.objects.count(), UnitBucket.objects.count()) == rows
+    assert sum(Evidence.objects.values_list("n", flat=True)) == 10 * len(calls)
 
 
 def test_discard__this_rollout_only() -> None:

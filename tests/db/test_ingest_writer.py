@@ -1,5 +1,7 @@
 """The writer: one transaction for each request, every span once, evidence only of what is known."""
 
+import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from observability import evidence
 from observability.core.dialects import WANTED
+from observability.core.evidence import log_bin
 from observability.core.otlp import Span as SentSpan
 from observability.core.otlp import decode_protobuf
 from observability.ingest import writer
@@ -24,6 +27,16 @@ STAMP = CHAT | {
     "serinus.exposure": f"{ROLLOUT}:0:canary:182",
 }
 
+FULL = {
+    "gen_ai.provider.name": "openai",
+    "gen_ai.request.model": "gpt-4o-mini",
+    "gen_ai.response.time_to_first_chunk": 0.04,
+    "gen_ai.response.finish_reasons": ["stop"],
+    "gen_ai.usage.input_tokens": 240,
+    "gen_ai.usage.output_tokens": 11,
+}
+SCHEMA = {"type": "object", "properties": {"order": {"type": "integer"}}, "required": ["order"]}
+
 pytestmark = pytest.mark.django_db
 
 
@@ -34,6 +47,15 @@ def version() -> PromptVersion:
 
 def sent(*spans: Any) -> list[SentSpan]:
     return decode_protobuf(traces.body(*spans), WANTED).spans
+
+
+def answering(text: str) -> dict[str, str]:
+    message = {"role": "assistant", "parts": [{"type": "text", "content": text}], "finish_reason": "stop"}
+    return {"gen_ai.output.messages": json.dumps([message])}
+
+
+def unit_sums() -> list[tuple[str, int, int, int]]:
+    return list(UnitBucket.objects.values_list("metric", "n", "total", "squares"))
 
 
 def counts(version: PromptVersion) -> dict[str, int]:
@@ -56,9 +78,79 @@ def test_store__span__its_columns() -> None:
 def test_store__calls__errors_are_evidence_of_the_version(version: PromptVersion) -> None:
     writer.store(sent(traces.span(STAMP), traces.span(STAMP, number=1, failed=True)))
 
-    assert set(Evidence.objects.values_list("version_id", "bin", "n")) == {(version.pk, 0, 1), (version.pk, 1000, 1)}
-    bucket = UnitBucket.objects.get()
-    assert (bucket.bucket, bucket.n, bucket.total) == (182, 2, 1000)
+    errors = Evidence.objects.filter(metric="error_rate")
+    assert set(errors.values_list("version_id", "bin", "n")) == {(version.pk, 0, 1), (version.pk, 1000, 1)}
+    bucket = UnitBucket.objects.get(metric="error_rate")
+    assert (bucket.bucket, bucket.n, bucket.total, bucket.squares) == (182, 2, 1000, 1_000_000)
+
+
+def test_store__call_that_tells_everything__evidence_of_every_measure() -> None:
+    version = make.version(make.prompt(), "2.3", response_schema=SCHEMA)
+
+    writer.store(sent(traces.span(STAMP | FULL | answering('{"order": 7}'), ms=100)))
+
+    found = dict(Evidence.objects.values_list("metric", "bin"))
+    assert found == {
+        "error_rate": 0,
+        "latency": log_bin(100, 1e-3),
+        "ttft": log_bin(40, 1e-3),
+        "inter_token_latency": log_bin(6, 1e-3),  # (100 - 40) ms over 10 gaps
+        "tokens": log_bin(251, 1),
+        "cost_per_call": log_bin(0.0000426, 1e-9),  # 0.15 and 0.6 USD for a million tokens of gpt-4o-mini
+        "output_valid": 1000,
+    }
+    assert set(Evidence.objects.values_list("version_id", "arm", "n")) == {(version.pk, "canary", 1)}
+    sums = {name: (n, total, squares) for name, n, total, squares in unit_sums()}
+    assert sums == {name: (1, bin_, bin_**2) for name, bin_ in found.items()}
+
+
+@pytest.mark.parametrize(("text", "expected"), [('{"order": 7}', True), ('{"order": "7"}', False), ("Sorry!", False)])
+def test_store__output_of_a_version_with_a_response_schema__checked_and_not_kept(text: str, expected: bool) -> None:
+    make.version(make.prompt(), "2.3", response_schema=SCHEMA)
+
+    writer.store(sent(traces.span(STAMP | answering(text))))
+
+    assert Call.objects.get().output_valid is expected
+    assert Evidence.objects.get(metric="output_valid").bin == 1000 * expected
+    kept = [*Call.objects.values_list(), *Span.objects.values_list(), *Evidence.objects.values_list()]
+    assert not any(text in str(value) for row in kept for value in row)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"gen_ai.output.messages": ""},
+        {"gen_ai.prompt.version": "v2.2"},
+        {"gen_ai.prompt.version": "v9.9"},
+        {"gen_ai.operation.name": "embeddings"},
+        {"error.type": "timeout"},
+    ],
+)
+def test_store__no_output_or_no_schema_or_a_failure__not_checked(changes: dict[str, Any]) -> None:
+    prompt = make.prompt()
+    make.version(prompt, "2.2")
+    make.version(prompt, "3.0", response_schema=SCHEMA)
+
+    writer.store(sent(traces.span(STAMP | {"gen_ai.prompt.version": "v3.0"} | answering("Sorry!") | changes)))
+
+    assert Call.objects.get().output_valid is None
+    assert not Evidence.objects.filter(metric="output_valid").exists()
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ({"gen_ai.usage.cost": 0.0123456789012345}, (Decimal("0.012345678901"), "reported")),
+        ({"gen_ai.usage.cost": 1e-12}, (Decimal("1e-12"), "reported")),
+        ({"gen_ai.usage.cost": 999_999.5}, (Decimal("999999.5"), "reported")),
+        ({}, (Decimal("0.0000426"), "genai-prices")),
+        ({"gen_ai.request.model": "house-model"}, (None, None)),
+    ],
+)
+def test_store__cost__to_twelve_decimals_with_its_source(attributes: dict[str, Any], expected: Any) -> None:
+    writer.store(sent(traces.span(CHAT | FULL | attributes)))
+
+    assert Call.objects.values_list("cost_usd", "cost_source").get() == expected
 
 
 @pytest.mark.parametrize("written", ["v2.3", "2.3", "2.3.0", 1, "1", "v1"])
@@ -141,8 +233,9 @@ def test_store__user__only_as_a_keyed_hash(version: PromptVersion, settings: Any
 
 
 def test_store__number_of_queries__the_same_for_any_batch(version: PromptVersion) -> None:
-    few = sent(traces.span(STAMP))
-    many = sent(*(traces.span(STAMP, trace=1, number=number) for number in range(500)))
+    stamp = STAMP | FULL | answering("{}")
+    few = sent(traces.span(stamp))
+    many = sent(*(traces.span(stamp, trace=1, number=number) for number in range(500)))
 
     with CaptureQueriesContext(connection) as for_few:
         writer.store(few)
@@ -158,6 +251,9 @@ def test_store__number_of_queries__the_same_for_any_batch(version: PromptVersion
         ("one_call_per_span", {}),
         ("an_exposure_is_whole_or_absent", {"span_id": b"12345678", "rollout": "rol_1"}),
         ("the_first_token_comes_within_the_call", {"span_id": b"12345678", "ttft_ms": 101, "duration_ms": 100}),
+        ("a_cost_tells_its_source", {"span_id": b"12345678", "cost_usd": Decimal("0.1")}),
+        ("a_cost_tells_its_source", {"span_id": b"12345678", "cost_source": "reported"}),
+        ("a_cost_tells_its_source", {"span_id": b"12345678", "cost_usd": Decimal("-0.1"), "cost_source": "reported"}),
     ],
 )
 def test_calls__what_the_database_refuses__by_name(name: str, change: dict[str, Any]) -> None:

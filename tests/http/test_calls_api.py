@@ -94,8 +94,8 @@ def test_calls__every_field(key: str) -> None:
         "ttft_ms": 40,
         "inter_token_ms": 6,  # (100 - 40) ms over 10 gaps
         "duration_ms": 100,
-        "cost_usd": None,
-        "cost_source": None,
+        "cost_usd": "0.0000336",  # a million tokens of gpt-4o-mini: 0.15 in, 0.075 cached, 0.6 out
+        "cost_source": "genai-prices",
         "finish_reason": "stop",
         "error": False,
         "error_class": None,
@@ -123,6 +123,21 @@ def test_calls__what_the_client_did_not_say__null(key: str) -> None:
 
     given = {name for name, value in call.items() if value not in (None, [])}
     assert given == {"trace_id", "span_id", "operation", "duration_ms", "error", "started_at"}
+
+
+@pytest.mark.parametrize("reported", [0.00123, "0.00123"])
+def test_calls__cost_that_was_reported__as_it_was(key: str, reported: Any) -> None:
+    ingest(traces.span(FULL | {"gen_ai.usage.cost": reported}))
+
+    (call,) = get(key).json()["items"]
+    assert (call["cost_usd"], call["cost_source"]) == ("0.00123", "reported")
+
+
+def test_calls__cost_of_nothing__a_plain_zero(key: str) -> None:
+    ingest(traces.span(traces.CHAT | {"gen_ai.usage.cost": 0}))
+
+    (call,) = get(key).json()["items"]
+    assert (call["cost_usd"], call["cost_source"]) == ("0", "reported")
 
 
 def test_calls__unknown_version__as_it_was_sent(key: str) -> None:

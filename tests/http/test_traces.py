@@ -159,7 +159,7 @@ def test_traces__sent_ten_times__counts_once(exporter: Exporter) -> None:
     assert statuses == {200}
     assert (Span.objects.count(), Call.objects.count()) == (5, 5)
     counts = evidence.open_counts("rol_1", {"control": 0, "canary": version.pk})
-    assert counts == {(0, "error_rate"): {"control": 0, "canary": 5}}
+    assert counts == {(0, measure): {"control": 0, "canary": 5} for measure in ("error_rate", "latency")}
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])

@@ -1,19 +1,19 @@
-"""What every kind of metric is made of: batches read from bins, totals for display, a process that weighs batches."""
+"""What every kind of metric is made of: batches of counted bins, totals for display, a process that weighs batches."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rollout.core.stats.grid import Array, Grid
-from rollout.core.stats.margins import Baseline, Direction
+from rollout.core.plan import PlanMetric
+from rollout.core.stats.grid import Array
 
 Counts = NDArray[np.int64]
+Bins = Mapping[int, int]  # observations by bin, as they are stored
 
 SPREAD = 3  # margins; measured: the displayed interval is narrow early and costs little late
-BINS = 1001  # an observation of value v in [0, 1] is counted in bin round(1000 v)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +32,30 @@ class Totals:
         return Totals(self.n + other.n, self.total + other.total, self.squares + other.squares)
 
 
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One arm's observations of a closed batch. bins: (m,) ascending; counts: (m,), each over 0; n: their sum."""
+
+    bins: Counts
+    counts: Counts
+    n: int
+
+    def at_least(self, first: int) -> int:
+        """How many observations lie in the bin `first` or above."""
+        return int(self.counts[np.searchsorted(self.bins, first) :].sum())
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What arrived in both arms on one step between two looks."""
+
+    step: int
+    control: Arm
+    canary: Arm
+
+
 class Increments(NamedTuple):
-    """What one closed batch adds to ln of the e-values against the points of both grids, and what to remember of it."""
+    """What one closed batch adds to ln of the e-values against each alternative, and what to remember of it."""
 
     harm: Array
     safe: Array
@@ -41,38 +63,40 @@ class Increments(NamedTuple):
 
 
 class Process(Protocol):
-    """A metric kind with everything about it fixed at the start.
+    """A kind of metric with everything about it fixed at the start.
 
-    margin: as the plan says it, or the default. spread: SPREAD margins in the metric's own unit, for the displayed
-    interval. memory: what the first batch knows of earlier ones (floats, of a length fixed by the kind).
+    margin: as the plan says it, or the default; empty for a limit. spread: SPREAD margins in the unit of the estimates,
+    for the displayed interval. outcomes: two values in it that any arm might have seen twice each, for its least error.
+    sizes: how many alternatives harm and safety are weighed against. memory: what the first batch knows of earlier ones
+    (floats, of a length fixed by the kind).
     """
 
     @property
     def margin(self) -> Mapping[str, float]: ...
     @property
-    def harm(self) -> Grid: ...
-    @property
-    def safe(self) -> Grid: ...
-    @property
     def spread(self) -> float: ...
+    @property
+    def outcomes(self) -> tuple[float, float]: ...
+    @property
+    def sizes(self) -> tuple[int, int]: ...
     @property
     def memory(self) -> tuple[float, ...]: ...
 
     @classmethod
-    def freeze(cls, *, direction: Direction, margin: Mapping[str, float] | None, baseline: Baseline) -> Self: ...
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self: ...
-    def totals(self, histogram: Counts) -> Totals: ...
-    def weigh(self, *, control: Counts, canary: Counts, memory: tuple[float, ...]) -> Increments: ...
+    def freeze(cls, metric: PlanMetric, *, baseline: Bins, shares: Sequence[float]) -> Self: ...
+    def totals(self, arm: Arm) -> Totals: ...
+    def weigh(self, batch: Batch, memory: tuple[float, ...]) -> Increments: ...
+    def log_e_harm(self, logs: Array) -> float: ...
+    def log_e_safe(self, logs: Array) -> float: ...
 
 
-def histogram(bins: Mapping[int, int]) -> Counts:
-    """The counts as an array over all bins. Raises ValueError on a bin or count that cannot be."""
-    counts = np.zeros(BINS, dtype=np.int64)
+def arm(bins: Bins, *, top: int) -> Arm:
+    """The counts in the order of their bins. Raises ValueError on a bin, over `top` too, or count that cannot be."""
     for place, count in bins.items():
-        if not isinstance(place, int) or not 0 <= place < BINS:
-            raise ValueError(f"expected bins from 0 to {BINS - 1}, got {place!r}")
+        if not isinstance(place, int) or not 0 <= place <= top:
+            raise ValueError(f"expected bins from 0 to {top}, got {place!r}")
         if not isinstance(count, int) or count < 0:
             raise ValueError(f"expected counts of 0 or more, got {count!r} in bin {place}")
-        counts[place] = count
-    return counts
+    places = np.array(sorted(place for place, count in bins.items() if count), dtype=np.int64)
+    counts = np.array([bins[place] for place in places.tolist()], dtype=np.int64)
+    return Arm(places, counts, int(counts.sum()))

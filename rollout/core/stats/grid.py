@@ -1,9 +1,9 @@
 """Grids of alternatives: an e-value is the weighted mean of the e-values against each alternative of its grid."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,18 +20,14 @@ class Grid:
 
     @classmethod
     def uniform(cls, points: Sequence[float]) -> Self:
-        return cls(tuple(points), (1 / len(points),) * len(points))
+        return cls(tuple(points), tuple(1 / len(points) for _ in points))
 
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        return cls(tuple(map(float, data["points"])), tuple(map(float, data["weights"])))
-
-    def log_e(self, logs: Sequence[float]) -> float:
+    def log_e(self, logs: Array) -> float:
         """ln of the e-value, from ln of the e-value against each point."""
         return log_mean(logs, self.weights)
 
 
-def log_mean(logs: Sequence[float], weights: Sequence[float]) -> float:
+def log_mean(logs: Sequence[float] | Array, weights: Sequence[float]) -> float:
     """ln of the weighted mean of e^logs. weights: over 0, of any sum. Never overflows."""
     return float(log_sum_exp(np.asarray(logs) + np.log(weights))) - math.log(math.fsum(weights))
 

@@ -6,14 +6,17 @@ Plain Python, so that a web process can refuse a margin before the start without
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Self
 
-Kind = Literal["rate", "score"]
-Direction = Literal["lower", "higher"]
+from observability.core.evidence import TOP_BIN
+from rollout.core.plan import Direction, PlanMetric
 
 KNOWN = 200  # observations from which on a baseline says something about rates near 1 %
 SMALLEST = 0.0001  # below it nothing could ever be proven
+LARGEST, LARGEST_OF_MEANS = 100, 10  # ratios; means are of values capped at 20 baseline means, and can show no more
+FIRST_ONE = 500  # bins from here on count as a 1
 SCORE = {"absolute": 0.03}
+RELATIVE = {"ratio": 1.1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,14 @@ class Baseline:
     def __post_init__(self) -> None:
         if not 0 <= self.total <= self.n:
             raise ValueError(f"expected a baseline with 0 <= total <= n, got n {self.n} and total {self.total}")
+
+    @classmethod
+    def of_rates(cls, bins: Mapping[int, int]) -> Self:
+        return cls(sum(bins.values()), float(sum(n for place, n in bins.items() if place >= FIRST_ONE)))
+
+    @classmethod
+    def of_scores(cls, bins: Mapping[int, int]) -> Self:
+        return cls(sum(bins.values()), sum(place * n for place, n in bins.items()) / TOP_BIN)
 
     def failures(self, direction: Direction) -> float:
         """Of a rate: its 1s when lower is better, its 0s when higher is."""
@@ -40,25 +51,34 @@ class Baseline:
         return (self.failures(direction) + 0.5) / (self.n + 1)
 
 
-def resolve(
-    kind: Kind, margin: Mapping[str, float] | None, *, direction: Direction, baseline: Baseline
-) -> dict[str, float]:
-    """The margin as it will hold, the default when it is None. Raises ValueError saying what was expected.
+def resolve(metric: PlanMetric, bins: Mapping[int, int]) -> dict[str, float]:
+    """The margin as it will hold, the kind's default when the plan has none. Raises ValueError with what was expected.
 
-    Rates: {"ratio": r}, an odds ratio of failing, or {"absolute": a}, a difference that needs a baseline; by default
-    the ratio 1.5, or 2 where the baseline is known to fail under 1 %. Scores: {"absolute": a}, by default 0.03.
+    bins: of the control version's baseline. Rates and complaints: {"ratio": r}, an odds ratio of failing, by default
+    1.5, or 2 where the baseline is known to fail under 1 %; rates also {"absolute": a}, a difference that needs a
+    baseline. Scores: {"absolute": a}, by default 0.03. Costs and latencies: {"ratio": r} of means, by default 1.1.
     """
-    if margin is None:
-        return dict(SCORE) if kind == "score" else _default_of_rate(baseline.known_rate(direction))
-    match dict(margin):
-        case {"ratio": int() | float() as ratio, **rest} if kind == "rate" and not rest and 1.01 <= ratio <= 100:
+    if metric.margin is None:
+        return _default(metric, bins)
+    largest = LARGEST_OF_MEANS if metric.kind in ("cost", "latency") else LARGEST
+    match dict(metric.margin):
+        case {"ratio": int() | float() as ratio, **rest} if (
+            metric.kind != "score" and not rest and 1.01 <= ratio <= largest
+        ):
             return {"ratio": float(ratio)}
-        case {"absolute": int() | float() as absolute, **rest} if not rest and SMALLEST <= absolute < 1:
-            if kind == "rate":
-                _check_difference(absolute, direction=direction, baseline=baseline)
+        case {"absolute": int() | float() as absolute, **rest} if (
+            metric.kind in ("rate", "score") and not rest and SMALLEST <= absolute < 1
+        ):
+            if metric.kind == "rate":
+                _check_difference(absolute, direction=metric.direction, baseline=Baseline.of_rates(bins))
             return {"absolute": float(absolute)}
-    of_rate = '{"ratio": r} with r from 1.01 to 100 (odds of failing, canary : control) or ' if kind == "rate" else ""
-    raise ValueError(f'expected {of_rate}{{"absolute": a}} with a from {SMALLEST} to below 1, got {dict(margin)}')
+    expected = " or ".join(
+        [
+            *([f'{{"ratio": r}} with r from 1.01 to {largest}'] if metric.kind != "score" else []),
+            *([f'{{"absolute": a}} with a from {SMALLEST} to below 1'] if metric.kind in ("rate", "score") else []),
+        ]
+    )
+    raise ValueError(f"expected {expected}, the margin of a {metric.kind}, got {dict(metric.margin)}")
 
 
 def log_odds_ratio(margin: Mapping[str, float], *, direction: Direction, baseline: Baseline) -> float:
@@ -69,7 +89,12 @@ def log_odds_ratio(margin: Mapping[str, float], *, direction: Direction, baselin
     return _logit(rate + margin["absolute"]) - _logit(rate)
 
 
-def _default_of_rate(rate: float | None) -> dict[str, float]:
+def _default(metric: PlanMetric, bins: Mapping[int, int]) -> dict[str, float]:
+    if metric.kind == "score":
+        return dict(SCORE)
+    if metric.kind in ("cost", "latency"):
+        return dict(RELATIVE)
+    rate = Baseline.of_rates(bins).known_rate(metric.direction)
     return {"ratio": 2.0 if rate is not None and rate < 0.01 else 1.5}
 
 

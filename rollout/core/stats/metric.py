@@ -1,44 +1,61 @@
 """A metric from its start to its verdict: what was fixed, how closed batches change it, and what it says now.
 
-The one module of the statistics that the rest of the project uses, beside `sample_ratio`. Everything here is a pure
-function of its arguments: folding the stored batches again gives the same state to the last bit.
+The one module of the statistics that the rest of the project uses, beside `sample_ratio` and `design_effect`.
+Everything here is a pure function of its arguments: folding the stored batches again gives the same state to the last
+bit.
 """
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
+import numpy as np
+
+from observability.core.evidence import SMALLEST, TOP_BIN, TOP_LOG_BIN
+from rollout.core.plan import Direction, Kind, PlanMetric, Unit
+from rollout.core.stats import stored
+from rollout.core.stats.complaints import Complaint
+from rollout.core.stats.costs import Cost
 from rollout.core.stats.difference import difference, interval
-from rollout.core.stats.evidence import Process, Totals, histogram
-from rollout.core.stats.grid import log_mean
-from rollout.core.stats.margins import Baseline, Direction, Kind
+from rollout.core.stats.evidence import Batch, Bins, Process, Totals, arm
+from rollout.core.stats.grid import Array, log_mean
+from rollout.core.stats.latencies import Latency
+from rollout.core.stats.limits import MeanLimit, RateLimit
 from rollout.core.stats.rates import Rate
 from rollout.core.stats.scores import Score
 
-PROCESSES: Mapping[str, type[Process]] = {"rate": Rate, "score": Score}
-DIRECTIONS = ("lower", "higher")
-ROLES = ("guardrail", "observed")
+COMPARISONS: Mapping[Kind, type[Process]] = {
+    "rate": Rate,
+    "score": Score,
+    "complaint": Complaint,
+    "cost": Cost,
+    "latency": Latency,
+}
+LIMITS: Mapping[Kind, type[Process]] = {
+    "rate": RateLimit,
+    "score": MeanLimit,
+    "complaint": RateLimit,
+    "cost": MeanLimit,
+    "latency": RateLimit,
+}
+LEAST_BASELINE = 200  # observations of the control over 0, before a cost or a latency has a scale
 
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
     """Everything about a metric that is fixed when its rollout starts; a later change would spend alpha again."""
 
-    name: str
-    kind: Kind
-    direction: Direction
-    role: str
-    weight: float
+    metric: PlanMetric
     process: Process
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return stored.to_json(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        process = PROCESSES[data["kind"]].from_json(data["process"])
-        return cls(**{**data, "weight": float(data["weight"]), "process": process})
+        metric = PlanMetric.from_json(data["metric"])
+        return cls(metric, stored.from_json(_process_of(metric), data["process"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,132 +71,143 @@ class StepTotals:
 class State:
     """A metric after its closed batches. Its size depends on the grids and on the number of steps only.
 
-    harm, safe: ln e-value against each point of the grids. memory: what the next batch knows of earlier ones.
+    harm, safe: ln e-value against each alternative, as if all calls were independent. memory: what the next batch knows
+    of earlier ones. design_effect: of the last batch, by which the logs are divided before they are mixed.
     max_log_e_safe: the largest ln e-value for safety so far, since the first crossing decides.
     """
 
     harm: tuple[float, ...]
     safe: tuple[float, ...]
     memory: tuple[float, ...]
+    design_effect: float = 1.0
     max_log_e_safe: float = 0.0
     steps: tuple[StepTotals, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return stored.to_json(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        # PostgreSQL writes 1e22 as an integer, hence float() around every number that is one here.
-        harm, safe, memory = (tuple(map(float, data[key])) for key in ("harm", "safe", "memory"))
-        steps = tuple(
-            StepTotals(step["step"], _totals_from_json(step["control"]), _totals_from_json(step["canary"]))
-            for step in data["steps"]
-        )
-        return cls(harm, safe, memory, float(data["max_log_e_safe"]), steps)
+        return stored.from_json(cls, data)
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """What a metric says now. Undefined is None.
 
-    estimates: share of 1s, or mean score. difference: canary - control inside steps, with its 95 % interval.
-    log_e_harm: ln e-value against "the canary is not worse"; log_e_safe: against "worse by the margin or more".
-    steps: those with at least one closed batch.
+    unit: of the estimates and the difference: share, score, ms, USD or tokens. estimates: share of 1s, or the mean.
+    difference: canary - control inside steps, with its 95 % interval.
+    log_e_harm: ln e-value against "the canary is not worse"; log_e_safe: against "worse by the margin or more". Of a
+    limit: against "it is kept" and "it is broken".
+    design_effect: how many calls one independent unit is worth. steps: those with at least one closed batch.
     """
 
     name: str
+    measure: str
     kind: Kind
     role: str
     direction: Direction
     margin: Mapping[str, float]
+    limit: float | None
     weight: float
-    control_n: int
-    control_estimate: float | None
-    canary_n: int
-    canary_estimate: float | None
-    difference: float | None
-    interval: tuple[float, float] | None
-    log_e_harm: float
-    log_e_safe: float
-    max_log_e_safe: float
-    steps: tuple[int, ...]
+    unit: Unit
+    control_n: int = 0
+    control_estimate: float | None = None
+    canary_n: int = 0
+    canary_estimate: float | None = None
+    difference: float | None = None
+    interval: tuple[float, float] | None = None
+    design_effect: float = 1.0
+    log_e_harm: float = 0.0
+    log_e_safe: float = 0.0
+    max_log_e_safe: float = 0.0
+    steps: tuple[int, ...] = ()
 
 
-def freeze(
-    *,
-    name: str,
-    kind: Kind,
-    direction: Direction,
-    role: str,
-    weight: float,
-    margin: Mapping[str, float] | None,
-    baseline_n: int,
-    baseline_total: float,
-) -> Frozen:
+def learns_first(metric: PlanMetric, baseline: Bins) -> bool:
+    """Whether the baseline is too small to give a scale: the control's next observations then belong to it."""
+    if metric.kind not in ("cost", "latency") or metric.limit is not None:
+        return False
+    return sum(n for place, n in baseline.items() if place > 0) < LEAST_BASELINE
+
+
+def freeze(metric: PlanMetric, *, baseline: Bins, shares: Sequence[float]) -> Frozen:
     """Fix the metric at the start of its rollout.
 
-    margin: {"ratio": 1.5}, an odds ratio of failing, or {"absolute": 0.03}; None for the kind's default.
-    baseline_*: the control version's recent observations and the sum of their values, 0 and 0 when there are none.
-    Raises ValueError, saying what was expected; on an absolute margin of a rate also when there is no baseline.
+    baseline: the control version's recent observations by bin. shares: the canary's planned share on each step.
+    Raises ValueError, saying what was expected, on a margin or limit that the metric cannot have.
     """
-    for value, known in ((kind, PROCESSES), (direction, DIRECTIONS), (role, ROLES)):
-        if value not in known:
-            raise ValueError(f"expected one of {', '.join(known)}, got {value!r}")
-    if not 0 < weight < math.inf:
-        raise ValueError(f"expected a weight over 0, got {weight}")
-    baseline = Baseline(baseline_n, baseline_total)
-    process = PROCESSES[kind].freeze(direction=direction, margin=margin, baseline=baseline)
-    return Frozen(name, kind, direction, role, float(weight), process)
+    process = _process_of(metric).freeze(metric, baseline=baseline, shares=shares)
+    return Frozen(replace(metric, margin=process.margin or None), process)
 
 
 def start(frozen: Frozen) -> State:
     """The state before the first batch: every e-value is 1."""
-    process = frozen.process
-    return State((0.0,) * len(process.harm.points), (0.0,) * len(process.safe.points), process.memory)
+    harm, safe = frozen.process.sizes
+    return State((0.0,) * harm, (0.0,) * safe, frozen.process.memory)
 
 
-def fold(frozen: Frozen, state: State, *, step: int, control: Mapping[int, int], canary: Mapping[int, int]) -> State:
+def fold(frozen: Frozen, state: State, *, step: int, control: Bins, canary: Bins, design_effect: float = 1.0) -> State:
     """The state after one more closed batch, given as observations by bin. An empty batch changes nothing.
 
-    Raises ValueError on bins outside 0..1000, negative counts or a negative step.
+    design_effect: of all calls up to now, at least 1. Raises ValueError on bins that cannot be, negative counts or a
+    negative step.
     """
     if step < 0:
         raise ValueError(f"expected a step of 0 or more, got {step}")
-    control_counts, canary_counts = histogram(control), histogram(canary)
-    if not (control_counts.any() or canary_counts.any()):
+    top = TOP_LOG_BIN if frozen.metric.measure in SMALLEST else TOP_BIN
+    batch = Batch(step, arm(control, top=top), arm(canary, top=top))
+    if not (batch.control.n or batch.canary.n):
         return state
     process = frozen.process
-    increments = process.weigh(control=control_counts, canary=canary_counts, memory=state.memory)
-    safe = _add(state.safe, increments.safe)
-    totals = StepTotals(step, process.totals(control_counts), process.totals(canary_counts))
+    increments = process.weigh(batch, state.memory)
+    safe = np.array(state.safe) + increments.safe
     return State(
-        harm=_add(state.harm, increments.harm),
-        safe=safe,
+        harm=_floats(np.array(state.harm) + increments.harm),
+        safe=_floats(safe),
         memory=increments.memory,
-        max_log_e_safe=max(state.max_log_e_safe, process.safe.log_e(safe)),
-        steps=_add_step(state.steps, totals),
+        design_effect=design_effect,
+        max_log_e_safe=max(state.max_log_e_safe, process.log_e_safe(safe / design_effect)),
+        steps=_add_step(state.steps, StepTotals(step, process.totals(batch.control), process.totals(batch.canary))),
+    )
+
+
+def log_e_harm(frozen: Frozen, state: State) -> float:
+    return frozen.process.log_e_harm(np.array(state.harm) / state.design_effect)
+
+
+def nothing_yet(metric: PlanMetric) -> Report:
+    """The report of a metric that has no scale yet (learns_first)."""
+    return Report(
+        name=metric.name,
+        measure=metric.measure,
+        kind=metric.kind,
+        role=metric.role,
+        direction=metric.direction,
+        margin=metric.margin or {},
+        limit=metric.limit,
+        weight=metric.weight,
+        unit=metric.unit,
     )
 
 
 def report(frozen: Frozen, state: State) -> Report:
+    process, metric = frozen.process, frozen.metric
     control = sum((step.control for step in state.steps), Totals())
     canary = sum((step.canary for step in state.steps), Totals())
-    found = difference([(step.control, step.canary) for step in state.steps])
-    return Report(
-        name=frozen.name,
-        kind=frozen.kind,
-        role=frozen.role,
-        direction=frozen.direction,
-        margin=frozen.process.margin,
-        weight=frozen.weight,
+    found = difference([(step.control, step.canary) for step in state.steps], outcomes=process.outcomes)
+    limit = 1.0 if metric.unit in ("share", "score") else math.inf
+    return replace(
+        nothing_yet(metric),
         control_n=control.n,
         control_estimate=control.mean,
         canary_n=canary.n,
         canary_estimate=canary.mean,
         difference=found.estimate if found else None,
-        interval=interval(found, spread=frozen.process.spread) if found else None,
-        log_e_harm=frozen.process.harm.log_e(state.harm),
-        log_e_safe=frozen.process.safe.log_e(state.safe),
+        interval=found and interval(found.wider(state.design_effect), spread=process.spread, limit=limit),
+        design_effect=state.design_effect,
+        log_e_harm=log_e_harm(frozen, state),
+        log_e_safe=process.log_e_safe(np.array(state.safe) / state.design_effect),
         max_log_e_safe=state.max_log_e_safe,
         steps=tuple(step.step for step in state.steps),
     )
@@ -196,8 +224,12 @@ def overall_log_e(reports: Iterable[Report]) -> float:
     return log_mean([report.log_e_harm for report in guardrails], [report.weight for report in guardrails])
 
 
-def _add(logs: tuple[float, ...], increments: Iterable[float]) -> tuple[float, ...]:
-    return tuple(log + float(increment) for log, increment in zip(logs, increments, strict=True))
+def _process_of(metric: PlanMetric) -> type[Process]:
+    return (COMPARISONS if metric.limit is None else LIMITS)[metric.kind]
+
+
+def _floats(logs: Array) -> tuple[float, ...]:
+    return tuple(logs.tolist())
 
 
 def _add_step(steps: tuple[StepTotals, ...], new: StepTotals) -> tuple[StepTotals, ...]:
@@ -205,7 +237,3 @@ def _add_step(steps: tuple[StepTotals, ...], new: StepTotals) -> tuple[StepTotal
     if old := by_step.get(new.step):
         new = StepTotals(new.step, old.control + new.control, old.canary + new.canary)
     return tuple(sorted({**by_step, new.step: new}.values(), key=lambda step: step.step))
-
-
-def _totals_from_json(data: Mapping[str, Any]) -> Totals:
-    return Totals(data["n"], float(data["total"]), float(data["squares"]))

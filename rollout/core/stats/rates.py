@@ -12,37 +12,40 @@ rate of at least FLOOR. So whatever speaks against either of the two speaks for 
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln, ndtri
 
+from rollout.core.plan import PlanMetric
 from rollout.core.stats import margins
-from rollout.core.stats.evidence import SPREAD, Counts, Increments, Totals
+from rollout.core.stats.evidence import SPREAD, Arm, Batch, Bins, Increments, Totals
 from rollout.core.stats.grid import Array, Grid, log_sum_exp
-from rollout.core.stats.margins import Baseline, Direction
+from rollout.core.stats.margins import FIRST_ONE
 
 POINTS = 24
 # A failure rate under it is safe whatever the control's is: with so few failures a ratio takes too long to prove (x2 at
 # this rate some 9000 canary calls, at rate 0 for ever). To prove a lower floor takes longer in inverse proportion.
 FLOOR = 0.001
 RARE = (0.02 * FLOOR, 0.1 * FLOOR, 0.3 * FLOOR)  # measured, see docs
-AS_EQUAL, AS_BETTER, AS_RARE = 0.64, 0.16, 0.2  # weights in the proof of safety: equal arms, smaller ratios, RARE
+EQUAL = 0.8  # weight of equal arms among the ratios in the proof of safety; smaller ratios share the rest
+AS_RARE = 0.2  # weight of RARE in the proof of safety
 GUESS = 0.05  # the rate on which the displayed interval is scaled without a baseline
-FIRST_ONE = 500  # bins from here on count as a 1
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """A metric of kind rate. failure: the outcome that is bad, 1 for direction lower, 0 for direction higher.
+    """A metric of kind rate. Bins from `first` on count as 1. failure: the outcome that is bad, 1 for direction lower,
+    0 for direction higher.
 
     log_margin, the smallest that is no longer safe, and the points of harm are ln odds ratios of failing. So are the
     first `ratios` points of safe; its others are failure rates under the floor.
     """
 
+    first: int
     failure: int
     margin: Mapping[str, float]
     log_margin: float
@@ -52,74 +55,91 @@ class Rate:
     safe: Grid
     ratios: int
 
+    outcomes = (0.0, 1.0)
+    memory = ()
+
     @classmethod
-    def freeze(cls, *, direction: Direction, margin: Mapping[str, float] | None, baseline: Baseline) -> Self:
+    def freeze(cls, metric: PlanMetric, *, baseline: Bins, shares: Sequence[float]) -> Self:
         """Raises ValueError on a margin that is not one of a rate."""
-        resolved = margins.resolve("rate", margin, direction=direction, baseline=baseline)
-        log_margin = margins.log_odds_ratio(resolved, direction=direction, baseline=baseline)
-        known = baseline.known_rate(direction)
-        ratios = (0.0, *(log_margin - step for step in _half_normal(0.8)))
-        weights = (AS_EQUAL, *[AS_BETTER / POINTS] * POINTS, *[AS_RARE / len(RARE)] * len(RARE))
+        direction, known = metric.direction, margins.Baseline.of_rates(baseline)
+        margin = margins.resolve(metric, baseline)
+        rate = known.known_rate(direction)
+        log_margin = margins.log_odds_ratio(margin, direction=direction, baseline=known)
+        ratios = ratios_under(log_margin)
+        weights = ((1 - AS_RARE) * weight for weight in ratios.weights)
         return cls(
+            first=FIRST_ONE,
             failure=1 if direction == "lower" else 0,
-            margin=resolved,
+            margin=margin,
             log_margin=log_margin,
             floor=FLOOR,
-            spread=SPREAD
-            * _as_difference(log_margin, rate=baseline.likely_rate(direction) if known is not None else GUESS),
-            harm=Grid.uniform(_half_normal(_scale(known))),
-            safe=Grid((*ratios, *RARE), weights),
-            ratios=len(ratios),
+            spread=SPREAD * as_difference(log_margin, rate=known.likely_rate(direction) if rate is not None else GUESS),
+            harm=Grid.uniform(half_normal(scale_of(rate))),
+            safe=Grid((*ratios.points, *RARE), (*weights, *[AS_RARE / len(RARE)] * len(RARE))),
+            ratios=len(ratios.points),
         )
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
+    def of_tail(cls, *, first: int, margin: float, rate: float) -> Self:
+        """How often values reach the bin `first`, which about `rate` of the baseline's do. Without a floor."""
+        log_margin = math.log(margin)
+        safe = ratios_under(log_margin)
         return cls(
-            failure=data["failure"],
-            margin={key: float(value) for key, value in data["margin"].items()},
-            log_margin=float(data["log_margin"]),
-            floor=float(data["floor"]),
-            spread=float(data["spread"]),
-            harm=Grid.from_json(data["harm"]),
-            safe=Grid.from_json(data["safe"]),
-            ratios=data["ratios"],
+            first=first,
+            failure=1,
+            margin={"ratio": margin},
+            log_margin=log_margin,
+            floor=0.0,
+            spread=SPREAD * as_difference(log_margin, rate=rate),
+            harm=Grid.uniform(half_normal(scale_of(rate))),
+            safe=safe,
+            ratios=len(safe.points),
         )
 
     @property
-    def memory(self) -> tuple[float, ...]:
-        return ()
+    def sizes(self) -> tuple[int, int]:
+        return len(self.harm.points), len(self.safe.points)
 
-    def totals(self, histogram: Counts) -> Totals:
-        ones = int(histogram[FIRST_ONE:].sum())
-        return Totals(int(histogram.sum()), float(ones), float(ones))
+    def totals(self, arm: Arm) -> Totals:
+        ones = arm.at_least(self.first)
+        return Totals(arm.n, float(ones), float(ones))
 
-    def weigh(self, *, control: Counts, canary: Counts, memory: tuple[float, ...]) -> Increments:
-        sizes = {
-            "control": int(control.sum()),
-            "canary": int(canary.sum()),
-            "control_failures": self._failures(control),
-            "canary_failures": self._failures(canary),
-        }
-        harm = log_increments(**sizes, log_odds=np.array(self.harm.points), null=0.0)
+    def weigh(self, batch: Batch, memory: tuple[float, ...]) -> Increments:
         ratios, rates = np.split(np.array(self.safe.points), [self.ratios])
-        safe = (
-            log_increments(**sizes, log_odds=ratios, null=self.log_margin),
-            log_increments_under_floor(
-                canary=sizes["canary"], failures=sizes["canary_failures"], rates=rates, floor=self.floor
-            ),
+        log_odds = np.concatenate([self.harm.points, ratios])
+        nulls = np.concatenate([np.zeros(len(self.harm.points)), np.full(self.ratios, self.log_margin)])
+        failures = self._failures(batch.canary)
+        compared = log_increments(
+            control=batch.control.n,
+            canary=batch.canary.n,
+            control_failures=self._failures(batch.control),
+            canary_failures=failures,
+            log_odds=log_odds,
+            nulls=nulls,
         )
-        return Increments(harm, np.concatenate(safe), memory)
+        harm, safe = np.split(compared, [len(self.harm.points)])
+        if not len(rates):
+            return Increments(harm, safe, memory)
+        rare = log_increments_of_one_arm(n=batch.canary.n, failures=failures, rates=rates, null=self.floor)
+        return Increments(harm, np.concatenate([safe, rare]), memory)
 
-    def _failures(self, histogram: Counts) -> int:
-        return int(histogram[FIRST_ONE:].sum() if self.failure else histogram[:FIRST_ONE].sum())
+    def log_e_harm(self, logs: Array) -> float:
+        return self.harm.log_e(logs)
+
+    def log_e_safe(self, logs: Array) -> float:
+        return self.safe.log_e(logs)
+
+    def _failures(self, arm: Arm) -> int:
+        ones = arm.at_least(self.first)
+        return ones if self.failure else arm.n - ones
 
 
 def log_increments(
-    *, control: int, canary: int, control_failures: int, canary_failures: int, log_odds: Array, null: float
+    *, control: int, canary: int, control_failures: int, canary_failures: int, log_odds: Array, nulls: Array
 ) -> Array:
-    """ln of one closed batch's likelihood ratio for each odds ratio against the null's.
+    """ln of one closed batch's likelihood ratio for each odds ratio against its null's.
 
-    control, canary: observations; *_failures: failures among them. log_odds: (K,) and null: ln odds ratios of failing,
+    control, canary: observations; *_failures: failures among them. log_odds, nulls: (K,), ln odds ratios of failing,
     canary : control. Returns (K,), finite; zeros when the batch cannot tell, that is when an arm is empty, nothing
     fails or everything fails. Raises ValueError on counts that cannot be.
     ln L = f_T (ln r - ln r0) - ln Z(r) + ln Z(r0), Z as in log_normaliser.
@@ -129,20 +149,23 @@ def log_increments(
     failures = canary_failures + control_failures
     if 0 in (control, canary, failures, control + canary - failures):
         return np.zeros_like(log_odds)
-    log_z = log_normaliser(control=control, canary=canary, failures=failures, log_odds=np.append(log_odds, null))
-    increments: Array = canary_failures * (log_odds - null) - (log_z[:-1] - log_z[-1])
+    different, places = np.unique(nulls, return_inverse=True)
+    both = np.concatenate([log_odds, different])
+    log_z = log_normaliser(control=control, canary=canary, failures=failures, log_odds=both)
+    of_odds, of_nulls = np.split(log_z, [len(log_odds)])
+    increments: Array = canary_failures * (log_odds - nulls) - (of_odds - of_nulls[places])
     return increments
 
 
-def log_increments_under_floor(*, canary: int, failures: int, rates: Array, floor: float) -> Array:
-    """ln of one closed batch's likelihood ratio for each failure rate under the floor against the floor itself.
+def log_increments_of_one_arm(*, n: int, failures: int, rates: Array, null: float) -> Array:
+    """ln of one closed batch's likelihood ratio for each failure rate against the null's, whatever the other arm does.
 
-    canary: its observations; failures: those among them. rates: (K,), over 0 and under the floor. Returns (K,), finite.
-    ln L = x ln(p / floor) + (n - x) ln((1 - p) / (1 - floor)), for x failures of n. L falls with x, so on average it is
-    at most 1 under any true rate q of at least the floor: (1 - s (q - floor))^n, s = (1 - p) / (1 - floor) - p / floor.
+    n: observations of the arm; failures: those among them. rates: (K,) and null: strictly between 0 and 1. Returns
+    (K,), finite. ln L = x ln(p / c) + (n - x) ln((1 - p) / (1 - c)), for x failures of n. L is monotone in x, so on
+    average it is at most 1 under any true rate q beyond c: (1 - s (q - c))^n, s = (1 - p) / (1 - c) - p / c.
     Source: monotone likelihood ratio; Lehmann and Romano 2005, "Testing Statistical Hypotheses", lemma 3.4.2.
     """
-    increments: Array = failures * np.log(rates / floor) + (canary - failures) * (np.log1p(-rates) - math.log1p(-floor))
+    increments: Array = failures * np.log(rates / null) + (n - failures) * (np.log1p(-rates) - math.log1p(-null))
     return increments
 
 
@@ -181,19 +204,25 @@ def _log_choose(n: int, k: Array) -> Array:
     return choose
 
 
-def _half_normal(scale: float) -> list[float]:
+def ratios_under(log_margin: float) -> Grid:
+    """Alternatives of safety: equal arms, and ln odds ratios under the margin's."""
+    points = (0.0, *(log_margin - step for step in half_normal(0.8)))
+    return Grid(points, (EQUAL, *[(1 - EQUAL) / POINTS] * POINTS))
+
+
+def half_normal(scale: float) -> list[float]:
     """Quantiles at the middles of POINTS equal shares of the half-normal distribution."""
     shares = 0.5 + (np.arange(POINTS) + 0.5) / (2 * POINTS)
     return [float(point) for point in scale * ndtri(shares)]
 
 
-def _scale(rate: float | None) -> float:
+def scale_of(rate: float | None) -> float:
     """How large the expected effects are: the higher the baseline's failure rate, the smaller in odds ratio."""
     if rate is None or rate < 0.08:
         return 0.8
     return 0.5 if rate <= 0.2 else 0.4
 
 
-def _as_difference(log_margin: float, *, rate: float) -> float:
+def as_difference(log_margin: float, *, rate: float) -> float:
     odds = rate / (1 - rate) * math.exp(log_margin)
     return odds / (1 + odds) - rate

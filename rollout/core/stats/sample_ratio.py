@@ -7,15 +7,15 @@ Source: Lindon and Malek 2022, "Anytime-valid inference for multinomial count da
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import betaln
 
-from rollout.core.stats.grid import Array
+from rollout.core.stats.design_effect import BUCKETS, crowding
+from rollout.core.stats.grid import Array, log_mean
 
-BUCKETS = 256
 CONCENTRATION = 1000.0  # how near the share is expected to the planned one when it is wrong
 LOG_THRESHOLD = math.log(1000)  # alpha .001
 
@@ -29,21 +29,45 @@ class StepUnits:
     canary: Mapping[int, int]
 
 
-def log_bayes_factor(steps: Iterable[StepUnits]) -> float:
-    """ln of the evidence that the sample ratio is broken; compare with LOG_THRESHOLD.
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Effective units of both arms, on all steps of one planned share of the canary."""
 
-    Steps of one weight are pooled, since they assign the same units; different weights add. 0 without calls. Steps of
-    weight 0 or 1 say nothing: there every call of the wrong arm is a late one. Raises ValueError on impossible input.
+    share: float
+    control: float
+    canary: float
+
+
+def count(steps: Iterable[StepUnits]) -> list[Counted]:
+    """The steps in effective units, those of one weight together, since they assign the same units.
+
+    Steps of weight 0 or 1 are left out: there every call of the wrong arm is a late one. Raises ValueError on
+    impossible input.
     """
     by_weight: dict[float, tuple[Array, Array]] = {}
     for step in steps:
         control, canary = by_weight.get(step.weight, (np.zeros(BUCKETS), np.zeros(BUCKETS)))
         by_weight[step.weight] = (control + _calls(step.control), canary + _calls(step.canary))
+    return [_count(weight, *arms) for weight, arms in by_weight.items() if 0 < weight < 1]
+
+
+def log_bayes_factor(counted: Iterable[Counted]) -> float:
+    """ln of the evidence that the sample ratio is broken; compare with LOG_THRESHOLD. 0 without units."""
     return math.fsum(
-        _log_factor_of_units(weight, control, canary)
-        for weight, (control, canary) in by_weight.items()
-        if 0 < weight < 1
+        log_dirichlet_multinomial(one.control, one.canary, weight=one.share, concentration=CONCENTRATION)
+        for one in counted
     )
+
+
+def mean_log_bayes_factor(counted: Iterable[Sequence[Counted]]) -> float:
+    """ln of the mean of several such numbers, which is evidence of the same kind however they depend on each other."""
+    logs = [log_bayes_factor(of_one) for of_one in counted]
+    return log_mean(logs, [1.0] * len(logs)) if logs else 0.0
+
+
+def planned_share(weight: float, *, control: float, canary: float) -> float:
+    """The canary's share of what is judged, when these shares of each arm's calls are."""
+    return weight * canary / (weight * canary + (1 - weight) * control)
 
 
 def effective_units(control: Mapping[int, int], canary: Mapping[int, int]) -> tuple[float, float]:
@@ -60,15 +84,6 @@ def log_dirichlet_multinomial(control: float, canary: float, *, weight: float, c
     return float(marginal - canary * math.log(weight) - control * math.log1p(-weight))
 
 
-def crowding(calls: Array) -> float:
-    """Design effect by how unevenly calls fill the buckets: sum of squares of the units' calls / calls, at least 1.
-
-    It does not look at the arms, so it is right even while one arm has seen no unit, or only one.
-    """
-    n = float(calls.sum())
-    return max(1.0, _unbiased(((calls - n / BUCKETS) ** 2).sum()) / n) if n else 1.0
-
-
 def splitting(control: Array, canary: Array) -> float:
     """Design effect by how unevenly the arms split the buckets, at least 1. It sees what a single heavy unit does."""
     calls = control + canary
@@ -78,12 +93,10 @@ def splitting(control: Array, canary: Array) -> float:
     return max(1.0, _unbiased(((canary - share * calls) ** 2).sum()) / (share * (1 - share) * n))
 
 
-def _log_factor_of_units(weight: float, control: Array, canary: Array) -> float:
+def _count(weight: float, control: Array, canary: Array) -> Counted:
     """The larger of the two design effects counts: each alone was fooled in simulations where the other was not."""
     worth = max(crowding(control + canary), splitting(control, canary))
-    return log_dirichlet_multinomial(
-        float(control.sum()) / worth, float(canary.sum()) / worth, weight=weight, concentration=CONCENTRATION
-    )
+    return Counted(weight, float(control.sum()) / worth, float(canary.sum()) / worth)
 
 
 def _unbiased(sum_of_squares: float) -> float:

@@ -12,7 +12,7 @@ REASONS = [
 
 
 class Migration(migrations.Migration):
-    dependencies = [("rollout", "0002_webhook_sweep_every_minute")]
+    dependencies = [("rollout", "0003_all_kinds_of_metrics")]
 
     operations = [
         migrations.AddField(

@@ -1,0 +1,129 @@
+"""Batches: what arrived since the last look is taken, kept, and folded into the metrics' states.
+
+A batch of a measure and step stays open until both arms are in it and it holds LEAST_BATCH observations; nothing but
+time and numbers of observations, never their outcome, decides when it is closed. What comes later is in the next one.
+What arrives in the warm-up is taken and dropped.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from itertools import product
+
+from common.clock import now
+from observability import evidence
+from observability.core.evidence import ARMS
+from rollout.core.plan import ERROR_RATE, Plan, PlanMetric
+from rollout.core.stats import metric as statistics
+from rollout.models import Batch, Metric, Rollout
+from rollout.units import Units
+
+# Under it the permutation of a batch's arms carries too little for the bets to stay fair (statistics.md, formulae).
+LEAST_BATCH = 40
+
+Arms = dict[str, dict[int, int]]  # observations by bin
+
+
+def close_batches(rollout: Rollout, plan: Plan, metrics: Sequence[Metric], units: Units) -> int:
+    """Take what is ready and fold it into the rollout's metrics; how many batches were closed."""
+    taken = _take(rollout, plan, metrics)
+    if _is_warming_up(rollout, plan):
+        return 0
+    return sum(
+        _close(metric, step, arms, plan, units)
+        for (step, measure), arms in taken.items()
+        for metric in metrics
+        if metric.measure == measure
+    )
+
+
+def report_of(metric: Metric, plan: Plan) -> statistics.Report:
+    """What the metric says now."""
+    if _learns_first(metric):
+        return statistics.nothing_yet(_declared(metric))
+    return statistics.report(*process_of(metric, plan))
+
+
+def process_of(metric: Metric, plan: Plan) -> tuple[statistics.Frozen, statistics.State]:
+    """What is frozen of the metric and where its e-processes stand."""
+    if metric.frozen is None or metric.state is None:
+        frozen = freeze(metric, plan)
+        return frozen, refold(frozen, metric.closed_batches.order_by("number"))
+    return statistics.Frozen.from_json(metric.frozen), statistics.State.from_json(metric.state)
+
+
+def freeze(metric: Metric, plan: Plan) -> statistics.Frozen:
+    shares = [step.weight_bp / 10_000 for step in plan.steps]
+    return statistics.freeze(_declared(metric), baseline=bins_of(metric.baseline), shares=shares)
+
+
+def refold(frozen: statistics.Frozen, batches: Iterable[Batch]) -> statistics.State:
+    """The state after these closed batches, from the first on: the same to the last bit as when they were closed."""
+    state = statistics.start(frozen)
+    for batch in batches:
+        control, canary = bins_of(batch.control), bins_of(batch.canary)
+        state = statistics.fold(
+            frozen, state, step=batch.step, control=control, canary=canary, design_effect=batch.design_effect
+        )
+    return state
+
+
+def bins_of(stored: Mapping[str, int]) -> dict[int, int]:
+    """Observations by bin, whose keys JSON has made text."""
+    return {int(place): n for place, n in stored.items()}
+
+
+def _take(rollout: Rollout, plan: Plan, metrics: Sequence[Metric]) -> dict[tuple[int, str], Arms]:
+    """(step, measure) → what was open of it and is ready, taken in the writers' order.
+
+    Complaints are always ready, and come with the calls that were taken of their step.
+    """
+    complaints = {metric.measure for metric in metrics if metric.declared["kind"] == "complaint"}
+    wanted = {metric.measure for metric in metrics} | ({ERROR_RATE} if complaints else set())
+    taken: dict[tuple[int, str], Arms] = {}
+    for (step, measure), counts in sorted(evidence.open_counts(rollout.id, rollout.versions).items()):
+        if measure in wanted and step < len(plan.steps) and (measure in complaints or _is_ready(counts)):
+            taken[step, measure] = evidence.take(
+                rollout_id=rollout.id, step=step, metric=measure, versions=rollout.versions
+            )
+    for step, measure in product(range(len(plan.steps)), complaints):
+        if calls := taken.get((step, ERROR_RATE)):
+            arms = taken.setdefault((step, measure), {arm: {} for arm in ARMS})
+            for arm in ARMS:
+                arms[arm] = {**arms[arm], 0: sum(calls[arm].values())}
+    return taken
+
+
+def _is_ready(counts: Mapping[str, int]) -> bool:
+    return bool(counts["control"] and counts["canary"]) and counts["control"] + counts["canary"] >= LEAST_BATCH
+
+
+def _is_warming_up(rollout: Rollout, plan: Plan) -> bool:
+    """Whether any of what is open now may have arrived within the warm-up."""
+    since = rollout.looked_at or rollout.started_at
+    return bool(since and rollout.started_at and since < rollout.started_at + timedelta(seconds=plan.warm_up_s))
+
+
+def _close(metric: Metric, step: int, arms: Arms, plan: Plan, units: Units) -> bool:
+    """Fold what was taken into the metric; False where it only belongs to its baseline."""
+    if _learns_first(metric):
+        metric.baseline = dict(Counter(bins_of(metric.baseline)) + Counter(arms["control"]))
+        metric.save(update_fields=["baseline"])
+        return False
+    frozen, state = process_of(metric, plan)
+    design_effect = units.design_effect(frozen.metric)
+    state = statistics.fold(frozen, state, step=step, **arms, design_effect=design_effect)
+    Batch.objects.create(
+        metric=metric, number=metric.batches + 1, step=step, closed_at=now(), **arms, design_effect=design_effect
+    )
+    metric.frozen, metric.state, metric.batches = frozen.to_json(), state.to_json(), metric.batches + 1
+    metric.save(update_fields=["frozen", "state", "batches"])
+    return True
+
+
+def _learns_first(metric: Metric) -> bool:
+    return metric.batches == 0 and statistics.learns_first(_declared(metric), bins_of(metric.baseline))
+
+
+def _declared(metric: Metric) -> PlanMetric:
+    return PlanMetric.from_json(metric.declared)

@@ -1,0 +1,35 @@
+"""What a prompt's last days tell a plan: what can be judged, and what it was like under the control version."""
+
+from datetime import timedelta
+
+from common.clock import now
+from observability import selectors as observed
+from observability.core.evidence import TOP_BIN
+from registry.models import Prompt, PromptVersion
+from rollout.core.plan import ERROR_RATE, PlanMetric, usual_kind
+from rollout.core.stats.margins import FIRST_ONE
+from rollout.plans import Seen
+
+BASELINE = timedelta(days=7)
+
+
+def seen_lately(prompt: Prompt, canary: PromptVersion | None) -> Seen:
+    """What a plan for the prompt may leave unsaid."""
+    since = now() - BASELINE
+    scores = observed.score_names(prompt=prompt.name, since=since)
+    return Seen(
+        scores={seen.name: usual_kind(seen.name, only_zero_or_one=seen.only_zero_or_one) for seen in scores},
+        measured=observed.measures(prompt=prompt.name, since=since),
+        has_response_schema=canary is not None and canary.response_schema is not None,
+    )
+
+
+def baseline_of(metric: PlanMetric, *, control_id: int) -> dict[int, int]:
+    """The control version's observations by bin; of complaints its calls in bin 0, and in the top bin those."""
+    since = now() - BASELINE
+    seen = observed.baseline(version_id=control_id, measure=metric.measure, since=since)
+    if metric.kind != "complaint":
+        return seen
+    calls = sum(observed.baseline(version_id=control_id, measure=ERROR_RATE, since=since).values())
+    complaints = sum(n for place, n in seen.items() if place >= FIRST_ONE)
+    return {0: max(calls - complaints, 0), TOP_BIN: complaints}
