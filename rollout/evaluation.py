@@ -146,7 +146,7 @@ def _recall_looks() -> None:
     active = Rollout.objects.filter(status__in=ACTIVE, next_look_at__gt=now() + CLOCKS_DIFFER_BY)
     for rollout_id, planned_at, every_s in active.values_list("id", "next_look_at", "plan__look_every_s"):
         latest = now() + max(timedelta(seconds=every_s), RETRY_AFTER) + CLOCKS_DIFFER_BY
-        if planned_at > latest:
+        if planned_at and planned_at > latest:
             Rollout.objects.filter(pk=rollout_id, next_look_at=planned_at).update(next_look_at=now())
             logger.warning("evaluation.clock_went_back", extra={"rollout": rollout_id})
 

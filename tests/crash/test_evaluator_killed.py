@@ -1,4 +1,4 @@
-"""Fault 1: the evaluator is killed at any of its commits and started again, and all is as if nothing had happened.
+"""Faults 1 and 4: killed at any of its commits and started again, the evaluator leaves all as if nothing had happened.
 
 Exactly one transition, one event and one webhook id for each change; every observation in exactly one batch.
 """
