@@ -152,7 +152,22 @@ def test_held__says_by_what_and_until_when() -> None:
             "Held: waits for a person to promote it",
             "No harm was found. The plan leaves the promotion to a person; until then 5 % of units get v2.3.",
         ),
+        HoldReason.EVALUATION_FAILED: (
+            "Held: a look at it failed",
+            "The evidence could not be looked at. It is tried again every minute; "
+            "5 % of units keep v2.3 until that succeeds or a person acts.",
+        ),
     }
+
+
+def test_held__a_look_failed__says_by_what() -> None:
+    held = rollout(hold_reason=HoldReason.EVALUATION_FAILED)
+    last = transition(
+        "evaluation_failed", cause="evaluation_failed", actor="system:evaluator", reason="KeyError: steps"
+    )
+
+    assert said(held, last).startswith("The evidence could not be looked at (KeyError: steps). It is tried again")
+    assert wording.why(last) == "by Serinus (evaluator): “KeyError: steps”"
 
 
 def test_paused__says_by_whom_and_what_harm_would_do() -> None:
@@ -298,8 +313,8 @@ def test_why__harm_of_each_kind__in_its_unit(fields: dict[str, Any], words: str)
 
 
 def test_state_after__every_transition_has_words() -> None:
-    holds = {"invalid", "inconclusive", "harm_found", "proven_safe"}
-    by_hand = {"started", "paused", "resumed", "step_advanced", "promoted", "rolled_back", "cancelled"}
+    holds = {"invalid", "inconclusive", "harm_found", "proven_safe", "evaluation_failed"}
+    by_hand = {"started", "paused", "resumed", "step_advanced", "promoted", "rolled_back", "cancelled", "recovered"}
     assert len(by_hand | {"hold"}) == len(ALLOWED_FROM)  # a new transition needs words
 
     words = {
