@@ -13,11 +13,9 @@ from rollout.core.stats.mixtures import Mixture, Question
 from rollout.core.stats.sample_ratio import CONCENTRATION, Counted, log_bayes_factor
 from rollout.core.verdict import log_threshold
 from rollout.explanation import Account, Explanation, Folded
-from rollout.formats import GAP, MINUS, estimate, limit, margin, weight
+from rollout.formats import estimate, limit, margin, plain, weight
 from rollout.wording import plan_in_words
 
-NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
-PLAIN = str.maketrans({GAP: " ", NO_BREAK_SPACE: " ", MINUS: "-"})
 LARGEST_EXPONENT = 700  # of what a float can hold
 ACTS = {
     None: "nothing for now; the next look follows",
@@ -41,7 +39,7 @@ def lines(explained: Explanation) -> Iterator[str]:
         _comparison(explained),
     ):
         for line in part:
-            yield line.translate(PLAIN).rstrip()
+            yield plain(line).rstrip()
         yield ""
 
 
