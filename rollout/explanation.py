@@ -81,7 +81,7 @@ class Explanation:
 
 def explain(verdict_id: int) -> Explanation:
     """Raises NotFound, and Conflict (no_inputs) on a verdict of an earlier release that did not keep its inputs."""
-    verdict = find_verdict(verdict_id)
+    verdict = _find_verdict(verdict_id)
     plan, inputs = Plan.from_json(verdict.rollout.plan), _inputs(verdict)
     metrics = [metric for metric in verdict.rollout.metrics.all() if metric.name in inputs.batches]
     accounts = tuple(_account(metric, inputs.batches[metric.name], plan) for metric in metrics)
@@ -94,7 +94,7 @@ def explain(verdict_id: int) -> Explanation:
     return Explanation(verdict, plan, inputs, accounts, found, finding, tuple(_rules(found, plan)), differences)
 
 
-def find_verdict(verdict_id: int) -> Verdict:
+def _find_verdict(verdict_id: int) -> Verdict:
     """The verdict with its rollout. Raises NotFound."""
     related = ("rollout__prompt", "rollout__label", "rollout__control", "rollout__canary")
     found = Verdict.objects.select_related(*related).filter(pk=verdict_id).first()

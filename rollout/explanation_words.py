@@ -16,6 +16,7 @@ from rollout.explanation import Account, Explanation, Folded
 from rollout.formats import estimate, limit, margin, plain, weight
 from rollout.wording import plan_in_words
 
+BATCHES_SHOWN = 20
 LARGEST_EXPONENT = 700  # of what a float can hold
 ACTS = {
     None: "nothing for now; the next look follows",
@@ -108,7 +109,9 @@ def _batches(frozen: Frozen, folded: tuple[Folded, ...]) -> Iterator[str]:
     """n: calls; sum: of the metric's values, which for a rate are its 1s. ln e: after the batch."""
     row = "{:>7} {:>5} {:>8} {:>10} {:>8} {:>10} {:>8} {:>11} {:>11}".format
     yield row("batch", "step", "n_C", "sum_C", "n_T", "sum_T", "d", "ln e harm", "ln e safe")
-    for one in folded:
+    if len(folded) > BATCHES_SHOWN:
+        yield f"    (batches 1 to {len(folded) - BATCHES_SHOWN}: see --json)"
+    for one in folded[-BATCHES_SHOWN:]:
         control, canary = one.weighed.totals.control, one.weighed.totals.canary
         yield row(
             one.batch.number,

@@ -10,7 +10,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from common.clock import now
-from rollout import services
+from rollout import explanation_words, services
 from rollout.core.stats import mixtures
 from rollout.explanation import Explanation, explain
 from rollout.models import Batch, Metric, Rollout, Verdict
@@ -140,6 +140,20 @@ def test_explain_verdict__decided_early__later_rules_are_not_asked() -> None:
     assert "3. Is nothing left to wait for? not asked any more\n" in text
     assert "because: error_rate: 20.00% of 100 canary calls against 1.05% of 1900 control calls." in text
     assert "then: rolled_back (cause guardrail:error_rate)" in text
+
+
+def test_explain_verdict__many_batches__shows_the_last_of_them_and_recomputes_from_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(explanation_words, "BATCHES_SHOWN", 1)
+    rollout = judged()
+    given.observe_values(rollout, "error_rate", **CALLS)
+    rollout = given.look_now(rollout)
+
+    text = command("explain_verdict", str(rollout.verdict_id))
+
+    assert "(batches 1 to 1: see --json)\n      2 " in text
+    assert text.rstrip().endswith(f"Recomputed from 2 batches: {SAME}")
 
 
 def test_explain__older_verdicts__stay_what_they_were_whatever_came_later() -> None:
