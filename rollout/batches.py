@@ -8,6 +8,7 @@ What arrives in the warm-up is taken and dropped.
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial, reduce
 from itertools import product
 
 from common.clock import now
@@ -39,33 +40,49 @@ def close_batches(rollout: Rollout, plan: Plan, metrics: Sequence[Metric], units
 
 def report_of(metric: Metric, plan: Plan) -> statistics.Report:
     """What the metric says now."""
-    if _learns_first(metric):
-        return statistics.nothing_yet(_declared(metric))
-    return statistics.report(*process_of(metric, plan))
+    if metric.batches == 0:
+        return statistics.nothing_yet(declared(metric))
+    return statistics.report(*_process_of(metric, plan))
 
 
-def process_of(metric: Metric, plan: Plan) -> tuple[statistics.Frozen, statistics.State]:
-    """What is frozen of the metric and where its e-processes stand."""
-    if metric.frozen is None or metric.state is None:
-        frozen = freeze(metric, plan)
-        return frozen, refold(frozen, metric.closed_batches.order_by("number"))
-    return statistics.Frozen.from_json(metric.frozen), statistics.State.from_json(metric.state)
+def absorb(metric: Metric, plan: Plan, *, step: int, arms: Arms, design_effect: float) -> bool:
+    """Fold a batch into the metric, unsaved; False where it only belongs to its baseline."""
+    if metric.batches == 0 and statistics.learns_first(declared(metric), bins_of(metric.baseline)):
+        metric.baseline = dict(Counter(bins_of(metric.baseline)) + Counter(arms["control"]))
+        return False
+    frozen, state = _process_of(metric, plan)
+    state = statistics.fold(frozen, state, step=step, **arms, design_effect=design_effect)
+    metric.frozen, metric.state, metric.batches = frozen.to_json(), state.to_json(), metric.batches + 1
+    return True
+
+
+def declared(metric: Metric) -> PlanMetric:
+    return PlanMetric.from_json(metric.declared)
+
+
+def frozen_of(metric: Metric, plan: Plan) -> statistics.Frozen:
+    """What is fixed of the metric, now at the latest."""
+    return freeze(metric, plan) if metric.frozen is None else statistics.Frozen.from_json(metric.frozen)
 
 
 def freeze(metric: Metric, plan: Plan) -> statistics.Frozen:
     shares = [step.weight_bp / 10_000 for step in plan.steps]
-    return statistics.freeze(_declared(metric), baseline=bins_of(metric.baseline), shares=shares)
+    return statistics.freeze(declared(metric), baseline=bins_of(metric.baseline), shares=shares)
 
 
 def refold(frozen: statistics.Frozen, batches: Iterable[Batch]) -> statistics.State:
     """The state after these closed batches, from the first on: the same to the last bit as when they were closed."""
-    state = statistics.start(frozen)
-    for batch in batches:
-        control, canary = bins_of(batch.control), bins_of(batch.canary)
-        state = statistics.fold(
-            frozen, state, step=batch.step, control=control, canary=canary, design_effect=batch.design_effect
-        )
-    return state
+    return reduce(partial(fold_again, frozen), batches, statistics.start(frozen))
+
+
+def fold_again(frozen: statistics.Frozen, state: statistics.State, batch: Batch) -> statistics.State:
+    """The state after one more of them."""
+    arms = arms_of(batch)
+    return statistics.fold(frozen, state, step=batch.step, **arms, design_effect=batch.design_effect)
+
+
+def arms_of(batch: Batch) -> Arms:
+    return {"control": bins_of(batch.control), "canary": bins_of(batch.canary)}
 
 
 def bins_of(stored: Mapping[str, int]) -> dict[int, int]:
@@ -105,25 +122,22 @@ def _is_warming_up(rollout: Rollout, plan: Plan) -> bool:
 
 
 def _close(metric: Metric, step: int, arms: Arms, plan: Plan, units: Units) -> bool:
-    """Fold what was taken into the metric; False where it only belongs to its baseline."""
-    if _learns_first(metric):
-        metric.baseline = dict(Counter(bins_of(metric.baseline)) + Counter(arms["control"]))
+    """Fold what was taken into the metric and keep it; False where it only belongs to its baseline."""
+    design_effect = units.design_effect(declared(metric))
+    closed = absorb(metric, plan, step=step, arms=arms, design_effect=design_effect)
+    if not closed:
         metric.save(update_fields=["baseline"])
         return False
-    frozen, state = process_of(metric, plan)
-    design_effect = units.design_effect(frozen.metric)
-    state = statistics.fold(frozen, state, step=step, **arms, design_effect=design_effect)
     Batch.objects.create(
-        metric=metric, number=metric.batches + 1, step=step, closed_at=now(), **arms, design_effect=design_effect
+        metric=metric, number=metric.batches, step=step, closed_at=now(), **arms, design_effect=design_effect
     )
-    metric.frozen, metric.state, metric.batches = frozen.to_json(), state.to_json(), metric.batches + 1
     metric.save(update_fields=["frozen", "state", "batches"])
     return True
 
 
-def _learns_first(metric: Metric) -> bool:
-    return metric.batches == 0 and statistics.learns_first(_declared(metric), bins_of(metric.baseline))
-
-
-def _declared(metric: Metric) -> PlanMetric:
-    return PlanMetric.from_json(metric.declared)
+def _process_of(metric: Metric, plan: Plan) -> tuple[statistics.Frozen, statistics.State]:
+    """What is frozen of the metric and where its e-processes stand; after an upgrade that has to be found out again."""
+    frozen = frozen_of(metric, plan)
+    if metric.state is None:
+        return frozen, refold(frozen, metric.closed_batches.order_by("number") if metric.batches else ())
+    return frozen, statistics.State.from_json(metric.state)

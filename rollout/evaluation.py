@@ -7,6 +7,7 @@ that was away makes up for it in one look.
 """
 
 import logging
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -19,11 +20,9 @@ from observability import evidence
 from rollout import services
 from rollout.batches import close_batches, report_of
 from rollout.core.plan import Plan
-from rollout.core.stats import metric as statistics
-from rollout.core.stats.sample_ratio import log_bayes_factor, mean_log_bayes_factor
-from rollout.core.verdict import Finding, Situation, decide
-from rollout.core.verdict_body import Inputs, verdict_body
-from rollout.models import ACTIVE, HoldReason, Rollout, Status, Verdict
+from rollout.core.verdict import Finding, decide
+from rollout.core.verdict_body import Inputs, situation, verdict_body
+from rollout.models import ACTIVE, HoldReason, Metric, Rollout, Status, Verdict
 from rollout.selectors import find_rollout
 from rollout.units import Units
 
@@ -68,16 +67,10 @@ def look(rollout_id: str) -> bool:
     closed = close_batches(rollout, plan, metrics, units)
     rollout.looked_at, rollout.next_look_at = now(), now() + timedelta(seconds=plan.look_every_s)
     rollout.save(update_fields=["looked_at", "next_look_at"])
-    inputs = Inputs(
-        batches={metric.name: metric.batches for metric in metrics},
-        units=units.effective,
-        sample_ratio=units.sample_ratio,
-        judged_ratio=units.judged_ratio,
-    )
-    reports = tuple(report_of(metric, plan) for metric in metrics)
-    found = _situation(rollout, reports, inputs, fresh=closed > 0)
+    inputs = _inputs(rollout, metrics, units, fresh=closed > 0)
+    found = situation(tuple(report_of(metric, plan) for metric in metrics), inputs)
     finding = decide(found, plan)
-    verdict = _record(rollout, finding, verdict_body(found, finding, plan, inputs, now()), anything_new=closed > 0)
+    verdict = _record(rollout, finding, verdict_body(found, finding, plan, inputs), anything_new=inputs.fresh)
     if finding.act and verdict:
         _apply(rollout, finding, verdict)
     return True
@@ -92,20 +85,21 @@ def discard_leftovers() -> None:
             evidence.discard(rollout_id)
 
 
-def _situation(rollout: Rollout, reports: tuple[statistics.Report, ...], inputs: Inputs, *, fresh: bool) -> Situation:
+def _inputs(rollout: Rollout, metrics: Sequence[Metric], units: Units, *, fresh: bool) -> Inputs:
     at = now()
-    return Situation(
-        reports=reports,
-        log_e_harm=statistics.overall_log_e(reports),
-        log_e_sample_ratio=log_bayes_factor(inputs.sample_ratio),
-        log_e_judged_ratio=mean_log_bayes_factor(inputs.judged_ratio.values()),
-        canary_units=max((canary for _, canary in inputs.units.values()), default=0),
+    return Inputs(
+        batches={metric.name: metric.batches for metric in metrics},
+        units=units.effective,
+        sample_ratio=units.sample_ratio,
+        judged_ratio=units.judged_ratio,
+        canary_units=max((canary for _, canary in units.effective.values()), default=0),
         fresh=fresh,
         step=rollout.step,
         hold_served=bool(rollout.hold_until and rollout.hold_until <= at),
         time_is_up=bool(rollout.deadline_at and rollout.deadline_at <= at and rollout.status == Status.RUNNING),
         paused=rollout.status == Status.PAUSED,
         hold_reason=rollout.hold_reason,
+        at=at,
     )
 
 

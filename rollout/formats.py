@@ -11,10 +11,16 @@ DASH = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
 TIMES = "\N{MULTIPLICATION SIGN}"
 GAP = "\N{NARROW NO-BREAK SPACE}"
+PLAIN = str.maketrans({GAP: " ", "\N{NO-BREAK SPACE}": " ", MINUS: "-"})
 
 LARGEST_E = 10_000  # from here on only the logarithm tells more
 SMALLEST_E = 0.01
 UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+
+
+def plain(text: str) -> str:
+    """For a terminal, where people search and copy: with the spaces and the minus of a keyboard."""
+    return text.translate(PLAIN)
 
 
 def count(n: int | None) -> str:

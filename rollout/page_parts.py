@@ -171,7 +171,7 @@ def evidence(verdict: Verdict, now: datetime) -> Evidence:
         harm=of_limit(body["log_e_harm"], body["log_threshold"]),
         at=moment(verdict.found_at, now),
         control_units=count(calls["control"]["units"]) if calls else DASH,
-        canary_units=count(body["canary_units"]),
+        canary_units=count(round(body["canary_units"])),
         ratio=of_limit(ratio["log_e"], ratio["log_threshold"]),
         ratio_state=State("held", "Broken") if broken else State("safe", "As planned"),
     )

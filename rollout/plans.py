@@ -24,6 +24,7 @@ from rollout.core.plan import (
     read_share_bp,
     usual_direction,
 )
+from rollout.core.stats import margins
 
 METRIC_NAME = r"\A[a-z0-9][a-z0-9_.-]{0,99}\Z"
 KINDS_OF_SCORES = ("rate", "score", "complaint")
@@ -56,6 +57,14 @@ def read_plan(written: Any, *, seen: Seen) -> Plan:
     if "steps" in fields:
         fields["steps"] = tuple(PlanStep(**step) for step in fields["steps"])
     return Plan(**fields)
+
+
+def resolve_margin(index: int, metric: PlanMetric, baseline: Mapping[int, int]) -> dict[str, float] | None:
+    """The margin by which the plan's metric at this index is compared, None for a limit. Raises Invalid naming it."""
+    try:
+        return None if metric.limit else margins.resolve(metric, baseline)
+    except ValueError as error:
+        raise _invalid([FieldError(f"plan.metrics[{index}].margin", "invalid", str(error))]) from error
 
 
 def _metrics(written: list[dict[str, Any]] | None, seen: Seen) -> tuple[PlanMetric, ...]:

@@ -14,7 +14,7 @@ from django.db import transaction
 
 from common.actors import Actor
 from common.clock import now
-from common.errors import Conflict, FieldError, Invalid, NotFound
+from common.errors import Conflict, NotFound
 from common.ids import new_id
 from registry import events
 from registry import selectors as registry_selectors
@@ -23,10 +23,9 @@ from registry.models import Label, Prompt
 from registry.sequences import touch
 from rollout.core.lifecycle import is_allowed
 from rollout.core.plan import Plan
-from rollout.core.stats import margins
 from rollout.models import HoldReason, Metric, Rollout, Status, Transition, Verdict
 from rollout.past import baseline_of, seen_lately
-from rollout.plans import read_plan
+from rollout.plans import read_plan, resolve_margin
 from rollout.representation import evidence_json, rollout_json
 from rollout.selectors import find_rollout, refuse_latest
 from rollout.webhooks.fan_out import create_deliveries
@@ -305,12 +304,7 @@ def _freeze_metrics(rollout: Rollout) -> None:
     """Store what each metric is compared by, with the control version's last days, before anything is observed."""
     for index, metric in enumerate(Plan.from_json(rollout.plan).metrics):
         baseline = baseline_of(metric, control_id=rollout.control_id)
-        try:
-            margin = None if metric.limit else margins.resolve(metric, baseline)
-        except ValueError as error:
-            raise Invalid.fields(
-                [FieldError(f"plan.metrics[{index}].margin", "invalid", str(error))], code="invalid_plan"
-            ) from error
+        margin = resolve_margin(index, metric, baseline)
         Metric.objects.create(
             rollout=rollout,
             name=metric.name,

@@ -65,9 +65,9 @@ def log_threshold(alpha: float) -> float:
 
 def decide(found: Situation, plan: Plan) -> Finding:
     """What follows from the situation under the plan."""
-    if found.hold_reason == "sample_ratio" or _is_broken(found):
+    if is_broken(found):
         return _invalid(found)
-    if found.hold_reason == "harm_found" or found.log_e_harm >= log_threshold(plan.alpha):
+    if is_harmful(found, plan):
         return _harmful(found, plan)
     waits = tuple(waits_for(found, plan))
     if not waits:
@@ -75,6 +75,17 @@ def decide(found: Situation, plan: Plan) -> Finding:
     if found.time_is_up:
         return _inconclusive(found, plan, waits)
     return Finding("safe" if unproven(found.reports, plan.alpha) == () else "undecided", waits)
+
+
+def is_broken(found: Situation) -> bool:
+    """Whether a sample ratio is, or was, when the rollout was held for it."""
+    broken = max(found.log_e_sample_ratio, found.log_e_judged_ratio) >= sample_ratio.LOG_THRESHOLD
+    return broken or found.hold_reason == "sample_ratio"
+
+
+def is_harmful(found: Situation, plan: Plan) -> bool:
+    """Whether harm is found, or was, when the rollout was held for it."""
+    return found.log_e_harm >= log_threshold(plan.alpha) or found.hold_reason == "harm_found"
 
 
 def waits_for(found: Situation, plan: Plan) -> Iterator[str]:
@@ -116,10 +127,6 @@ def guilty(reports: Sequence[Report], alpha: float) -> tuple[str, ...]:
         if report.log_e_harm >= math.log(len(ranked) / (rank * alpha)):
             blamed = rank
     return tuple(report.name for report in ranked[:blamed])
-
-
-def _is_broken(found: Situation) -> bool:
-    return max(found.log_e_sample_ratio, found.log_e_judged_ratio) >= sample_ratio.LOG_THRESHOLD
 
 
 def _invalid(found: Situation) -> Finding:

@@ -1,4 +1,7 @@
-"""The verdict as it is stored and answered (product.md, section 10): every number that the decision was made of."""
+"""The verdict as it is stored and answered (product.md, section 10): every number that the decision was made of.
+
+What went in can be read back from it (`inputs_of`), so that a verdict can be recomputed long after.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -7,26 +10,52 @@ from typing import Any
 
 from rollout.core.plan import Plan
 from rollout.core.stats import sample_ratio
-from rollout.core.stats.metric import Report
-from rollout.core.stats.sample_ratio import Counted
+from rollout.core.stats.metric import Report, overall_log_e
+from rollout.core.stats.sample_ratio import Counted, log_bayes_factor, mean_log_bayes_factor
 from rollout.core.verdict import Finding, Situation, log_threshold
 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What a verdict was computed from, beside the stored batches.
+    """What a verdict was computed from, beside the plan and the stored batches.
 
     batches: by metric, how many of its closed batches were folded. units: by measure, effective units of control and
-    canary. sample_ratio, judged_ratio: by planned share, what the arms got.
+    canary, for display. sample_ratio, judged_ratio: by planned share, what the arms got. The others as in Situation;
+    at: when the look took place.
     """
 
     batches: Mapping[str, int]
     units: Mapping[str, tuple[float, float]]
     sample_ratio: Sequence[Counted]
     judged_ratio: Mapping[str, Sequence[Counted]]
+    canary_units: float
+    fresh: bool
+    step: int
+    hold_served: bool
+    time_is_up: bool
+    paused: bool
+    hold_reason: str
+    at: datetime
 
 
-def verdict_body(found: Situation, finding: Finding, plan: Plan, inputs: Inputs, at: datetime) -> dict[str, Any]:
+def situation(reports: tuple[Report, ...], inputs: Inputs) -> Situation:
+    """What the metrics' reports and the inputs of a look come to."""
+    return Situation(
+        reports=reports,
+        log_e_harm=overall_log_e(reports),
+        log_e_sample_ratio=log_bayes_factor(inputs.sample_ratio),
+        log_e_judged_ratio=mean_log_bayes_factor(inputs.judged_ratio.values()),
+        canary_units=inputs.canary_units,
+        fresh=inputs.fresh,
+        step=inputs.step,
+        hold_served=inputs.hold_served,
+        time_is_up=inputs.time_is_up,
+        paused=inputs.paused,
+        hold_reason=inputs.hold_reason,
+    )
+
+
+def verdict_body(found: Situation, finding: Finding, plan: Plan, inputs: Inputs) -> dict[str, Any]:
     """Evidence is in natural logs, estimates are in each metric's unit."""
     return {
         "kind": finding.kind,
@@ -46,15 +75,38 @@ def verdict_body(found: Situation, finding: Finding, plan: Plan, inputs: Inputs,
                 name: [asdict(counted) for counted in of_name] for name, of_name in inputs.judged_ratio.items()
             },
         },
-        "canary_units": round(found.canary_units),
+        "canary_units": found.canary_units,
         "fresh": found.fresh,
         "hold_served": found.hold_served,
         "time_is_up": found.time_is_up,
-        "at": at.isoformat().replace("+00:00", "Z"),
+        "at": inputs.at.isoformat().replace("+00:00", "Z"),
         "paused": found.paused,
         "hold_reason": found.hold_reason,
         "metrics": [_metric(report, finding, plan, inputs) for report in found.reports],
     }
+
+
+def inputs_of(body: Mapping[str, Any], *, step: int) -> Inputs:
+    """Back from what verdict_body made. step: that the look was on."""
+    metrics = body["metrics"]
+    return Inputs(
+        batches={metric["name"]: metric["batches"] for metric in metrics},
+        units={metric["measure"]: (metric["control"]["units"], metric["canary"]["units"]) for metric in metrics},
+        sample_ratio=_counted(body["sample_ratio"]["counted"]),
+        judged_ratio={name: _counted(of_name) for name, of_name in body["judged_ratio"]["counted"].items()},
+        canary_units=body["canary_units"],
+        fresh=body["fresh"],
+        step=step,
+        hold_served=body["hold_served"],
+        time_is_up=body["time_is_up"],
+        paused=body["paused"],
+        hold_reason=body["hold_reason"],
+        at=datetime.fromisoformat(body["at"]),
+    )
+
+
+def _counted(stored: Sequence[Mapping[str, float]]) -> list[Counted]:
+    return [Counted(**one) for one in stored]
 
 
 def _metric(report: Report, finding: Finding, plan: Plan, inputs: Inputs) -> dict[str, Any]:

@@ -12,7 +12,7 @@ class Metric(models.Model):
     measure: what it is about. declared: as the plan has it, its margin resolved. baseline: observations of the control
     version in the seven days before the start, by bin; of a cost or a latency also the first of the rollout, when
     those were too few. frozen: everything else that is fixed before the first observation counts, and state: of its
-    e-processes after `batches` batches (core.stats.metric); both are null until the first look.
+    e-processes after `batches` batches (core.stats.metric); both are null until the first batch.
     """
 
     rollout = models.ForeignKey(Rollout, on_delete=models.PROTECT, related_name="metrics")

@@ -8,7 +8,7 @@ bit.
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from rollout.core.stats import stored
 from rollout.core.stats.complaints import Complaint
 from rollout.core.stats.costs import Cost
 from rollout.core.stats.difference import difference, interval
-from rollout.core.stats.evidence import Batch, Bins, Process, Totals, arm
+from rollout.core.stats.evidence import Batch, Bins, Increments, Process, Totals, arm
 from rollout.core.stats.grid import Array, log_mean
 from rollout.core.stats.latencies import Latency
 from rollout.core.stats.limits import MeanLimit, RateLimit
@@ -91,6 +91,13 @@ class State:
         return stored.from_json(cls, data)
 
 
+class Weighed(NamedTuple):
+    """A closed batch: what it holds, and what it adds to the logs."""
+
+    totals: StepTotals
+    increments: Increments
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """What a metric says now. Undefined is None.
@@ -153,14 +160,11 @@ def fold(frozen: Frozen, state: State, *, step: int, control: Bins, canary: Bins
     design_effect: of all calls up to now, at least 1. Raises ValueError on bins that cannot be, negative counts or a
     negative step.
     """
-    if step < 0:
-        raise ValueError(f"expected a step of 0 or more, got {step}")
-    top = TOP_LOG_BIN if frozen.metric.measure in SMALLEST else TOP_BIN
-    batch = Batch(step, arm(control, top=top), arm(canary, top=top))
+    batch = _batch(frozen, step=step, control=control, canary=canary)
     if not (batch.control.n or batch.canary.n):
         return state
     process = frozen.process
-    increments = process.weigh(batch, state.memory)
+    totals, increments = _weigh(process, state, batch)
     safe = np.array(state.safe) + increments.safe
     return State(
         harm=_floats(np.array(state.harm) + increments.harm),
@@ -168,16 +172,25 @@ def fold(frozen: Frozen, state: State, *, step: int, control: Bins, canary: Bins
         memory=increments.memory,
         design_effect=design_effect,
         max_log_e_safe=max(state.max_log_e_safe, process.log_e_safe(safe / design_effect)),
-        steps=_add_step(state.steps, StepTotals(step, process.totals(batch.control), process.totals(batch.canary))),
+        steps=_add_step(state.steps, totals),
     )
+
+
+def weigh(frozen: Frozen, state: State, *, step: int, control: Bins, canary: Bins) -> Weighed:
+    """What the next closed batch adds to the state; raises as `fold` does."""
+    return _weigh(frozen.process, state, _batch(frozen, step=step, control=control, canary=canary))
 
 
 def log_e_harm(frozen: Frozen, state: State) -> float:
     return frozen.process.log_e_harm(np.array(state.harm) / state.design_effect)
 
 
+def log_e_safe(frozen: Frozen, state: State) -> float:
+    return frozen.process.log_e_safe(np.array(state.safe) / state.design_effect)
+
+
 def nothing_yet(metric: PlanMetric) -> Report:
-    """The report of a metric that has no scale yet (learns_first)."""
+    """The report of a metric before its first batch."""
     return Report(
         name=metric.name,
         measure=metric.measure,
@@ -207,7 +220,7 @@ def report(frozen: Frozen, state: State) -> Report:
         interval=found and interval(found.wider(state.design_effect), spread=process.spread, limit=limit),
         design_effect=state.design_effect,
         log_e_harm=log_e_harm(frozen, state),
-        log_e_safe=process.log_e_safe(np.array(state.safe) / state.design_effect),
+        log_e_safe=log_e_safe(frozen, state),
         max_log_e_safe=state.max_log_e_safe,
         steps=tuple(step.step for step in state.steps),
     )
@@ -222,6 +235,18 @@ def overall_log_e(reports: Iterable[Report]) -> float:
     if not guardrails:
         return 0.0
     return log_mean([report.log_e_harm for report in guardrails], [report.weight for report in guardrails])
+
+
+def _batch(frozen: Frozen, *, step: int, control: Bins, canary: Bins) -> Batch:
+    if step < 0:
+        raise ValueError(f"expected a step of 0 or more, got {step}")
+    top = TOP_LOG_BIN if frozen.metric.measure in SMALLEST else TOP_BIN
+    return Batch(step, arm(control, top=top), arm(canary, top=top))
+
+
+def _weigh(process: Process, state: State, batch: Batch) -> Weighed:
+    totals = StepTotals(batch.step, process.totals(batch.control), process.totals(batch.canary))
+    return Weighed(totals, process.weigh(batch, state.memory))
 
 
 def _process_of(metric: PlanMetric) -> type[Process]:
