@@ -14,6 +14,7 @@ from rollout.core.plan import Plan, PlanStep
 from rollout.core.stats.sample_ratio import (
     LOG_THRESHOLD,
     StepUnits,
+    count,
     effective_units,
     log_bayes_factor,
     log_dirichlet_multinomial,
@@ -45,16 +46,16 @@ def test_log_bayes_factor__two_steps_of_one_weight__are_one_step() -> None:
     halves = [StepUnits(0.05, {1: 40, 2: 40}, {3: 4}), StepUnits(0.05, {1: 10, 7: 35}, {3: 6})]
     whole = [StepUnits(0.05, {1: 50, 2: 40, 7: 35}, {3: 10})]
 
-    assert log_bayes_factor(halves) == log_bayes_factor(whole)
+    assert log_bayes_factor(count(halves)) == log_bayes_factor(count(whole))
 
 
 def test_log_bayes_factor__steps_of_different_weights__add() -> None:
     first = StepUnits(0.05, dict.fromkeys(range(256), 19), dict.fromkeys(range(256), 2))
     second = StepUnits(0.25, dict.fromkeys(range(256), 15), dict.fromkeys(range(256), 5))
 
-    both = log_bayes_factor([first, second])
+    both = log_bayes_factor(count([first, second]))
 
-    assert both == pytest.approx(log_bayes_factor([first]) + log_bayes_factor([second]))
+    assert both == pytest.approx(log_bayes_factor(count([first])) + log_bayes_factor(count([second])))
 
 
 @pytest.mark.parametrize(
@@ -63,20 +64,20 @@ def test_log_bayes_factor__steps_of_different_weights__add() -> None:
     ids=["no step", "no calls", "everything to the canary", "nothing to the canary"],
 )
 def test_log_bayes_factor__nothing_to_compare__zero(steps: list[StepUnits]) -> None:
-    assert log_bayes_factor(steps) == 0
+    assert log_bayes_factor(count(steps)) == 0
 
 
 @pytest.mark.parametrize("buckets", [{256: 1}, {-1: 1}, {0: -1}])
 def test_log_bayes_factor__impossible_counts__refused(buckets: dict[int, int]) -> None:
     with pytest.raises(ValueError, match="expected calls of 0 or more in buckets 0 to 255"):
-        log_bayes_factor([StepUnits(0.05, buckets, {})])
+        log_bayes_factor(count([StepUnits(0.05, buckets, {})]))
 
 
 def test_log_bayes_factor__ten_million_calls_of_one_arm__finite() -> None:
     everything = dict.fromkeys(range(256), 40_000)
 
-    assert math.isfinite(log_bayes_factor([StepUnits(0.05, everything, {})]))
-    assert math.isfinite(log_bayes_factor([StepUnits(0.05, {}, everything)]))
+    assert math.isfinite(log_bayes_factor(count([StepUnits(0.05, everything, {})])))
+    assert math.isfinite(log_bayes_factor(count([StepUnits(0.05, {}, everything)])))
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,7 @@ def test_log_bayes_factor__luck_of_few_units__no_evidence_though_the_calls_look_
     control, canary = sum(step.control.values()), sum(step.canary.values())
     as_if_independent = log_dirichlet_multinomial(control, canary, weight=step.weight, concentration=1000)
 
-    found = log_bayes_factor([step])
+    found = log_bayes_factor(count([step]))
 
     assert found < 1 < LOG_THRESHOLD < as_if_independent
 
