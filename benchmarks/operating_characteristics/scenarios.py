@@ -118,13 +118,13 @@ def _whole_engine() -> Iterator[Scenario]:
         GUARDRAILS,
         ((0.05, DAY), (0.25, DAY), (0.5, DAY)),
         full=600,
-        quick=4,
+        quick=2,
         reach=Reach("share_rolled_back", 0.05),
         drift=wave(amplitude=0.3, period=DAY),
     )
     yield healthy
     at_its_margin = replace(
-        healthy, about="promoted", full=400, quick=3, methods=(), reach=Reach("share_promoted", 0.05)
+        healthy, about="promoted", full=300, quick=2, methods=(), reach=Reach("share_promoted", 0.05)
     )
     for what, truth in (
         ("hallucination at its margin x1.5", at_margin(HALLUCINATION, 1.5)),
@@ -134,7 +134,7 @@ def _whole_engine() -> Iterator[Scenario]:
         yield replace(at_its_margin, name=f"6 guardrails, {what}", truths=_with(truth))
     for what, truth, *_ in HARMS:
         worse = replace(JUDGED_LATER, canary=truth.canary) if truth.metric == FAITHFULNESS.metric else truth
-        yield replace(healthy, name=f"6 guardrails, {what}", truths=_with(worse), full=100, quick=1, reach=None)
+        yield replace(healthy, name=f"6 guardrails, {what}", truths=_with(worse), full=60, quick=1, reach=None)
 
 
 def _found() -> Iterator[Scenario]:
@@ -153,11 +153,11 @@ def _found() -> Iterator[Scenario]:
 
 def _healthy() -> Iterator[Scenario]:
     for name, truth, calls, full, quick in (
-        ("hallucination 1.8 %, healthy", HALLUCINATION, 200_000, 400, 3),
-        ("error 1 %, healthy", ERROR, 200_000, 400, 3),
+        ("hallucination 1.8 %, healthy", HALLUCINATION, 200_000, 300, 2),
+        ("error 1 %, healthy", ERROR, 200_000, 300, 2),
         ("faithfulness .94, healthy", FAITHFULNESS, 10_000, 1000, 25),
-        ("cost, healthy", COSTS, 200_000, 300, 2),
-        ("TTFT, healthy", WAIT, 200_000, 300, 2),
+        ("cost, healthy", COSTS, 200_000, 200, 1),
+        ("TTFT, healthy", WAIT, 200_000, 200, 1),
     ):
         yield Scenario(
             name,
@@ -178,8 +178,8 @@ def _drifting() -> Iterator[Scenario]:
         "rolled_back",
         (HALLUCINATION,),
         ((0.05, 50_000), (0.25, 50_000), (0.5, 50_000), (0.9, 50_000)),
-        full=400,
-        quick=3,
+        full=300,
+        quick=2,
         methods=(Z_TEST, GROWTHBOOK),
         reach=Reach("share_rolled_back", 0.05),
         drift=wave(amplitude=0.5, period=200_000),
@@ -192,8 +192,8 @@ def _correlated() -> Iterator[Scenario]:
         "rolled_back",
         (replace(HALLUCINATION, alike=0.2),),
         ((0.05, 100_000),),
-        full=500,
-        quick=6,
+        full=400,
+        quick=4,
         methods=(CALLS_ALONE, Z_TEST, GROWTHBOOK),
         reach=Reach("share_rolled_back", 0.05),
         crowd=pool(users=400, calls_each=20),
