@@ -13,9 +13,10 @@ import numpy as np
 
 from benchmarks.operating_characteristics.measures import Ints
 from benchmarks.operating_characteristics.traffic import LOOK, Bools, Calls, Observed
+from observability.core.evidence import TOP_BIN
 from rollout.core.plan import Plan, PlanMetric
 from rollout.core.stats import metric as statistics
-from rollout.core.stats.design_effect import BUCKETS, Sums, design_effect
+from rollout.core.stats.design_effect import BUCKETS, Sums, crowding, design_effect
 from rollout.core.stats.sample_ratio import (
     Counted,
     StepUnits,
@@ -27,7 +28,7 @@ from rollout.core.stats.sample_ratio import (
 from rollout.core.verdict import Finding, Situation, decide
 from rollout.units import is_judged
 
-LEAST_BATCH = 40  # as rollout.evaluation.LEAST_BATCH, which cannot be imported without a database
+LEAST_BATCH = 40  # as rollout.batches.LEAST_BATCH, which cannot be imported without a database
 
 End = Literal["rolled_back", "promoted", "invalid", "undecided"]
 ENDS: Mapping[str | None, End] = {"rollback": "rolled_back", "promote": "promoted", "hold": "invalid"}
@@ -67,6 +68,7 @@ class Judged:
         self.report = statistics.report(self.frozen, self.state)
         self.open: dict[int, Arms] = defaultdict(Arms)
         self.control_sums = Sums(*(np.zeros(BUCKETS) for _ in Sums._fields))
+        self.ones = np.zeros(BUCKETS)
         self.counted = np.zeros((len(shares), 2, BUCKETS), dtype=np.int64)
 
     def look(self, look: int, *, canary: Bools, step: Ints, bucket: Ints, design_effects: bool) -> bool:
@@ -80,6 +82,7 @@ class Judged:
         bins = np.where(in_canary, self.observed.canary[arrived], self.observed.control[arrived])
         np.add.at(self.counted, (step[call], in_canary.astype(int), bucket[call]), 1)
         self._sum(bucket[call[~in_canary]], bins[~in_canary])
+        self.ones += np.bincount(bucket[call[bins == TOP_BIN]], minlength=BUCKETS)
         for number in np.unique(step[call]).tolist():
             now = step[call] == number
             self.open[number].control.update(bins[now & ~in_canary].tolist())
@@ -91,13 +94,24 @@ class Judged:
                 self.frozen,
                 self.state,
                 step=number,
-                control=batch.control,
-                canary=batch.canary,
-                design_effect=design_effect(self.control_sums) if design_effects else 1.0,
+                control=self._stored(batch.control),
+                canary=self._stored(batch.canary),
+                design_effect=self._design_effect() if design_effects else 1.0,
             )
         if ready:
             self.report = statistics.report(self.frozen, self.state)
         return bool(ready)
+
+    def _design_effect(self) -> float:
+        return crowding(self.ones) if self._is_complaint else design_effect(self.control_sums)
+
+    def _stored(self, arm: Counter[int]) -> Mapping[int, int]:
+        """The bins as batches keep them: of a complaint bin 0 is all calls, also those complained about."""
+        return {**arm, 0: arm.total()} if self._is_complaint else arm
+
+    @property
+    def _is_complaint(self) -> bool:
+        return self.frozen.metric.kind == "complaint"
 
     def _sum(self, bucket: Ints, bins: Ints) -> None:
         for power, sums in enumerate(self.control_sums):

@@ -47,6 +47,11 @@ class Measure:
         return level * factor if self.worse > 0 else 1 - (1 - level) * factor
 
 
+def log_bins(values: Array, smallest: float) -> Ints:
+    """As observability.core.evidence.log_bin, of many values from the smallest on and below the largest bin."""
+    return np.floor(np.log(values / smallest) / math.log(LOG_STEP)).astype(np.int64) + 1
+
+
 def _draw_failure(rng: np.random.Generator, rate: Array) -> Ints:
     return TOP_BIN * (rng.random(len(rate)) < rate).astype(np.int64)
 
@@ -61,8 +66,7 @@ def _share_of_bin(bins: Ints) -> Array:
 
 def _lognormal(*, sigma: float, smallest: float) -> Measure:
     def draw(rng: np.random.Generator, mean: Array) -> Ints:
-        logs = np.log(mean / smallest) - sigma**2 / 2 + sigma * rng.standard_normal(len(mean))
-        return np.maximum(np.floor(logs / math.log(LOG_STEP)).astype(np.int64) + 1, 0)
+        return log_bins(mean * np.exp(sigma * rng.standard_normal(len(mean)) - sigma**2 / 2), smallest)
 
     def value(bins: Ints) -> Array:
         values: Array = smallest * np.exp(math.log(LOG_STEP) * (bins - 0.5))

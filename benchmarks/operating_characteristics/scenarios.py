@@ -93,13 +93,14 @@ FAITHFULNESS = Truth(PlanMetric("faithfulness", "score", "higher", margin={"abso
 JUDGED_LATER = replace(FAITHFULNESS, judged=0.05, delay=300)
 GUARDRAILS = (ERROR, HALLUCINATION, THUMBS_DOWN, COSTS, WAIT, JUDGED_LATER)
 
-# (what is worse, its metric as it is then, calls of a single-metric rollout that every method can find it in, reach)
+# What is worse, its metric as it is then, the calls of a rollout in which every method can find it, the canary calls to
+# find it within, and the rollouts of a full and of a quick run.
 HARMS = (
-    ("hallucination 1.8 -> 4.1 %", replace(HALLUCINATION, canary=0.041), 100_000, 340),
-    ("error 1 -> 2 %", replace(ERROR, canary=0.02), 200_000, 1030),
-    ("faithfulness .94 -> .87", replace(FAITHFULNESS, canary=0.87), 10_000, 45),
-    ("cost +20 %", replace(COSTS, canary=COSTS.control * 1.2), 60_000, 310),
-    ("TTFT x1.25", replace(WAIT, canary=WAIT.control * 1.25), 20_000, 72),
+    ("hallucination 1.8 -> 4.1 %", replace(HALLUCINATION, canary=0.041), 100_000, 340, 600, 25),
+    ("error 1 -> 2 %", replace(ERROR, canary=0.02), 200_000, 1030, 600, 25),
+    ("faithfulness .94 -> .87", replace(FAITHFULNESS, canary=0.87), 10_000, 45, 2000, 100),
+    ("cost +20 %", replace(COSTS, canary=COSTS.control * 1.2), 60_000, 310, 600, 25),
+    ("TTFT x1.25", replace(WAIT, canary=WAIT.control * 1.25), 20_000, 72, 1000, 40),
 )
 
 
@@ -131,20 +132,20 @@ def _whole_engine() -> Iterator[Scenario]:
         ("faithfulness at its margin -.03", replace(JUDGED_LATER, canary=0.91)),
     ):
         yield replace(at_its_margin, name=f"6 guardrails, {what}", truths=_with(truth))
-    for what, truth, _, _ in HARMS:
+    for what, truth, *_ in HARMS:
         worse = replace(JUDGED_LATER, canary=truth.canary) if truth.metric == FAITHFULNESS.metric else truth
         yield replace(healthy, name=f"6 guardrails, {what}", truths=_with(worse), full=60, quick=1, reach=None)
 
 
 def _found() -> Iterator[Scenario]:
-    for name, truth, calls, within in HARMS:
+    for name, truth, calls, within, full, quick in HARMS:
         yield Scenario(
             name,
             "rolled_back",
             (truth,),
             ((0.05, calls),),
-            full=600,
-            quick=25,
+            full=full,
+            quick=quick,
             methods=_tests_of(truth),
             reach=Reach("median_canary_calls", within),
         )

@@ -23,7 +23,7 @@ from benchmarks.operating_characteristics.scenarios import (
     scenarios,
 )
 from benchmarks.operating_characteristics.traffic import Truth, served_by_canary
-from rollout import evaluation
+from rollout import batches
 from rollout.core.plan import PlanMetric
 from rollout.core.verdict import log_threshold
 
@@ -78,9 +78,9 @@ def test_quick_run__harm_under_six_guardrails__rolled_back(quick: Mapping[str, R
     ids=["rate", "rate at the floor", "score"],
 )
 def test_proof_of_safety__canary_exactly_at_the_margin__within_alpha(truth: Truth, steps: Steps) -> None:
-    proofs = [is_proven_safe(truth, steps, rng) for rng in np.random.default_rng(8).spawn(200)]
+    proofs = [is_proven_safe(truth, steps, rng) for rng in np.random.default_rng(8).spawn(120)]
 
-    assert np.mean(proofs) <= 0.05
+    assert np.mean(proofs) <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / len(proofs))
 
 
 def test_proof_of_safety__equal_arms__comes() -> None:
@@ -90,7 +90,7 @@ def test_proof_of_safety__equal_arms__comes() -> None:
 
 
 def test_batch__as_the_evaluator__needs_as_many_observations() -> None:
-    assert LEAST_BATCH == evaluation.LEAST_BATCH
+    assert LEAST_BATCH == batches.LEAST_BATCH
 
 
 def is_proven_safe(truth: Truth, steps: Steps, rng: np.random.Generator) -> bool:
@@ -98,8 +98,9 @@ def is_proven_safe(truth: Truth, steps: Steps, rng: np.random.Generator) -> bool
     scenario = Scenario("a proof", "promoted", (truth,), steps, full=0, quick=0)
     calls, baselines = scenario.draw(rng)
     name = truth.metric.name
-    judged = Judged(truth.metric, baselines[name], calls.observed[name])
+    judged = Judged(truth.metric, baselines[name], calls.observed[name], [share for share, _ in steps])
     step_of = np.repeat(np.arange(len(steps)), [n for _, n in steps])
+    canary = served_by_canary(calls, steps)
     for look in range(calls.looks):
-        judged.look(look, canary=served_by_canary(calls, steps), step=step_of)
+        judged.look(look, canary=canary, step=step_of, bucket=calls.bucket, design_effects=True)
     return judged.report.max_log_e_safe >= log_threshold(scenario.plan.alpha)

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from benchmarks.operating_characteristics.crowds import one_call_a_unit, pool
-from benchmarks.operating_characteristics.measures import COST, RATE, SCORE, TTFT, Measure
+from benchmarks.operating_characteristics.measures import COST, RATE, SCORE, TTFT, Measure, log_bins
 from benchmarks.operating_characteristics.page import BEGIN, END, drawings, markdown, publish
 from benchmarks.operating_characteristics.running import run
 from benchmarks.operating_characteristics.scenarios import COSTS, FAITHFULNESS, HALLUCINATION, scenarios
 from benchmarks.operating_characteristics.traffic import DAY, LOOK, Truth, draw_calls, served_by_canary, steady, wave
+from observability.core.evidence import log_bin
 
 
 @pytest.mark.parametrize(
@@ -23,6 +24,12 @@ def test_measure__many_draws__mean_is_the_level(measure: Measure, level: float) 
     bins = measure.draw(np.random.default_rng(1), np.full(400_000, level))
 
     assert measure.value(bins).mean() == pytest.approx(level, rel=0.02)
+
+
+def test_log_bins__many_values__as_the_evidence() -> None:
+    values = 10 ** np.random.default_rng(7).uniform(-2, 5, 2000)
+
+    assert log_bins(values, 1e-3).tolist() == [log_bin(value, 1e-3) for value in values.tolist()]
 
 
 def test_pool__twenty_calls_each__four_hundred_users_at_a_time() -> None:
@@ -78,14 +85,14 @@ def test_drift__of_a_score__makes_its_shortfall_larger() -> None:
 def test_run__one_process_or_two__same_rows() -> None:
     chosen = [scenario for scenario in scenarios() if scenario.name == "faithfulness .94 -> .87"]
 
-    alone, together = (run(chosen, quick=True, processes=n, progress=lambda line: None) for n in (1, 2))
+    alone, together = (list(run(chosen, quick=True, processes=n, progress=lambda line: None)) for n in (1, 2))
 
     assert alone == together
 
 
 def test_publish__page_with_markers__only_what_is_between_changes(tmp_path: Path) -> None:
     chosen = [scenario for scenario in scenarios() if scenario.name == "faithfulness .94 -> .87"]
-    rows = run(chosen, quick=True, processes=1, progress=lambda line: None)
+    [rows] = run(chosen, quick=True, processes=1, progress=lambda line: None)
     page = tmp_path / "statistics.md"
     page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
 
