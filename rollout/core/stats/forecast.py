@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from observability.core.evidence import TOP_BIN
 from rollout.core.plan import Plan
 from rollout.core.stats.behaviour import Behaviour
 from rollout.core.stats.evidence import Arm, Batch, Counts, Process
@@ -27,6 +28,7 @@ MOST_CALLS = 1e8  # what takes longer never comes
 BETWEEN_LOOKS = 0.02  # of the calls so far, if the plan looks more often: nothing then comes later by more than this
 SAMPLE = 100_000  # observations that stand for what the smaller arm does, or so many that
 RAREST = 200  # of them are of the rarest kind
+SAMPLE_OF_MANY = 2000
 BATCH = 8  # times as many are in the batch that is weighed with and without some of them
 GROUPS = 16  # of neighbouring bins, each taken to move the logs by its mean
 
@@ -121,8 +123,7 @@ def _per_call(share: float, control: float, canary: float) -> tuple[float, float
 
 def _moves(asked: Question, process: Process, leg: Leg, *, control: Behaviour, canary: Behaviour) -> Moves:
     per_call = _per_call(leg.share, control.observed, canary.observed)
-    rarest = min((arm.values[arm.values > 0] / arm.values.sum()).min() for arm in (control, canary))
-    scale = min(SAMPLE, RAREST / rarest) / min(per_call)
+    scale = max(_enough(arm.values) for arm in (control, canary)) / min(per_call)
     samples = [_sample(arm.values, scale * often) for arm, often in zip((control, canary), per_call, strict=True)]
     memory = process.weigh(Batch(leg.step, *samples), process.memory).memory
 
@@ -141,8 +142,16 @@ def _moves(asked: Question, process: Process, leg: Leg, *, control: Behaviour, c
     return Moves(np.array(rates), np.array(logs))
 
 
+def _enough(values: Array) -> float:
+    """Observations that stand for what an arm does: of bins of 1 %, none of which matters by itself, fewer do."""
+    if len(values) > TOP_BIN + 1:
+        return SAMPLE_OF_MANY
+    return min(SAMPLE, RAREST * float(values.sum() / values[values > 0].min()))
+
+
 def _sample(values: Array, n: float) -> Arm:
-    counts = np.rint(values * (n / values.sum())).astype(np.int64)
+    """So many observations, spread so that there are as many up to each bin as there should be."""
+    counts = np.diff(np.rint(np.cumsum(values) * (n / values.sum())), prepend=0).astype(np.int64)
     seen = np.flatnonzero(counts)
     return Arm(seen, counts[seen], int(counts.sum()))
 
