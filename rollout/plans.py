@@ -27,6 +27,8 @@ from rollout.core.plan import (
 
 METRIC_NAME = r"\A[a-z0-9][a-z0-9_.-]{0,99}\Z"
 KINDS_OF_SCORES = ("rate", "score", "complaint")
+# More than anybody needs; what a look at a rollout and a forecast of a plan cost grows with them.
+MOST_STEPS, MOST_METRICS = 20, 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +202,8 @@ class MetricForm(StrictSerializer):
 
 
 class PlanForm(StrictSerializer):
-    steps = StepForm(many=True, required=False, allow_empty=False)
-    metrics = MetricForm(many=True, required=False, allow_empty=False)
+    steps = StepForm(many=True, required=False, allow_empty=False, max_length=MOST_STEPS)
+    metrics = MetricForm(many=True, required=False, allow_empty=False, max_length=MOST_METRICS)
     alpha = serializers.FloatField(min_value=0.0001, max_value=0.5, required=False)
     promote_when = serializers.ChoiceField(["proven_safe", "no_harm_found"], required=False)
     on_inconclusive = serializers.ChoiceField(["hold", "rollback", "promote"], required=False)

@@ -28,9 +28,9 @@ MOST_CALLS = 1e8  # what takes longer never comes
 BETWEEN_LOOKS = 0.02  # of the calls so far, if the plan looks more often: nothing then comes later by more than this
 SAMPLE = 100_000  # observations that stand for what the smaller arm does, or so many that
 RAREST = 200  # of them are of the rarest kind
-SAMPLE_OF_MANY = 2000
+SAMPLE_OF_MANY = 1000  # are enough where there are many kinds, none of which matters by itself
 BATCH = 8  # times as many are in the batch that is weighed with and without some of them
-GROUPS = 16  # of neighbouring bins, each taken to move the logs by its mean
+GROUPS = 8  # of neighbouring bins, each taken to move the logs by its mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ def _moves(asked: Question, process: Process, leg: Leg, *, control: Behaviour, c
 
 
 def _enough(values: Array) -> float:
-    """Observations that stand for what an arm does: of bins of 1 %, none of which matters by itself, fewer do."""
+    """Observations that stand for what an arm does."""
     if len(values) > TOP_BIN + 1:
         return SAMPLE_OF_MANY
     return min(SAMPLE, RAREST * float(values.sum() / values[values > 0].min()))
