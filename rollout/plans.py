@@ -202,8 +202,8 @@ class MetricForm(StrictSerializer):
 
 
 class PlanForm(StrictSerializer):
-    steps = StepForm(many=True, required=False, allow_empty=False, max_length=MOST_STEPS)
-    metrics = MetricForm(many=True, required=False, allow_empty=False, max_length=MOST_METRICS)
+    steps = StepForm(many=True, required=False, allow_empty=False)
+    metrics = MetricForm(many=True, required=False, allow_empty=False)
     alpha = serializers.FloatField(min_value=0.0001, max_value=0.5, required=False)
     promote_when = serializers.ChoiceField(["proven_safe", "no_harm_found"], required=False)
     on_inconclusive = serializers.ChoiceField(["hold", "rollback", "promote"], required=False)
@@ -215,11 +215,15 @@ class PlanForm(StrictSerializer):
     auto_rollback = serializers.BooleanField(required=False)
 
     def validate_steps(self, steps: list[dict[str, int]]) -> list[dict[str, int]]:
+        if len(steps) > MOST_STEPS:
+            raise serializers.ValidationError(f"expected at most {MOST_STEPS} steps, got {len(steps)}")
         if any(after["weight_bp"] <= before["weight_bp"] for before, after in pairwise(steps)):
             raise serializers.ValidationError("expected every step's weight to be more than the one before")
         return steps
 
     def validate_metrics(self, metrics: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        if len(metrics) > MOST_METRICS:
+            raise serializers.ValidationError(f"expected at most {MOST_METRICS} metrics, got {len(metrics)}")
         names = [metric["name"] for metric in metrics]
         if len(set(names)) < len(names):
             raise serializers.ValidationError("expected every metric once")

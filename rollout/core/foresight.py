@@ -50,7 +50,9 @@ class Subject:
 
         Every call may be complained about. Of what was not seen lately, every call is taken to be observed.
         """
-        if self.metric.kind == "complaint" or self.metric.judged != Judged():
+        if self.metric.kind == "complaint":
+            return Judged()
+        if self.metric.judged != Judged():
             return self.metric.judged
         return Judged(self.observed or 1.0, self.observed or 1.0)
 
@@ -110,7 +112,8 @@ class Foresight:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """The way of the traffic through the plan's steps. least_batch: observations before a batch is closed."""
+    """The way of the traffic through the plan's steps. least_batch: observations before a batch is closed; warm_up:
+    calls that come in it."""
 
     legs: Sequence[Leg]
     calls_per_s: float
@@ -119,7 +122,7 @@ class Course:
 
     @property
     def served(self) -> int | None:
-        """Seconds until every hold is served and min_units have come."""
+        """Seconds until nothing but a proof is missing for the promotion."""
         return self._seconds(math.fsum(leg.calls for leg in self.legs))
 
     def calls(
@@ -197,15 +200,17 @@ def _course(plan: Plan, guardrails: Sequence[Subject], *, calls_per_s: float, le
     first_evidence = []
     for number, step in enumerate(plan.steps):
         share = step.weight_bp / 10_000
-        first_evidence.append(
-            max(
-                calls_of_a_batch(share, control=subject.judged.control, canary=subject.judged.canary, least=least_batch)
-                + (0 if number else _uncounted(subject, share=share, warm_up=warm_up))
-                for subject in guardrails
-            )
-        )
+        batches = [_calls_of_a_batch(subject, share, least=least_batch) for subject in guardrails]
+        if number == 0:
+            uncounted = [_uncounted(subject, share=share, warm_up=warm_up) for subject in guardrails]
+            batches = [sum(calls) for calls in zip(uncounted, batches, strict=True)]
+        first_evidence.append(max(batches))
     legs = legs_of(plan, calls_per_s=calls_per_s, first_evidence=first_evidence)
     return Course(legs, calls_per_s, least_batch, warm_up)
+
+
+def _calls_of_a_batch(subject: Subject, share: float, *, least: int) -> float:
+    return calls_of_a_batch(share, control=subject.judged.control, canary=subject.judged.canary, least=least)
 
 
 def _uncounted(subject: Subject, *, share: float, warm_up: float) -> float:
@@ -293,12 +298,12 @@ def _too_late(plan: Plan, what: str, delay: Delay) -> Iterator[str]:
 
 
 def _holds(plan: Plan, find_harm: Delay, served: int | None) -> Iterator[str]:
-    """What the holds, with the units they wait for, come too late or too early for."""
+    """What the steps, with all that they wait for, end too late or too early for."""
     if served is None:
         return
     if served > plan.max_duration_s:
         yield (
-            f"The holds and the first {plan.min_units} units take about {_span(served)}; "
+            f"The steps, with their holds, {plan.min_units} units and evidence from each, take about {_span(served)}; "
             f"max_duration, {_span(plan.max_duration_s)}, is too short."
         )
     elif plan.promote_when == "no_harm_found" and (find_harm.seconds is None or find_harm.seconds > served):

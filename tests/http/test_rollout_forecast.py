@@ -200,7 +200,7 @@ def test_plan__more_than_anybody_needs__is_refused(plan: Any, field: str) -> Non
     answer = ask(ASKED | {"plan": plan})
 
     assert (answer.status_code, [error["field"] for error in answer.json()["errors"]]) == (422, [field])
-    assert "no more than" in answer.json()["errors"][0]["message"]
+    assert "expected at most" in answer.json()["errors"][0]["message"]
 
 
 def test_plan__observed_metric__never_decides() -> None:

@@ -230,7 +230,7 @@ def test_foresee__holds_longer_than_max_duration__warns() -> None:
     found = foreseen(max_duration_s=DAY)
 
     assert found.if_equal == Outcome("inconclusive", DAY)
-    assert any(warning.startswith("The holds and the first 100 units take about 1.5 d") for warning in found.warnings)
+    assert any(warning.startswith("The steps, with their holds, 100 units and evidence from each, take about 1.5 d") for warning in found.warnings)
 
 
 def test_foresee__min_units_that_come_late__promotes_when_they_have_come() -> None:
