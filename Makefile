@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ON_BOTH_DATABASES := $(wildcard $(addprefix tests/,db http concurrency webhooks crash))
-BENCHMARKS := $(patsubst benchmarks/%.py,%,$(wildcard benchmarks/*.py))
+BENCHMARKS := $(patsubst benchmarks/%.py,%,$(wildcard benchmarks/*.py)) "operating_characteristics --quick"
 
 .PHONY: demo serve test lint bench
 
@@ -24,7 +24,7 @@ lint: .venv/installed
 	$(BIN)/lint-imports
 
 bench: .venv/installed
-	set -e; for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name; done
+	set -e; for benchmark in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$benchmark; done
 
 .venv/installed: pyproject.toml requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.version_info < (3, 11) and sys.exit("Serinus needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=python3.12 ...")'

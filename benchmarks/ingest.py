@@ -1,9 +1,10 @@
 """What taking traces in costs in this process: `python benchmarks/ingest.py [requests]`. HTTP itself is not measured.
 
 Bodies of 100 spans, as an app with retrieval sends them: in each trace an agent, an embedding, a search and two chats,
-14 attributes a span; the chats of one prompt are exposed by a rollout. Every request has ids of its own. Each stage is
-printed beside protobuf's own decoding of the same bodies in the same run, so that a figure can be carried to another
-machine. On PostgreSQL with DATABASE_URL, else on SQLite as `manage.py serve` has it.
+14 attributes a span; the chats of one prompt are exposed by a rollout, which observes six measures of each. Every
+request has ids of its own. Each stage is printed beside protobuf's own decoding of the same bodies in the same run, so
+that a figure can be carried to another machine. On PostgreSQL with DATABASE_URL, else on SQLite as `manage.py serve`
+has it.
 """
 
 import os
@@ -97,7 +98,7 @@ def chat(rnd: random.Random) -> dict[str, Any]:
         "gen_ai.response.finish_reasons": ["stop"],
         "gen_ai.usage.input_tokens": rnd.randrange(100, 2000),
         "gen_ai.usage.output_tokens": rnd.randrange(10, 500),
-        "server.address": "api.openai.com",
+        "gen_ai.response.time_to_first_chunk": rnd.uniform(0.01, 0.09),
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from demo import prompts, telling
 from demo.api import Api
 from demo.errors import DemoFailed
+from demo.judge import CONTROL_SAMPLE
 from demo.narrator import Narrator
 from demo.order_app import OrderApp, versions_served
 from demo.receiver import Receiver
@@ -84,8 +85,13 @@ def plan(first_hold: str) -> dict[str, Any]:
             {"weight": "50%", "hold": "10s"},
         ],
         "metrics": [
-            {"name": name, "kind": "rate", "direction": "lower", "role": "guardrail", "margin": {"ratio": ratio}}
-            for name, ratio in (("hallucination", 2), ("error_rate", 3))  # errors are rarer, so more is still few
+            {
+                "name": "hallucination",
+                "kind": "rate",
+                "margin": {"ratio": 2},
+                "judged": {"control": CONTROL_SAMPLE, "canary": 1},
+            },
+            {"name": "error_rate", "margin": {"ratio": 3}},  # errors are rarer, so more is still few
         ],
         "look_every": "1s",
         "promote_when": "proven_safe",

@@ -21,6 +21,8 @@ EVENT_TYPES = (
     "rollout.inconclusive",
     "rollout.harm_found",
     "rollout.proven_safe",
+    "rollout.evaluation_failed",
+    "rollout.recovered",
 )
 
 

@@ -10,10 +10,11 @@ import logging
 from datetime import timedelta
 from typing import Any
 
-from django.db import OperationalError, transaction
+from django.db import InterfaceError, OperationalError, transaction
 
 from common.actors import EVALUATOR
 from common.clock import now
+from common.errors import Conflict
 from observability import evidence
 from rollout import services
 from rollout.batches import close_batches, report_of
@@ -22,25 +23,33 @@ from rollout.core.stats import metric as statistics
 from rollout.core.stats.sample_ratio import log_bayes_factor, mean_log_bayes_factor
 from rollout.core.verdict import Finding, Situation, decide
 from rollout.core.verdict_body import Inputs, verdict_body
-from rollout.models import ACTIVE, Rollout, Status, Verdict
+from rollout.models import ACTIVE, HoldReason, Rollout, Status, Verdict
 from rollout.selectors import find_rollout
 from rollout.units import Units
 
 logger = logging.getLogger(__name__)
 
+# A look that failed is tried again after this long: a fault must not turn into a busy loop.
+RETRY_AFTER = timedelta(minutes=1)
+LONGEST_REASON = 200
+# Evaluators' clocks may differ by this much: what is planned further away was planned by a clock that was wrong.
+CLOCKS_DIFFER_BY = timedelta(minutes=5)
+DATABASE_AWAY = (OperationalError, InterfaceError)
+
 
 def evaluate_due() -> int:
     """Look at every rollout whose look is due; how many were looked at. One that fails does not stop the others."""
+    _recall_looks()
     due = Rollout.objects.filter(status__in=ACTIVE, next_look_at__lte=now()).order_by("next_look_at")
     looked = 0
     for rollout_id in list(due.values_list("id", flat=True)):
         try:
             looked += look(rollout_id)
-        except OperationalError:
+        except DATABASE_AWAY:
             logger.warning("evaluation.database_away", exc_info=True, extra={"rollout": rollout_id})
-        except Exception:
+        except Exception as error:
             logger.exception("evaluation.failed", extra={"rollout": rollout_id})
-            _postpone(rollout_id)
+            _hold_failed(rollout_id, error)
     return looked
 
 
@@ -51,6 +60,8 @@ def look(rollout_id: str) -> bool:
     if not due.select_for_update(no_key=True, skip_locked=True).first():
         return False
     rollout = find_rollout(rollout_id)
+    if rollout.hold_reason == HoldReason.EVALUATION_FAILED:
+        rollout = services.recover(rollout_id=rollout_id, actor=EVALUATOR, expected_revision=rollout.revision)
     plan = Plan.from_json(rollout.plan)
     units = Units(evidence.unit_buckets(rollout.id, rollout.versions), plan)
     metrics = list(rollout.metrics.all())
@@ -130,6 +141,29 @@ def _apply(rollout: Rollout, finding: Finding, verdict: Verdict) -> None:
             services.hold(hold_reason=finding.hold_reason, **how)
 
 
-def _postpone(rollout_id: str) -> None:
-    """After a failed look the next one is due in a minute, so that a fault does not turn into a busy loop."""
-    Rollout.objects.filter(pk=rollout_id, status__in=ACTIVE).update(next_look_at=now() + timedelta(minutes=1))
+def _recall_looks() -> None:
+    """Make due what a clock that has been put back since has planned for a time that may not come for years."""
+    active = Rollout.objects.filter(status__in=ACTIVE, next_look_at__gt=now() + CLOCKS_DIFFER_BY)
+    for rollout_id, planned_at, every_s in active.values_list("id", "next_look_at", "plan__look_every_s"):
+        latest = now() + max(timedelta(seconds=every_s), RETRY_AFTER) + CLOCKS_DIFFER_BY
+        if planned_at and planned_at > latest:
+            Rollout.objects.filter(pk=rollout_id, next_look_at=planned_at).update(next_look_at=now())
+            logger.warning("evaluation.clock_went_back", extra={"rollout": rollout_id})
+
+
+def _hold_failed(rollout_id: str, error: Exception) -> None:
+    """Hold the rollout and look again in a minute. What goes wrong here must not keep others from being looked at."""
+    again_at = now() + RETRY_AFTER
+    try:
+        services.fail_evaluation(rollout_id=rollout_id, actor=EVALUATOR, reason=_in_short(error), next_look_at=again_at)
+    except Conflict:
+        pass  # somebody ended it since the look began
+    except Exception:
+        logger.exception("evaluation.hold_failed", extra={"rollout": rollout_id})
+        Rollout.objects.filter(pk=rollout_id, status__in=ACTIVE).update(next_look_at=again_at)
+
+
+def _in_short(error: Exception) -> str:
+    """Its class and the first line of its message: in those that follow databases quote what is stored."""
+    message = str(error).partition("\n")[0]
+    return f"{type(error).__name__}: {message}"[:LONGEST_REASON]

@@ -6,7 +6,7 @@ serving processes (generation) and the outside (event and deliveries). Either al
 
 import logging
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -39,6 +39,7 @@ EVENT_OF_HOLD = {
     HoldReason.INCONCLUSIVE: "rollout.inconclusive",
     HoldReason.HARM_FOUND: "rollout.harm_found",
     HoldReason.PROVEN_SAFE: "rollout.proven_safe",
+    HoldReason.EVALUATION_FAILED: "rollout.evaluation_failed",
 }
 
 
@@ -136,6 +137,43 @@ def hold(
         cause=cause,
         verdict=verdict,
         hold_reason=hold_reason,
+    )
+
+
+@transaction.atomic
+def fail_evaluation(*, rollout_id: str, actor: Actor, reason: str, next_look_at: datetime) -> Rollout:
+    """Keep the rollout where it is, because a look at it failed. Said once, however often it fails again."""
+    rollout = _lock(rollout_id, "hold", None)
+    if rollout.hold_reason == HoldReason.EVALUATION_FAILED:
+        rollout.next_look_at = next_look_at
+        rollout.save(update_fields=["next_look_at"])
+        return rollout
+    return _change(
+        rollout,
+        "evaluation_failed",
+        actor=actor,
+        cause="evaluation_failed",
+        reason=reason,
+        hold_reason=HoldReason.EVALUATION_FAILED,
+        hold_before_failure=rollout.hold_reason,
+        next_look_at=next_look_at,
+    )
+
+
+@transaction.atomic
+def recover(*, rollout_id: str, actor: Actor, expected_revision: int) -> Rollout:
+    """A look succeeds again: the rollout waits for what it waited for before one failed, or for nothing.
+
+    Part of the look that succeeds, before anything is decided: a sample ratio that was broken then still is.
+    """
+    rollout = _lock(rollout_id, "recover", expected_revision)
+    return _change(
+        rollout,
+        "recovered",
+        actor=actor,
+        cause="evaluation_succeeded",
+        hold_reason=rollout.hold_before_failure,
+        hold_before_failure="",
     )
 
 

@@ -40,7 +40,7 @@ class Units:
         return {
             metric.name: count(self._steps(metric.measure, control=metric.judged.control, canary=metric.judged.canary))
             for metric in self._plan.metrics
-            if _is_judged(metric)
+            if is_judged(metric)
         }
 
     def design_effect(self, metric: PlanMetric) -> float:
@@ -82,6 +82,6 @@ def _calls(sums: Mapping[int, UnitSums]) -> dict[int, int]:
     return {bucket: of_bucket.n for bucket, of_bucket in sums.items()}
 
 
-def _is_judged(metric: PlanMetric) -> bool:
+def is_judged(metric: PlanMetric) -> bool:
     """Complaints are not: who complains is what they measure."""
     return metric.role == "guardrail" and metric.kind in ("rate", "score") and metric.measure not in KIND_OF

@@ -35,6 +35,7 @@ HELD = {
     HoldReason.INCONCLUSIVE: State("held", "Held: its time is up"),
     HoldReason.HARM_FOUND: State("harm", "Held: harm found"),
     HoldReason.PROVEN_SAFE: State("held", "Held: waits for a person to promote it"),
+    HoldReason.EVALUATION_FAILED: State("held", "Held: a look at it failed"),
 }
 HAPPENED = {
     "paused": State("held", "Paused"),
@@ -43,6 +44,8 @@ HAPPENED = {
     "inconclusive": HELD[HoldReason.INCONCLUSIVE],
     "harm_found": HELD[HoldReason.HARM_FOUND],
     "proven_safe": HELD[HoldReason.PROVEN_SAFE],
+    "evaluation_failed": HELD[HoldReason.EVALUATION_FAILED],
+    "recovered": State("open", "Looked at again"),
     "promoted": ENDED[Status.PROMOTED],
     "rolled_back": ENDED[Status.ROLLED_BACK],
     "cancelled": ENDED[Status.CANCELLED],
@@ -52,6 +55,8 @@ CAUSES = {
     "proven_safe": "by the verdict: every guardrail proven safe",
     "no_harm_found": "by the verdict: no harm found, which is all that the plan asks for",
     "sample_ratio": "by the verdict: the arms do not get the shares of units that they were given",
+    "judged_ratio": "by the verdict: the arms' calls do not get scores in the shares that the plan says",
+    "evaluation_succeeded": "by the first look that succeeded again",
     "max_duration": "by the plan: its time was up before there was proof",
 }
 PROMOTE_WHEN = {
@@ -125,7 +130,7 @@ def sentence(rollout: Rollout, last: Transition | None, now: datetime) -> SafeSt
     if rollout.status in ENDED:
         return _how_it_ended(rollout, last, now)
     if rollout.hold_reason:
-        return _why_held(rollout)
+        return _why_held(rollout, last)
     if rollout.status == Status.PAUSED:
         return format_html("Since {} {}. {}", moment(last.happened_at, now), why(last), _kept(rollout, "a person acts"))
     return format_html("{} {}", _share(rollout, now), _next(rollout, now))
@@ -234,19 +239,28 @@ def _how_it_ended(rollout: Rollout, last: Transition, now: datetime) -> SafeStri
     )
 
 
-def _why_held(rollout: Rollout) -> SafeString:
+def _why_held(rollout: Rollout, last: Transition) -> SafeString:
     plan, verdict = Plan.from_json(rollout.plan), rollout.verdict
     match rollout.hold_reason:
         case HoldReason.SAMPLE_RATIO:
+            broken = verdict.body["reasons"][0] if verdict else "The sample ratio is broken."
             return format_html(
-                "The arms do not get the shares of units that they were given, so nothing is decided on this data. "
-                "{} of units keep {} until a person rolls back or cancels.",
+                "{} Nothing is decided on this data. {} of units keep {} until a person rolls back or cancels.",
+                broken,
                 weight(rollout.weight_bp),
                 rollout.canary.number,
             )
         case HoldReason.INCONCLUSIVE:
             kept = _kept(rollout, "a person acts or nothing is missing any more")
             return format_html("{} were over before there was proof. {}", duration(plan.max_duration_s), kept)
+        case HoldReason.EVALUATION_FAILED:
+            return format_html(
+                "The evidence could not be looked at{}. It is tried again every minute; "
+                "{} of units keep {} until that succeeds or a person acts.",
+                f" ({last.reason})" if last.action == "evaluation_failed" else "",
+                weight(rollout.weight_bp),
+                rollout.canary.number,
+            )
         case HoldReason.HARM_FOUND:
             found = f"{_harm(verdict)}. The plan leaves the rollback" if verdict else "The plan leaves the rollback"
         case _:

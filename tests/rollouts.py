@@ -52,6 +52,20 @@ def observe(rollout: Rollout, metric: str, *, control: tuple[int, int], canary: 
         )
 
 
+def observe_many(rollout: Rollout, metric: str, *, control: tuple[int, int], canary: tuple[int, int]) -> None:
+    """As `observe`, in one row a unit bucket: calls and 1s spread over all buckets as evenly as can be."""
+    evidence.add(
+        Observation(Exposure(rollout.id, rollout.step, arm, bucket), version_id, metric, value, count)
+        for arm, version_id, (calls, ones) in (
+            ("control", rollout.control_id, control),
+            ("canary", rollout.canary_id, canary),
+        )
+        for value, total in ((1000, ones), (0, calls - ones))
+        for bucket in range(256)
+        if (count := total // 256 + (bucket < total % 256))
+    )
+
+
 def observe_values(
     rollout: Rollout,
     measure: str,

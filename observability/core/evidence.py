@@ -117,6 +117,9 @@ class UnitSums(NamedTuple):
     squares: int
 
 
+NO_SUMS = UnitSums(0, 0, 0)
+
+
 def sum_units(observations: Iterable[Observation]) -> dict[UnitKey, UnitSums]:
     """The sums of each unit bucket: what the design effect of correlated requests is computed from."""
     sums: dict[UnitKey, UnitSums] = {}
@@ -126,6 +129,3 @@ def sum_units(observations: Iterable[Observation]) -> dict[UnitKey, UnitSums]:
         n, total, squares = sums.get(key, NO_SUMS)
         sums[key] = UnitSums(n + o.count, total + o.count * o.bin, squares + o.count * o.bin * o.bin)
     return sums
-
-
-NO_SUMS = UnitSums(0, 0, 0)

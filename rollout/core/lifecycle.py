@@ -6,6 +6,7 @@ ALLOWED_FROM = {
     "resume": {"paused"},
     "advance_step": {"running"},
     "hold": {"running", "paused"},
+    "recover": {"running", "paused"},
     "promote": {"running", "paused"},
     "rollback": {"running", "paused"},
     "cancel": {"draft", "running", "paused"},

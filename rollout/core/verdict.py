@@ -124,14 +124,13 @@ def _is_broken(found: Situation) -> bool:
 
 def _invalid(found: Situation) -> Finding:
     if found.log_e_judged_ratio > found.log_e_sample_ratio:
-        reason = (
-            "The sample ratio of scores is broken: the arms' calls do not get the shares of scores that were planned."
-        )
+        cause, what = "judged_ratio", "of scores is broken: the arms' calls do not get scores in the plan's shares."
     else:
-        reason = "The sample ratio is broken: the arms do not get the shares of units that they were given."
+        cause, what = "sample_ratio", "is broken: the arms do not get the shares of units that they were given."
+    reasons = (f"The sample ratio {what}",)
     if found.hold_reason == "sample_ratio":
-        return Finding("invalid", (reason,))
-    return Finding("invalid", (reason,), act="hold", cause="sample_ratio", hold_reason="sample_ratio")
+        return Finding("invalid", reasons)
+    return Finding("invalid", reasons, act="hold", cause=cause, hold_reason="sample_ratio")
 
 
 def _harmful(found: Situation, plan: Plan) -> Finding:

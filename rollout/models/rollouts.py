@@ -16,16 +16,18 @@ class Status(models.TextChoices):
 
 
 class HoldReason(models.TextChoices):
-    """Why an active rollout waits for a person.
+    """Why an active rollout stays where it is.
 
     sample_ratio: the assignment is broken, nothing is decided on this data. inconclusive: its time is up.
     harm_found, proven_safe: decided, but the plan leaves the act to a person (auto_rollback, auto_promote).
+    evaluation_failed: a look at it failed; the only one that ends by itself, with the next look that succeeds.
     """
 
     SAMPLE_RATIO = "sample_ratio"
     INCONCLUSIVE = "inconclusive"
     HARM_FOUND = "harm_found"
     PROVEN_SAFE = "proven_safe"
+    EVALUATION_FAILED = "evaluation_failed"
 
 
 ACTIVE = (Status.RUNNING, Status.PAUSED)
@@ -37,7 +39,8 @@ class Rollout(models.Model):
     plan: the whole plan with nothing silent (core.plan). salt: of the assignment, never changed.
     step: index into the plan's steps. revision: goes up by one with every transition.
     hold_until: when the step's hold is served; deadline_at: when max_duration is over; both move with pauses.
-    hold_reason: what keeps it where it is until a person acts, or empty.
+    hold_reason: what keeps it where it is, or empty; hold_before_failure: what that was before a look failed, and will
+    be when one succeeds.
     verdict: the newest one. looked_at: when the evaluator looked last; next_look_at: when it looks next.
     """
 
@@ -52,6 +55,7 @@ class Rollout(models.Model):
     step = models.PositiveSmallIntegerField(default=0)
     weight_bp = models.PositiveSmallIntegerField(default=0)
     hold_reason = models.CharField(max_length=20, choices=HoldReason, blank=True)
+    hold_before_failure = models.CharField(max_length=20, choices=HoldReason, blank=True, default="", db_default="")
     revision = models.PositiveIntegerField(default=1)
     created_at = models.DateTimeField()
     created_by = models.CharField(max_length=200)

@@ -74,6 +74,7 @@ def test_start_while_the_label_is_moved__the_control_is_what_it_points_at() -> N
 
 
 def test_evaluators_at_once__one_look_one_transition_one_event() -> None:
+    """Faults 2 and 28."""
     rollout = given.rollout()
     given.observe(rollout, "hallucination", **HARM)
     Rollout.objects.update(next_look_at=now())

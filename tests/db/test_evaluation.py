@@ -3,12 +3,9 @@
 import json
 import math
 from datetime import timedelta
-from typing import Any
-from unittest.mock import Mock
 
 import pytest
 import time_machine
-from django.db import OperationalError
 
 from common.clock import now
 from observability import evidence
@@ -16,7 +13,7 @@ from observability.core.evidence import Exposure, Observation
 from registry.models import Event, Label
 from rollout import batches, evaluation, services
 from rollout.core.plan import Plan
-from rollout.models import Batch, Metric, Rollout, Verdict
+from rollout.models import Batch, Rollout, Verdict
 from tests import rollouts as given
 from tests.rollouts import ANNA
 
@@ -210,21 +207,6 @@ def test_look__not_due__does_not_take_place() -> None:
     assert evaluation.evaluate_due() == 0
 
 
-def test_evaluate_due__one_rollout_fails__the_others_are_looked_at_and_it_is_tried_later(caplog: Any) -> None:
-    broken, fine = given.rollout("broken"), given.rollout("fine")
-    Rollout.objects.update(next_look_at=now())
-    Metric.objects.filter(rollout=broken).update(declared={"name": "hallucination"})
-
-    assert evaluation.evaluate_due() == 1
-
-    assert "evaluation.failed" in caplog.text
-    broken.refresh_from_db()
-    fine.refresh_from_db()
-    assert broken.next_look_at
-    assert broken.next_look_at > now() + timedelta(seconds=50)
-    assert fine.verdict
-
-
 def test_batches__folded_again_from_what_is_stored__give_the_same_state_to_the_last_bit() -> None:
     rollout = given.rollout()
     for seed in range(5):
@@ -287,15 +269,3 @@ def test_evidence__after_the_end__late_arrivals_change_nothing_and_are_discarded
     assert ended.status == "rolled_back"
     assert not Verdict.objects.exists()
     assert evidence.rollout_ids() == {running.id}
-
-
-def test_evaluate_due__database_away__tried_again_at_the_next_tick(monkeypatch: pytest.MonkeyPatch) -> None:
-    rollout = given.rollout()
-    Rollout.objects.update(next_look_at=now())
-    monkeypatch.setattr(evaluation, "look", Mock(side_effect=OperationalError("database is locked")))
-
-    assert evaluation.evaluate_due() == 0
-
-    rollout.refresh_from_db()
-    assert rollout.next_look_at
-    assert rollout.next_look_at <= now()

@@ -89,10 +89,10 @@ def test_unit_buckets__outlive_the_taking() -> None:
     assert buckets == {(0, "error_rate"): {"control": of_control, "canary": of_canary}}
 
 
-def test_unit_buckets__several_shards__one_sum(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unit_buckets__several_shards_and_no_version__one_sum(monkeypatch: pytest.MonkeyPatch) -> None:
     for shard in range(3):
         monkeypatch.setattr(threading, "get_native_id", lambda shard=shard: shard)
-        evidence.add([observation(metric="latency", bin_=4000, count=2)])
+        evidence.add([observation(metric="latency", bin_=4000, count=2, version_id=VERSIONS["control"] * (shard > 0))])
 
     buckets = evidence.unit_buckets(ROLLOUT, VERSIONS)
 

@@ -1,4 +1,4 @@
-"""The same text twice, 50 000 calls, a look every 1 000 of them: the evaluator rolls none of 20 rollouts back."""
+"""Fault 24: the same text twice, 50 000 calls, a look every 1 000 of them: none of 20 rollouts is rolled back."""
 
 import numpy as np
 import pytest

@@ -113,6 +113,7 @@ def test_create__another_major__needs_a_reason() -> None:
 
 
 def test_create__text_rolled_back_before__needs_a_reason_also_under_another_number() -> None:
+    """Fault 13."""
     first = given.rollout()
     services.rollback(rollout_id=first.id, actor=ANNA, reason="bad")
     published = registry.publish_version(
@@ -216,6 +217,7 @@ ALLOWED = {
 @pytest.mark.parametrize("action", ACTIONS)
 @pytest.mark.parametrize("state", STATES)
 def test_every_action_in_every_state__allowed_or_a_conflict_that_changes_nothing(state: str, action: str) -> None:
+    """Fault 10."""
     rollout = STATES[state]()
     before = Transition.objects.count(), Event.objects.count()
 

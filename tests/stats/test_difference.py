@@ -63,6 +63,32 @@ def test_difference__error__as_with_two_zeros_and_two_ones_more_in_each_arm() ->
     assert found.error == pytest.approx(math.sqrt(0.021 + 0.0045))
 
 
+def test_difference__costs__error_as_with_two_free_and_two_double_calls_more() -> None:
+    control, canary = Totals(6, 6 * 0.02, 6 * 0.02**2), Totals(16, 16 * 0.03, 16 * 0.03**2)
+
+    found = difference([(control, canary)], outcomes=(0.0, 0.04))
+
+    assert found is not None
+    assert found.estimate == pytest.approx(0.01)
+    means = (0.02, (16 * 0.03 + 0.08) / 20)
+    squares = ((6 * 0.02**2 + 2 * 0.04**2) / 10, (16 * 0.03**2 + 2 * 0.04**2) / 20)
+    assert found.error == pytest.approx(
+        math.sqrt((squares[0] - means[0] ** 2) / 10 + (squares[1] - means[1] ** 2) / 20)
+    )
+
+
+def test_difference__more_complaints_than_calls_known__still_has_an_error() -> None:
+    found = difference([(of_rate(30, 90), of_rate(30, 120))])
+
+    assert found is not None
+    assert found.estimate == 1.0
+    assert found.error == pytest.approx(math.sqrt(2) / 34)  # of two 0s and two 1s alone, in 34
+
+
+def test_wider__four_calls_are_worth_one_unit__twice_the_error() -> None:
+    assert Difference(0.1, 0.05, 400).wider(4.0) == Difference(0.1, 0.1, 400)
+
+
 def test_difference__ramp_under_drift__shows_none_where_pooling_would() -> None:
     calm, rough = (of_rate(9500, 95), of_rate(500, 5)), (of_rate(5000, 500), of_rate(5000, 500))
 
@@ -94,3 +120,20 @@ def test_interval__few_observations__undefined() -> None:
 
 def test_interval__wide__cut_where_nothing_can_be() -> None:
     assert interval(Difference(0.1, 0.5, 20), spread=0.03) == (-1, 1)
+
+
+def test_interval__of_an_unbounded_unit__cut_nowhere() -> None:
+    low, high = interval(Difference(120.0, 90.0, 20), spread=60.0, limit=math.inf) or (0, 0)
+
+    assert low == pytest.approx(240 - high)
+    assert high > 300
+
+
+def test_interval__mixture__holds_at_every_look_and_is_narrower_the_more_is_known() -> None:
+    """The reach in standard errors is the boundary of the reference; it is sharpest at about a third of the spread."""
+    few, many = (interval(Difference(0.0, error, 500), spread=0.03) or (0, 0) for error in (0.02, 0.002))
+
+    assert many[1] == pytest.approx(mixture_bound(15.0) * 0.002)
+    assert many[1] < few[1]
+    reaches = [mixture_bound(ratio) for ratio in (0.3, 1.0, 3.0, 10.0, 100.0)]
+    assert min(reaches) == mixture_bound(3.0)

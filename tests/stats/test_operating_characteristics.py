@@ -1,64 +1,105 @@
-"""What the verdict promises, in small simulations with fixed seeds (benchmarks/operating_characteristics.py: large).
+"""What the verdict promises: in small simulations here, in large ones whose results are committed and published.
 
-Bounds are wide enough for their size: a median of 100 delays has a standard error of about 8 %.
+`python -m benchmarks.operating_characteristics` makes the results; its quick run is here. Bounds leave room for the
+size: nothing may be incompatible with alpha, and a median of 25 delays has a standard error of some 15 %.
 """
 
-import math
-from statistics import median
+import os
+from collections.abc import Mapping
 
+import numpy as np
 import pytest
 
-from benchmarks.operating_characteristics import Truth, beta, canary_calls_until, harmful, rate, safe, score
-
-
-def share(delays: list[float]) -> float:
-    return sum(map(math.isfinite, delays)) / len(delays)
-
-
-@pytest.mark.parametrize(
-    ("truth", "calls", "low", "high"),
-    [
-        (rate(0.018, 0.041), 30_000, 230, 400),  # statistics.md: 310, at most 340 over many rollouts
-        (score(0.94, 0.87, beta), 5_000, 30, 56),  # statistics.md: 40, at most 45; a batch is 5 of them
-    ],
-    ids=["rate 1.8 to 4.1 %", "score .94 to .87"],
+from benchmarks.operating_characteristics.driving import LEAST_BATCH, Judged
+from benchmarks.operating_characteristics.measures import RATE
+from benchmarks.operating_characteristics.running import Row, run
+from benchmarks.operating_characteristics.scenarios import (
+    FAITHFULNESS,
+    HALLUCINATION,
+    SERINUS,
+    Scenario,
+    Steps,
+    at_margin,
+    scenarios,
 )
-def test_rollback__harmful_canary__about_as_soon_as_the_design(
-    truth: Truth, calls: int, low: float, high: float
+from benchmarks.operating_characteristics.traffic import Truth, served_by_canary
+from rollout import evaluation
+from rollout.core.plan import PlanMetric
+from rollout.core.verdict import log_threshold
+
+pytestmark = pytest.mark.xdist_group("operating_characteristics")  # one quick run serves all
+
+RAMP: Steps = ((0.25, 4000), (0.5, 4000))
+REACHED = [scenario for scenario in scenarios() if scenario.reach]
+
+
+@pytest.fixture(scope="module")
+def quick() -> Mapping[str, Row]:
+    """The rows of serinus in a quick run, by scenario."""
+    of_scenarios = run(scenarios(), quick=True, processes=os.cpu_count() or 1, progress=print)
+    return {row["scenario"]: row for rows in of_scenarios for row in rows if row["method"] == SERINUS}
+
+
+@pytest.mark.parametrize("scenario", [s for s in REACHED if s.is_wrong_end], ids=lambda scenario: scenario.name)
+def test_quick_run__wrong_decisions__as_rare_as_promised(quick: Mapping[str, Row], scenario: Scenario) -> None:
+    row = quick[scenario.name]
+
+    assert scenario.reach
+    assert row["ci_low"] <= scenario.reach.limit
+
+
+@pytest.mark.parametrize("scenario", [s for s in REACHED if not s.is_wrong_end], ids=lambda scenario: scenario.name)
+def test_quick_run__harm_and_broken_ratio__found_about_as_soon_as_the_design(
+    quick: Mapping[str, Row], scenario: Scenario
 ) -> None:
-    delays = canary_calls_until(harmful, [truth], rollouts=100, calls=calls)
+    row = quick[scenario.name]
 
-    assert low <= median(delays) <= high
-    assert share(delays) >= 0.97
+    assert scenario.reach
+    assert row[scenario.reach.column] <= 1.4 * scenario.reach.limit
 
 
-@pytest.mark.parametrize(
-    "truths",
-    [[rate(0.018, 0.018)], [score(0.94, 0.94, beta)], [rate(0.01, 0.01), rate(0.018, 0.018)]],
-    ids=["rate", "score", "two rates"],
-)
-def test_rollback__healthy_canary__within_alpha(truths: list[Truth]) -> None:
-    delays = canary_calls_until(harmful, truths, rollouts=120, calls=8_000, weights=(0.05, 0.25, 0.5))
+def test_quick_run__harm_under_six_guardrails__rolled_back(quick: Mapping[str, Row]) -> None:
+    harmful = [row for name, row in quick.items() if name.startswith("6 guardrails") and "->" in name]
 
-    assert share(delays) <= 0.05
+    assert [row["share_rolled_back"] for row in harmful] == [1.0] * len(harmful)
 
 
 @pytest.mark.parametrize(
-    ("truth", "calls"),
+    ("truth", "steps"),
     [
-        (rate(0.018, 0.018 * 1.5 / (1 + 0.018 * 0.5), margin=1.5), 8_000),
-        (rate(0.0005, 0.001, margin=2), 30_000),  # 11 250 canary calls: a proof against the floor takes 5120
-        (score(0.94, 0.91, beta), 8_000),
+        (at_margin(HALLUCINATION, 1.5), RAMP),
+        # 11 250 canary calls: a proof against the floor takes 5120
+        (
+            Truth(PlanMetric("rare", "rate", "lower", margin={"ratio": 2.0}), RATE, 0.0005, 0.001),
+            ((0.25, 15_000), (0.5, 15_000)),
+        ),
+        (Truth(FAITHFULNESS.metric, FAITHFULNESS.measure, 0.94, 0.91), RAMP),
     ],
     ids=["rate", "rate at the floor", "score"],
 )
-def test_proof_of_safety__canary_exactly_at_the_margin__within_alpha(truth: Truth, calls: int) -> None:
-    delays = canary_calls_until(safe, [truth], rollouts=120, calls=calls, weights=(0.25, 0.5))
+def test_proof_of_safety__canary_exactly_at_the_margin__within_alpha(truth: Truth, steps: Steps) -> None:
+    proofs = [is_proven_safe(truth, steps, rng) for rng in np.random.default_rng(8).spawn(200)]
 
-    assert share(delays) <= 0.05
+    assert np.mean(proofs) <= 0.05
 
 
 def test_proof_of_safety__equal_arms__comes() -> None:
-    delays = canary_calls_until(safe, [score(0.94, 0.94, beta)], rollouts=40, calls=6_000, weights=(0.25,))
+    proofs = [is_proven_safe(FAITHFULNESS, ((0.25, 6000),), rng) for rng in np.random.default_rng(9).spawn(40)]
 
-    assert share(delays) >= 0.9
+    assert np.mean(proofs) >= 0.9
+
+
+def test_batch__as_the_evaluator__needs_as_many_observations() -> None:
+    assert LEAST_BATCH == evaluation.LEAST_BATCH
+
+
+def is_proven_safe(truth: Truth, steps: Steps, rng: np.random.Generator) -> bool:
+    """Whether the metric's own evidence says so at any look, whatever else would have ended the rollout before."""
+    scenario = Scenario("a proof", "promoted", (truth,), steps, full=0, quick=0)
+    calls, baselines = scenario.draw(rng)
+    name = truth.metric.name
+    judged = Judged(truth.metric, baselines[name], calls.observed[name])
+    step_of = np.repeat(np.arange(len(steps)), [n for _, n in steps])
+    for look in range(calls.looks):
+        judged.look(look, canary=served_by_canary(calls, steps), step=step_of)
+    return judged.report.max_log_e_safe >= log_threshold(scenario.plan.alpha)

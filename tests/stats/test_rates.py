@@ -1,6 +1,7 @@
 """The e-process of rates against reference values, by enumeration of small batches, and at its numerical edges."""
 
 import math
+from collections.abc import Mapping
 from itertools import product
 from statistics import NormalDist
 from typing import Any
@@ -12,14 +13,28 @@ from hypothesis import strategies as st
 from scipy.special import logsumexp
 from scipy.stats import binom, nchypergeom_fisher
 
-from rollout.core.stats.evidence import histogram
-from rollout.core.stats.margins import Baseline
-from rollout.core.stats.rates import FLOOR, RARE, Rate, log_increments, log_increments_under_floor, log_normaliser
+from rollout.core.plan import Direction, PlanMetric
+from rollout.core.stats.evidence import Batch, arm
+from rollout.core.stats.margins import Baseline, log_odds_ratio
+from rollout.core.stats.rates import FLOOR, RARE, Rate, log_increments, log_increments_of_one_arm, log_normaliser
 
 Vectors = dict[str, dict[str, Any]]
 
 counts = st.integers(min_value=0, max_value=8)
 log_odds_ratios = st.floats(min_value=-2, max_value=2)
+
+
+def rate(
+    direction: Direction = "lower", *, margin: Mapping[str, float] | None = None, calls: int = 0, ones: int = 0
+) -> Rate:
+    """With a baseline of so many calls, of which some are a 1."""
+    metric = PlanMetric("m", "rate", direction, margin=margin)
+    return Rate.freeze(metric, baseline={0: calls - ones, 1000: ones}, shares=())
+
+
+def batch_of(*, control: tuple[int, int], canary: tuple[int, int]) -> Batch:
+    """One of (calls, 1s) in each arm."""
+    return Batch(0, *(arm({0: calls - ones, 1000: ones}, top=1000) for calls, ones in (control, canary)))
 
 
 @pytest.mark.parametrize("vector_id", ["V49", "V50", "V52"])
@@ -33,7 +48,7 @@ def test_increment__reference_batch__agrees_with_scipy(vectors: Vectors, vector_
         control_failures=batch["failures"] - batch["canary_failures"],
         canary_failures=batch["canary_failures"],
         log_odds=np.array([math.log(batch["odds"])]),
-        null=0.0,
+        nulls=np.array([0.0]),
     )
 
     assert found == pytest.approx(vector["output"], rel=1e-10)
@@ -54,7 +69,7 @@ def test_e_value__any_small_batch_under_the_null__expectation_is_exactly_one(
                 control_failures=failures - j,
                 canary_failures=j,
                 log_odds=np.array([alternative]),
-                null=null,
+                nulls=np.array([null]),
             )[0]
         )
         for j in possible
@@ -71,12 +86,11 @@ def test_e_value_under_the_floor__any_small_batch__expectation_is_one_at_the_flo
 ) -> None:
     rates = np.array([share * floor])
     e_values = [
-        math.exp(log_increments_under_floor(canary=canary, failures=x, rates=rates, floor=floor)[0])
-        for x in range(canary + 1)
+        math.exp(log_increments_of_one_arm(n=canary, failures=x, rates=rates, null=floor)[0]) for x in range(canary + 1)
     ]
 
     at_floor, over = (
-        float(binom.pmf(range(canary + 1), canary, rate) @ e_values) for rate in (floor, floor + above * (1 - floor))
+        float(binom.pmf(range(canary + 1), canary, p) @ e_values) for p in (floor, floor + above * (1 - floor))
     )
 
     assert at_floor == pytest.approx(1, rel=1e-12)
@@ -87,17 +101,17 @@ def test_e_value_under_the_floor__any_small_batch__expectation_is_one_at_the_flo
     control=counts,
     canary=counts,
     margin=st.sampled_from([1.01, 1.5, 2.0, 10.0]),
-    rate=st.one_of(st.just(FLOOR), st.floats(FLOOR, 0.99)),
+    failing=st.one_of(st.just(FLOOR), st.floats(FLOOR, 0.99)),
     ratio=st.one_of(st.just(1.0), st.floats(1, 1000)),
 )
 def test_e_value_of_safety__worse_by_the_margin_or_more__expectation_of_a_batch_is_at_most_one(
-    control: int, canary: int, margin: float, rate: float, ratio: float
+    control: int, canary: int, margin: float, failing: float, ratio: float
 ) -> None:
-    process = Rate.freeze(direction="lower", margin={"ratio": margin}, baseline=Baseline(0, 0))
-    odds = rate / (1 - rate) / (margin * ratio)  # the control's; ratio 1 and rate FLOOR are the two borders
+    process = rate(margin={"ratio": margin})
+    odds = failing / (1 - failing) / (margin * ratio)  # the control's; ratio 1 and FLOOR are the two borders
 
     expectation = sum(
-        float(binom.pmf(x, canary, rate) * binom.pmf(y, control, odds / (1 + odds)))
+        float(binom.pmf(x, canary, failing) * binom.pmf(y, control, odds / (1 + odds)))
         * e_value_of_safety(process, control=(control, y), canary=(canary, x))
         for x, y in product(range(canary + 1), range(control + 1))
     )
@@ -107,8 +121,7 @@ def test_e_value_of_safety__worse_by_the_margin_or_more__expectation_of_a_batch_
 
 def e_value_of_safety(process: Rate, *, control: tuple[int, int], canary: tuple[int, int]) -> float:
     """After one batch of (calls, failures) in each arm."""
-    arms = [histogram({0: calls - failures, 1000: failures}) for calls, failures in (control, canary)]
-    return math.exp(process.safe.log_e(process.weigh(control=arms[0], canary=arms[1], memory=()).safe))
+    return math.exp(process.log_e_safe(process.weigh(batch_of(control=control, canary=canary), ()).safe))
 
 
 @given(control=counts, canary=counts, control_failures=counts, canary_failures=counts, log_odds=log_odds_ratios)
@@ -123,7 +136,7 @@ def test_increment__relabelled_batch__the_same(
         control_failures=control_failures,
         canary_failures=canary_failures,
         log_odds=np.array([log_odds]),
-        null=0.0,
+        nulls=np.array([0.0]),
     )
     (arms_swapped,) = log_increments(
         control=canary,
@@ -131,14 +144,14 @@ def test_increment__relabelled_batch__the_same(
         control_failures=canary_failures,
         canary_failures=control_failures,
         log_odds=np.array([-log_odds]),
-        null=0.0,
+        nulls=np.array([0.0]),
     )
     (outcomes_swapped,) = log_increments(
         **batch,
         control_failures=control - control_failures,
         canary_failures=canary - canary_failures,
         log_odds=np.array([-log_odds]),
-        null=0.0,
+        nulls=np.array([0.0]),
     )
 
     assert arms_swapped == pytest.approx(found, abs=1e-12)
@@ -161,7 +174,7 @@ def test_increment__more_of_the_failures_in_the_canary__larger(
             control_failures=failures - j,
             canary_failures=j,
             log_odds=np.array([log_odds]),
-            null=0.0,
+            nulls=np.array([0.0]),
         )[0]
         for j in range(low, high + 1)
     ]
@@ -195,7 +208,7 @@ def log_weights(control: int, canary: int, failures: int, j: np.ndarray[Any, Any
 def test_increment__batch_of_thousands__agrees_with_scipy() -> None:
     batch = {"control": 9_500, "canary": 500, "control_failures": 171, "canary_failures": 21}
 
-    (found,) = log_increments(**batch, log_odds=np.array([math.log(2.5)]), null=math.log(1.5))
+    (found,) = log_increments(**batch, log_odds=np.array([math.log(2.5)]), nulls=np.array([math.log(1.5)]))
 
     fisher = [nchypergeom_fisher(10_000, 192, 500, odds).logpmf(21) for odds in (2.5, 1.5)]
     assert found == pytest.approx(fisher[0] - fisher[1], rel=1e-7)
@@ -212,38 +225,71 @@ def test_increment__batch_of_thousands__agrees_with_scipy() -> None:
     ids=["nothing fails", "everything fails", "no control", "no canary"],
 )
 def test_increment__batch_that_cannot_tell__exactly_nothing(batch: dict[str, int]) -> None:
-    found = log_increments(**batch, log_odds=np.array([-1.0, 0.5, 3.0]), null=0.4)
+    found = log_increments(**batch, log_odds=np.array([-1.0, 0.5, 3.0]), nulls=np.full(3, 0.4))
 
     assert found.tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize(
-    "batch",
+    ("control", "canary"),
     [
-        {"control": 1, "canary": 1, "control_failures": 0, "canary_failures": 1},
-        {"control": 950_000, "canary": 50_000, "control_failures": 0, "canary_failures": 50_000},
-        {"control": 500_000, "canary": 500_000, "control_failures": 499_999, "canary_failures": 1},
-        {"control": 999_999, "canary": 1, "control_failures": 100_000, "canary_failures": 1},
+        ((1, 0), (1, 1)),
+        ((950_000, 0), (50_000, 50_000)),
+        ((500_000, 499_999), (500_000, 1)),
+        ((999_999, 100_000), (1, 1)),
     ],
 )
-def test_increment__extreme_batch__finite(batch: dict[str, int]) -> None:
-    process = Rate.freeze(direction="lower", margin={"ratio": 100}, baseline=Baseline(0, 0))
+def test_increment__extreme_batch__finite(control: tuple[int, int], canary: tuple[int, int]) -> None:
+    found = rate(margin={"ratio": 100}).weigh(batch_of(control=control, canary=canary), ())
 
-    for grid, null in ((process.harm, 0.0), (process.safe, process.log_margin)):
-        assert np.isfinite(log_increments(**batch, log_odds=np.array(grid.points), null=null)).all()
+    assert np.isfinite(found.harm).all()
+    assert np.isfinite(found.safe).all()
+
+
+def test_increment__several_nulls_at_once__each_as_alone() -> None:
+    batch = {"control": 90, "canary": 10, "control_failures": 7, "canary_failures": 3}
+    log_odds, nulls = np.array([-1.0, 0.5, 0.5, 3.0]), np.array([0.0, 0.4, 0.0, 0.4])
+
+    together = log_increments(**batch, log_odds=log_odds, nulls=nulls)
+
+    alone = [log_increments(**batch, log_odds=log_odds[[k]], nulls=nulls[[k]])[0] for k in range(4)]
+    assert together == pytest.approx(alone, rel=1e-12)
+
+
+@pytest.mark.parametrize("direction", ["lower", "higher"])
+def test_weigh__rate__harm_against_equal_arms_and_safety_against_the_margin_and_the_floor(direction: Direction) -> None:
+    process = rate(direction, margin={"ratio": 1.5}, calls=1000, ones=18 if direction == "lower" else 982)
+    bad = {"control": 7, "canary": 3}
+    ones = bad if direction == "lower" else {"control": 93, "canary": 7}
+
+    found = process.weigh(batch_of(control=(100, ones["control"]), canary=(10, ones["canary"])), ())
+
+    failures = {"control": 100, "canary": 10, "control_failures": 7, "canary_failures": 3}
+    harm, ratios = np.array(process.harm.points), np.array(process.safe.points[:25])
+    assert found.harm == pytest.approx(log_increments(**failures, log_odds=harm, nulls=np.zeros(24)))
+    assert found.safe[:25] == pytest.approx(
+        log_increments(**failures, log_odds=ratios, nulls=np.full(25, math.log(1.5)))
+    )
+    assert found.safe[25:] == pytest.approx(
+        log_increments_of_one_arm(n=10, failures=3, rates=np.array(RARE), null=FLOOR)
+    )
 
 
 def test_increment__more_failures_than_calls__refused() -> None:
     with pytest.raises(ValueError, match="expected failures between 0"):
-        log_increments(control=5, canary=5, control_failures=6, canary_failures=0, log_odds=np.array([1.0]), null=0.0)
+        log_increments(
+            control=5,
+            canary=5,
+            control_failures=6,
+            canary_failures=0,
+            log_odds=np.array([1.0]),
+            nulls=np.array([0.0]),
+        )
 
 
-@pytest.mark.parametrize(
-    ("baseline", "scale"),
-    [(Baseline(0, 0), 0.8), (Baseline(1000, 18), 0.8), (Baseline(1000, 100), 0.5), (Baseline(1000, 300), 0.4)],
-)
-def test_harm_grid__by_the_baseline__as_the_design_says(baseline: Baseline, scale: float) -> None:
-    grid = Rate.freeze(direction="lower", margin=None, baseline=baseline).harm
+@pytest.mark.parametrize(("calls", "ones", "scale"), [(0, 0, 0.8), (1000, 18, 0.8), (1000, 100, 0.5), (1000, 300, 0.4)])
+def test_harm_grid__by_the_baseline__as_the_design_says(calls: int, ones: int, scale: float) -> None:
+    grid = rate(calls=calls, ones=ones).harm
 
     # statistics.md, formulae: r_k = exp(s Phi^-1(.5 + (k + .5) / (2 K))), K = 24
     assert grid.points == pytest.approx([scale * NormalDist().inv_cdf(0.5 + (k + 0.5) / 48) for k in range(24)])
@@ -251,60 +297,75 @@ def test_harm_grid__by_the_baseline__as_the_design_says(baseline: Baseline, scal
 
 
 def test_safe_grid__margin_one_and_a_half__ratios_weigh_four_fifths_and_equal_arms_four_fifths_of_them() -> None:
-    process = Rate.freeze(direction="lower", margin={"ratio": 1.5}, baseline=Baseline(0, 0))
+    process = rate(margin={"ratio": 1.5})
 
     ratios, rates = process.safe.points[:25], process.safe.points[25:]
     assert process.ratios == 25
     assert ratios[0] == 0
-    assert process.safe.weights[0] == 0.64
+    assert process.safe.weights[0] == pytest.approx(0.64)
     assert all(point < math.log(1.5) for point in ratios)
     assert rates == RARE
-    assert all(0 < rate < process.floor == FLOOR for rate in rates)
+    assert all(0 < point < process.floor == FLOOR for point in rates)
     assert sum(process.safe.weights[:25]) == pytest.approx(0.8)
     assert sum(process.safe.weights) == pytest.approx(1)
 
 
 @pytest.mark.parametrize(
-    ("direction", "baseline", "margin"),
+    ("direction", "calls", "ones", "margin"),
     [
-        ("lower", Baseline(0, 0), {"ratio": 1.5}),
-        ("lower", Baseline(199, 1), {"ratio": 1.5}),
-        ("lower", Baseline(200, 1), {"ratio": 2.0}),
-        ("lower", Baseline(200, 2), {"ratio": 1.5}),
-        ("higher", Baseline(200, 199), {"ratio": 2.0}),
+        ("lower", 0, 0, {"ratio": 1.5}),
+        ("lower", 199, 1, {"ratio": 1.5}),
+        ("lower", 200, 1, {"ratio": 2.0}),
+        ("lower", 200, 2, {"ratio": 1.5}),
+        ("higher", 200, 199, {"ratio": 2.0}),
     ],
 )
 def test_default_margin__by_the_baseline__doubles_under_one_per_cent(
-    direction: Any, baseline: Baseline, margin: dict[str, float]
+    direction: Direction, calls: int, ones: int, margin: dict[str, float]
 ) -> None:
-    assert Rate.freeze(direction=direction, margin=None, baseline=baseline).margin == margin
+    assert rate(direction, calls=calls, ones=ones).margin == margin
 
 
 def test_absolute_margin__known_baseline__becomes_an_odds_ratio() -> None:
-    lower = Rate.freeze(direction="lower", margin={"absolute": 0.1}, baseline=Baseline(99_999, 9_999.5))
-    higher = Rate.freeze(direction="higher", margin={"absolute": 0.1}, baseline=Baseline(99_999, 89_999.5))
+    margin = {"absolute": 0.1}
+
+    lower = log_odds_ratio(margin, direction="lower", baseline=Baseline(99_999, 9_999.5))
+    higher = log_odds_ratio(margin, direction="higher", baseline=Baseline(99_999, 89_999.5))
 
     # from 10 % to 20 % of failures: (.2 / .8) / (.1 / .9) = 2.25
-    assert math.exp(lower.log_margin) == pytest.approx(2.25)
-    assert higher.log_margin == pytest.approx(lower.log_margin)
-    assert lower.margin == {"absolute": 0.1}
+    assert math.exp(lower) == pytest.approx(2.25)
+    assert higher == pytest.approx(lower)
+
+
+def test_absolute_margin__of_a_rate__kept_as_the_plan_says_it_and_weighed_as_an_odds_ratio() -> None:
+    process = rate(margin={"absolute": 0.1}, calls=99_999, ones=10_000)
+
+    assert process.margin == {"absolute": 0.1}
+    assert math.exp(process.log_margin) == pytest.approx(2.25, rel=1e-4)
 
 
 @pytest.mark.parametrize(
-    ("margin", "baseline", "message"),
+    ("margin", "calls", "ones", "message"),
     [
-        ({"absolute": 0.03}, Baseline(0, 0), "expected earlier observations of the control version"),
-        ({"absolute": 0.5}, Baseline(1000, 600), "expected a margin below 0.4"),
-        ({"ratio": 1.0}, Baseline(0, 0), 'expected {"ratio": r}'),
-        ({"ratio": math.inf}, Baseline(0, 0), 'expected {"ratio": r}'),
-        ({"ratio": math.nan}, Baseline(0, 0), 'expected {"ratio": r}'),
-        ({"absolute": 0.0}, Baseline(1000, 18), 'expected {"ratio": r}'),
-        ({"ratio": 1.5, "absolute": 0.1}, Baseline(1000, 18), 'expected {"ratio": r}'),
-        ({"percent": 3.0}, Baseline(1000, 18), 'expected {"ratio": r}'),
+        ({"absolute": 0.03}, 0, 0, "expected earlier observations of the control version"),
+        ({"absolute": 0.5}, 1000, 600, "expected a margin below 0.4"),
+        ({"ratio": 1.0}, 0, 0, 'expected {"ratio": r}'),
+        ({"ratio": 101}, 0, 0, 'expected {"ratio": r} with r from 1.01 to 100'),
+        ({"ratio": math.inf}, 0, 0, 'expected {"ratio": r}'),
+        ({"ratio": math.nan}, 0, 0, 'expected {"ratio": r}'),
+        ({"absolute": 0.0}, 1000, 18, 'expected {"ratio": r}'),
+        ({"ratio": 1.5, "absolute": 0.1}, 1000, 18, 'expected {"ratio": r}'),
+        ({"percent": 3.0}, 1000, 18, 'expected {"ratio": r}'),
     ],
 )
 def test_margin__not_one_of_a_rate__refused_with_what_was_expected(
-    margin: dict[str, float], baseline: Baseline, message: str
+    margin: dict[str, float], calls: int, ones: int, message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        Rate.freeze(direction="lower", margin=margin, baseline=baseline)
+        rate(margin=margin, calls=calls, ones=ones)
+
+
+@pytest.mark.parametrize(("n", "total"), [(5, 6.0), (5, -0.1)])
+def test_baseline__total_that_cannot_be__refused(n: int, total: float) -> None:
+    with pytest.raises(ValueError, match="expected a baseline with 0 <= total <= n"):
+        Baseline(n, total)

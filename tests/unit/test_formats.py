@@ -16,52 +16,85 @@ def plain(text: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("value", "kind", "shown"),
+    ("value", "unit", "shown"),
     [
-        (0.041, "rate", "4.1 %"),
-        (0.0023, "rate", "0.23 %"),
-        (0.0, "rate", "0 %"),
-        (0.00001, "rate", "under 0.01 %"),
-        (1.0, "rate", "100.0 %"),
+        (0.041, "share", "4.1 %"),
+        (0.0023, "share", "0.23 %"),
+        (0.0, "share", "0 %"),
+        (0.00001, "share", "under 0.01 %"),
+        (1.0, "share", "100.0 %"),
         (0.9364, "score", "0.936"),
-        (None, "rate", "\N{EN DASH}"),
+        (1289.7, "ms", "1 290 ms"),
+        (41.26, "ms", "41.3 ms"),
+        (0.004, "ms", "0.00400 ms"),
+        (0.01234, "USD", "0.0123 USD"),
+        (0.0000000012, "USD", "0.000000001 USD"),
+        (12.0, "USD", "12.0 USD"),
+        (0.0, "USD", "0.000 USD"),
+        (1_523_400.0, "tokens", "1 523 400 tokens"),
+        (None, "share", "\N{EN DASH}"),
         (None, "score", "\N{EN DASH}"),
+        (None, "ms", "\N{EN DASH}"),
     ],
 )
-def test_estimate(value: float | None, kind: str, shown: str) -> None:
-    assert plain(formats.estimate(value, kind)) == shown
+def test_estimate__in_its_unit_with_as_many_digits_as_mean_something(
+    value: float | None, unit: str, shown: str
+) -> None:
+    assert plain(formats.estimate(value, unit)) == shown
 
 
 @pytest.mark.parametrize(
-    ("value", "kind", "shown"),
+    ("value", "unit", "shown"),
     [
-        (0.023, "rate", "+2.3 points"),
-        (-0.0036, "rate", "\N{MINUS SIGN}0.36 points"),
+        (0.023, "share", "+2.3 points"),
+        (-0.0036, "share", "\N{MINUS SIGN}0.36 points"),
         (-0.005, "score", "\N{MINUS SIGN}0.005"),
         (-0.0000001, "score", "0"),
-        (None, "rate", "\N{EN DASH}"),
+        (251.3, "ms", "+251 ms"),
+        (-0.0012, "USD", "\N{MINUS SIGN}0.00120 USD"),
+        (0.0, "USD", "0 USD"),
+        (None, "share", "\N{EN DASH}"),
     ],
 )
-def test_difference__has_a_sign_and_says_points_for_rates(value: float | None, kind: str, shown: str) -> None:
-    assert plain(formats.difference(value, kind)) == shown
+def test_difference__has_a_sign_and_says_points_for_shares(value: float | None, unit: str, shown: str) -> None:
+    assert plain(formats.difference(value, unit)) == shown
 
 
 def test_interval__undefined__en_dash() -> None:
-    assert formats.interval(None, "rate") == formats.DASH
-    assert plain(formats.interval((0.009, 0.039), "rate")) == "+0.90 to +3.9 points"
+    assert formats.interval(None, "share") == formats.DASH
+    assert plain(formats.interval((0.009, 0.039), "share")) == "+0.90 to +3.9 points"
+    assert plain(formats.interval((-4.2, 1310.0), "ms")) == "\N{MINUS SIGN}4.20 to +1 310 ms"
 
 
 @pytest.mark.parametrize(
-    ("limit", "kind", "direction", "shown"),
+    ("margin", "unit", "direction", "shown"),
     [
-        ({"ratio": 1.5}, "rate", "lower", "\N{MULTIPLICATION SIGN}1.5"),
+        ({"ratio": 1.5}, "share", "lower", "\N{MULTIPLICATION SIGN}1.5"),
+        ({"ratio": 1.1}, "ms", "lower", "\N{MULTIPLICATION SIGN}1.1"),
         ({"absolute": 0.03}, "score", "higher", "\N{MINUS SIGN}0.030"),
-        ({"absolute": 0.02}, "rate", "lower", "+2.0 points"),
-        (None, "rate", "lower", "default"),
+        ({"absolute": 0.02}, "share", "lower", "+2.0 points"),
+        (None, "share", "lower", "default"),
     ],
 )
-def test_margin__points_towards_worse(limit: dict[str, float] | None, kind: str, direction: str, shown: str) -> None:
-    assert plain(formats.margin(limit, kind, direction)) == shown
+def test_margin__points_towards_worse(margin: dict[str, float] | None, unit: str, direction: str, shown: str) -> None:
+    assert plain(formats.margin(margin, unit, direction)) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "direction", "shown"),
+    [
+        (0.02, "rate", "lower", "limit: under 2.0 %"),
+        (0.95, "rate", "higher", "limit: over 95.0 %"),
+        (0.9, "score", "higher", "limit: over 0.900"),
+        (0.1, "score", "lower", "limit: under 0.100"),
+        (0.02, "cost", "lower", "limit: under 0.0200"),
+        (2000.0, "latency", "lower", "limit: P95 under 2 000 ms"),
+    ],
+)
+def test_limit__says_on_which_side_and_of_a_latency_that_it_is_its_p95(
+    value: float, kind: str, direction: str, shown: str
+) -> None:
+    assert plain(formats.limit(value, kind, direction)) == shown
 
 
 @pytest.mark.parametrize(

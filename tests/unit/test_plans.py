@@ -1,5 +1,6 @@
 """Reading a plan: what silence means, and that every wrong field is named."""
 
+import json
 from typing import Any
 
 import pytest
@@ -7,13 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import Invalid
-from rollout.core.plan import Plan, PlanMetric, PlanStep, read_duration_s, read_share_bp
-from rollout.plans import read_plan
+from rollout.core.plan import Judged, Plan, PlanMetric, PlanStep, read_duration_s, read_share_bp, usual_kind
+from rollout.plans import Seen, read_plan
 
 HOUR = 3600
 
 
-def problems(written: Any, **seen: Any) -> dict[str, str]:
+NOTHING = Seen()
+
+
+def problems(written: Any, seen: Seen = NOTHING) -> dict[str, str]:
     with pytest.raises(Invalid) as refusal:
         read_plan(written, seen=seen)
     assert refusal.value.code == "invalid_plan"
@@ -21,7 +25,7 @@ def problems(written: Any, **seen: Any) -> dict[str, str]:
 
 
 def test_read_plan__silent__the_defaults_of_the_product_page() -> None:
-    plan = read_plan({}, seen={"faithfulness": "score", "hallucination": "rate"})
+    plan = read_plan({}, seen=Seen(scores={"faithfulness": "score", "hallucination": "rate"}))
 
     assert plan.steps == (PlanStep(500, 24 * HOUR), PlanStep(2500, 12 * HOUR), PlanStep(5000, 12 * HOUR))
     assert plan.metrics == (
@@ -31,7 +35,98 @@ def test_read_plan__silent__the_defaults_of_the_product_page() -> None:
     )
     assert (plan.alpha, plan.promote_when, plan.on_inconclusive) == (0.05, "proven_safe", "hold")
     assert (plan.max_duration_s, plan.min_units, plan.look_every_s) == (7 * 24 * HOUR, 100, 60)
-    assert (plan.auto_promote, plan.auto_rollback) == (True, True)
+    assert (plan.auto_promote, plan.auto_rollback, plan.warm_up_s) == (True, True, 0)
+
+
+def test_read_plan__silent__judges_what_was_measured_lately() -> None:
+    seen = Seen(
+        scores={"thumbs_down": "complaint"},
+        measured=frozenset({"latency", "ttft", "cost_per_call", "tokens", "inter_token_latency", "output_valid"}),
+        has_response_schema=True,
+    )
+
+    plan = read_plan({}, seen=seen)
+
+    assert plan.metrics == (
+        PlanMetric("error_rate", "rate", "lower"),
+        PlanMetric("latency", "latency", "lower"),
+        PlanMetric("ttft", "latency", "lower"),
+        PlanMetric("cost_per_call", "cost", "lower"),
+        PlanMetric("output_valid", "rate", "higher"),
+        PlanMetric("thumbs_down", "complaint", "lower"),
+    )
+
+
+def test_read_plan__silent_about_what_is_measured_from_calls__its_kind_and_direction_are_known() -> None:
+    names = ["latency", "ttft", "inter_token_latency", "tokens", "cost_per_call", "output_valid", "thumbs_down"]
+
+    plan = read_plan({"metrics": [{"name": name} for name in names]}, seen=Seen(has_response_schema=True))
+
+    assert [(metric.kind, metric.direction) for metric in plan.metrics] == [
+        ("latency", "lower"),
+        ("latency", "lower"),
+        ("latency", "lower"),
+        ("cost", "lower"),
+        ("cost", "lower"),
+        ("rate", "higher"),
+        ("complaint", "lower"),
+    ]
+
+
+def test_read_plan__a_complaint_of_another_name__is_worse_when_there_are_more() -> None:
+    plan = read_plan({"metrics": [{"name": "user_report", "kind": "complaint"}]}, seen=NOTHING)
+
+    assert plan.metrics == (PlanMetric("user_report", "complaint", "lower"),)
+
+
+def test_read_plan__two_metrics_of_one_measure__a_comparison_and_a_limit() -> None:
+    written = [{"name": "latency"}, {"name": "latency-objective", "measure": "latency", "limit": 2000}]
+
+    plan = read_plan({"metrics": written}, seen=NOTHING)
+
+    comparison, objective = plan.metrics
+    assert (comparison.measure, comparison.limit, comparison.unit) == ("latency", None, "ms")
+    assert (objective.kind, objective.measure, objective.limit, objective.unit) == (
+        "latency",
+        "latency",
+        2000.0,
+        "share",
+    )
+    assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
+
+
+def test_read_plan__judged_on_a_budget__shares_of_both_arms() -> None:
+    written = [{"name": "faithfulness", "kind": "score", "judged": {"control": "5%"}}]
+
+    plan = read_plan({"metrics": written, "warm_up": "5m"}, seen=NOTHING)
+
+    assert plan.metrics[0].judged == Judged(control=0.05, canary=1.0)
+    assert plan.warm_up_s == 300
+    assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
+
+
+@pytest.mark.parametrize(
+    ("metric", "unit"),
+    [
+        (PlanMetric("m", "rate", "lower"), "share"),
+        (PlanMetric("m", "complaint", "lower"), "share"),
+        (PlanMetric("m", "score", "higher"), "score"),
+        (PlanMetric("cost_per_call", "cost", "lower"), "USD"),
+        (PlanMetric("budget", "cost", "lower", measure="tokens"), "tokens"),
+        (PlanMetric("latency", "latency", "lower"), "ms"),
+        (PlanMetric("latency", "latency", "lower", limit=2000.0), "share"),
+    ],
+)
+def test_unit__of_each_kind(metric: PlanMetric, unit: str) -> None:
+    assert metric.unit == unit
+
+
+@pytest.mark.parametrize(
+    ("name", "only_zero_or_one", "kind"),
+    [("thumbs_down", True, "complaint"), ("hallucination", True, "rate"), ("faithfulness", False, "score")],
+)
+def test_usual_kind__of_a_score__by_its_name_and_what_was_seen(name: str, only_zero_or_one: bool, kind: str) -> None:
+    assert usual_kind(name, only_zero_or_one=only_zero_or_one) == kind
 
 
 def test_read_plan__written_out__is_followed_and_survives_json() -> None:
@@ -46,7 +141,7 @@ def test_read_plan__written_out__is_followed_and_survives_json() -> None:
         "auto_promote": False,
     }
 
-    plan = read_plan(written, seen={})
+    plan = read_plan(written, seen=NOTHING)
 
     assert plan.steps == (PlanStep(500, 10), PlanStep(5000, 60))
     assert plan.metrics[0] == PlanMetric("hallucination", "rate", "lower", margin={"ratio": 2.0}, weight=3.0)
@@ -70,11 +165,34 @@ def test_read_plan__written_out__is_followed_and_survives_json() -> None:
         ({"steps": [{"hold": "1h"}]}, "plan.steps[0].weight"),
         ({"metrics": []}, "plan.metrics"),
         ({"metrics": [{"name": "unseen"}]}, "plan.metrics[0].kind"),
-        ({"metrics": [{"name": "latency", "kind": "score"}]}, "plan.metrics[0].name"),
+        ({"metrics": [{"name": "latency", "kind": "score"}]}, "plan.metrics[0]"),
+        ({"metrics": [{"name": "p95", "measure": "latency", "direction": "higher"}]}, "plan.metrics[0]"),
+        ({"metrics": [{"name": "faithfulness", "kind": "latency"}]}, "plan.metrics[0].kind"),
+        ({"metrics": [{"name": "faithfulness", "kind": "cost"}]}, "plan.metrics[0].kind"),
+        ({"metrics": [{"name": "output_valid"}]}, "plan.metrics[0].name"),
+        ({"metrics": [{"name": "a", "kind": "complaint", "direction": "higher"}]}, "plan.metrics[0].direction"),
         ({"metrics": [{"name": "a", "kind": "rate"}, {"name": "a", "kind": "rate"}]}, "plan.metrics"),
         ({"metrics": [{"name": "a", "kind": "rate", "role": "observed"}]}, "plan.metrics"),
         ({"metrics": [{"name": "a", "kind": "score", "margin": {"ratio": 2}}]}, "plan.metrics[0].margin"),
         ({"metrics": [{"name": "a", "kind": "rate", "margin": {}}]}, "plan.metrics[0].margin"),
+        ({"metrics": [{"name": "latency", "margin": {"absolute": 0.1}}]}, "plan.metrics[0].margin"),
+        ({"metrics": [{"name": "cost_per_call", "margin": {"absolute": 0.1}}]}, "plan.metrics[0].margin"),
+        ({"metrics": [{"name": "cost_per_call", "margin": {"ratio": 50}}]}, "plan.metrics[0].margin"),
+        ({"metrics": [{"name": "a", "kind": "complaint", "margin": {"absolute": 0.1}}]}, "plan.metrics[0].margin"),
+        ({"metrics": [{"name": "a", "kind": "rate", "limit": 1.5}]}, "plan.metrics[0].limit"),
+        ({"metrics": [{"name": "a", "kind": "score", "limit": 0}]}, "plan.metrics[0].limit"),
+        ({"metrics": [{"name": "latency", "limit": -1}]}, "plan.metrics[0].limit"),
+        ({"metrics": [{"name": "latency", "limit": 9, "margin": {"ratio": 2}}]}, "plan.metrics[0].limit"),
+        ({"metrics": [{"name": "a", "kind": "complaint", "limit": 0.1}]}, "plan.metrics[0].limit"),
+        ({"metrics": [{"name": "thumbs_down", "limit": 0.1}]}, "plan.metrics[0].limit"),
+        ({"metrics": [{"name": "latency", "judged": {"canary": 1}}]}, "plan.metrics[0].judged"),
+        ({"metrics": [{"name": "a", "kind": "score", "judged": {"canary": 0}}]}, "plan.metrics[0].judged.canary"),
+        ({"metrics": [{"name": "a", "kind": "score", "judged": {"canary": 2}}]}, "plan.metrics[0].judged.canary"),
+        (
+            {"metrics": [{"name": "a", "kind": "complaint"}, {"name": "b", "measure": "a", "kind": "complaint"}]},
+            "plan.metrics",
+        ),
+        ({"warm_up": "soon"}, "plan.warm_up"),
         ({"metrics": [{"name": "error_rate", "kind": "score"}]}, "plan.metrics[0]"),
         ({"look_every": "0s"}, "plan.look_every"),
         ({"promote_when": "lucky"}, "plan.promote_when"),
@@ -82,6 +200,12 @@ def test_read_plan__written_out__is_followed_and_survives_json() -> None:
 )
 def test_read_plan__a_wrong_field__is_named(written: Any, field: str) -> None:
     assert list(problems(written)) == [field]
+
+
+def test_read_plan__a_limit_of_what_was_seen_as_complaints__is_named() -> None:
+    seen = Seen(scores={"flagged": "complaint"})
+
+    assert list(problems({"metrics": [{"name": "flagged", "limit": 0.1}]}, seen)) == ["plan.metrics[0].limit"]
 
 
 def test_read_plan__two_wrong_fields__both_are_named() -> None:

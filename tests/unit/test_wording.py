@@ -48,6 +48,9 @@ def metric(name: str = "hallucination", **fields: Any) -> dict[str, Any]:
         "name": name,
         "kind": "rate",
         "role": "guardrail",
+        "direction": "lower",
+        "unit": "share",
+        "limit": None,
         "control": {"n": 9912, "units": 9407, "estimate": 0.018},
         "canary": {"n": 502, "units": 496, "estimate": 0.041},
         "log_e_harm": math.log(1.5),
@@ -149,7 +152,22 @@ def test_held__says_by_what_and_until_when() -> None:
             "Held: waits for a person to promote it",
             "No harm was found. The plan leaves the promotion to a person; until then 5 % of units get v2.3.",
         ),
+        HoldReason.EVALUATION_FAILED: (
+            "Held: a look at it failed",
+            "The evidence could not be looked at. It is tried again every minute; "
+            "5 % of units keep v2.3 until that succeeds or a person acts.",
+        ),
     }
+
+
+def test_held__a_look_failed__says_by_what() -> None:
+    held = rollout(hold_reason=HoldReason.EVALUATION_FAILED)
+    last = transition(
+        "evaluation_failed", cause="evaluation_failed", actor="system:evaluator", reason="KeyError: steps"
+    )
+
+    assert said(held, last).startswith("The evidence could not be looked at (KeyError: steps). It is tried again")
+    assert wording.why(last) == "by Serinus (evaluator): “KeyError: steps”"
 
 
 def test_paused__says_by_whom_and_what_harm_would_do() -> None:
@@ -262,9 +280,41 @@ def test_numbers__a_line_for_all_and_one_for_each_metric_with_evidence() -> None
     ]
 
 
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({}, "hallucination 4.1 % against 1.8 %"),
+        (
+            {"kind": "score", "unit": "score", "canary": {"estimate": 0.87}, "control": {"estimate": 0.94}},
+            "hallucination 0.870 against 0.940",
+        ),
+        (
+            {"kind": "latency", "unit": "ms", "canary": {"estimate": 1512.4}, "control": {"estimate": 998.0}},
+            "hallucination 1 512 ms against 998 ms",
+        ),
+        (
+            {"kind": "cost", "unit": "USD", "canary": {"estimate": 0.0123}, "control": {"estimate": 0.01}},
+            "hallucination 0.0123 USD against 0.0100 USD",
+        ),
+        ({"limit": 0.02}, "hallucination 4.1 % against limit: under 2.0 %"),
+        (
+            {"kind": "latency", "limit": 2000.0, "canary": {"estimate": 0.07}},
+            "hallucination 7.0 % against limit: P95 under 2 000 ms",
+        ),
+        ({"control": {"estimate": None}}, "hallucination 4.1 % against \N{EN DASH}"),
+    ],
+    ids=["rate", "score", "latency", "cost", "limit", "limit of a latency", "nothing of the control"],
+)
+def test_why__harm_of_each_kind__in_its_unit(fields: dict[str, Any], words: str) -> None:
+    harmful = verdict("harmful", metric(**fields), guilty=["hallucination"])
+    last = transition("rolled_back", cause="guardrail:hallucination", verdict=harmful)
+
+    assert wording.why(last).translate(GAPS) == f"by the verdict: {words}"
+
+
 def test_state_after__every_transition_has_words() -> None:
-    holds = {"invalid", "inconclusive", "harm_found", "proven_safe"}
-    by_hand = {"started", "paused", "resumed", "step_advanced", "promoted", "rolled_back", "cancelled"}
+    holds = {"invalid", "inconclusive", "harm_found", "proven_safe", "evaluation_failed"}
+    by_hand = {"started", "paused", "resumed", "step_advanced", "promoted", "rolled_back", "cancelled", "recovered"}
     assert len(by_hand | {"hold"}) == len(ALLOWED_FROM)  # a new transition needs words
 
     words = {

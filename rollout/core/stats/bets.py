@@ -47,11 +47,9 @@ class Contrast:
     memory: tuple[float, ...]
 
     @classmethod
-    def freeze(
-        cls, *, worse: int, margin: float, harm: Sequence[float], safe: Sequence[float], mean: float, trust: float
-    ) -> Self:
+    def freeze(cls, *, worse: int, margin: float, harm: Grid, safe: Sequence[float], mean: float, trust: float) -> Self:
         """mean: of the baseline, which counts for `trust` observations in the first centre."""
-        return cls(worse, margin, Grid.uniform(harm), Grid.uniform(safe), (trust * mean, float(trust)))
+        return cls(worse, margin, harm, Grid.uniform(safe), (trust * mean, float(trust)))
 
     def weigh(self, values: Values, batch: Batch, memory: tuple[float, ...]) -> Increments:
         total, n = memory

@@ -13,11 +13,11 @@ from rollout.core.plan import PlanMetric
 from rollout.core.stats import margins
 from rollout.core.stats.bets import Contrast
 from rollout.core.stats.evidence import SPREAD, Arm, Batch, Bins, Increments, Totals
-from rollout.core.stats.grid import Array
+from rollout.core.stats.grid import Array, Grid
 from rollout.core.stats.values import Capped, raw_values, spread_out
 
 TRUST = 200  # observations that a baseline counts for at most in the first centre
-HARM = tuple(2 ** (-k / 2) for k in range(8))
+HARM = Grid.uniform([2 ** (-k / 2) for k in range(8)])
 SAFE = tuple(2 ** (-k / 2) for k in range(8))
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from rollout.core.stats.grid import Array
 
 BUCKETS = 256
+NOISE = math.sqrt(2 / (BUCKETS - 1))  # by which the crowding strays from 1 where no unit comes twice
 
 
 class UnitSums(Protocol):
@@ -49,7 +50,7 @@ def design_effect(sums: Sums) -> float:
     squares = (sums.total - mean * sums.n) ** 2
     between = float(squares.sum()) * BUCKETS / (BUCKETS - 1)
     error = float(squares.std() / squares.mean()) / math.sqrt(BUCKETS) if between else 0.0
-    return max(1.0, min(between / within * (1 + error), crowding(sums.n)))
+    return max(1.0, min(between / within * (1 + error), crowding(sums.n) - NOISE))
 
 
 def crowding(calls: Array) -> float:

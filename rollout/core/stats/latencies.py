@@ -18,13 +18,13 @@ from rollout.core.plan import PlanMetric
 from rollout.core.stats import costs, margins
 from rollout.core.stats.bets import Contrast
 from rollout.core.stats.evidence import SPREAD, Arm, Batch, Bins, Counts, Increments, Totals
-from rollout.core.stats.grid import Array, log_mean
+from rollout.core.stats.grid import Array, Grid, log_mean
 from rollout.core.stats.rates import Rate
 from rollout.core.stats.values import Capped, ClippedLogs, log_values, spread_out
 
 TAIL = 0.05  # of the baseline's calls take longer than its P95
 TAIL_MARGIN = 1.5
-HARM_OF_LOGS = tuple(0.28 * 2 ** (-k / 2) for k in range(8))
+HARM_OF_LOGS = Grid.uniform([0.28 * 2 ** (-k / 2) for k in range(8)])
 LEAST_WIDTH = 0.01  # of logarithms, for a baseline of one value: a bin
 
 

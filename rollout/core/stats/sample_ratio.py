@@ -104,9 +104,12 @@ def _unbiased(sum_of_squares: float) -> float:
 
 
 def _calls(buckets: Mapping[int, int]) -> Array:
+    places = np.fromiter(buckets.keys(), dtype=np.int64, count=len(buckets))
+    counts = np.fromiter(buckets.values(), dtype=np.float64, count=len(buckets))
+    wrong = np.flatnonzero((places < 0) | (places >= BUCKETS) | (counts < 0))
+    if len(wrong):
+        place, n = list(buckets.items())[wrong[0]]
+        raise ValueError(f"expected calls of 0 or more in buckets 0 to {BUCKETS - 1}, got {n} in {place}")
     calls = np.zeros(BUCKETS)
-    for bucket, n in buckets.items():
-        if not 0 <= bucket < BUCKETS or n < 0:
-            raise ValueError(f"expected calls of 0 or more in buckets 0 to {BUCKETS - 1}, got {n} in {bucket}")
-        calls[bucket] = n
+    calls[places] = counts
     return calls

@@ -8,14 +8,14 @@ from rollout.core.plan import PlanMetric
 from rollout.core.stats import margins
 from rollout.core.stats.bets import Contrast
 from rollout.core.stats.evidence import SPREAD, Arm, Batch, Bins, Increments, Totals
-from rollout.core.stats.grid import Array
+from rollout.core.stats.grid import Array, Grid
 from rollout.core.stats.values import Shares
 
 TRUST = 20  # observations that a baseline counts for at most in the first centre
 
 # Down to .18, so that the smaller stakes are left unclipped where the canary is half of what is judged: one grid serves
-# every share (measured, see docs).
-HARM = tuple(16 * 2 ** (-k / 2) for k in range(14))
+# every share. The four smallest are for rare needs and weigh less (measured, see docs).
+HARM = Grid(tuple(16 * 2 ** (-k / 2) for k in range(14)), (0.085,) * 10 + (0.0375,) * 4)
 SAFE = tuple(2 ** (-k / 2) for k in range(6))
 
 
