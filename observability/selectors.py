@@ -39,10 +39,10 @@ class ScoreName:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """LLM calls of a prompt, and by score name how many of them got one that counts."""
+    """LLM calls of a prompt; observed: by measure and score name, how many of them had one that counts."""
 
     calls: int
-    scored: Mapping[str, int]
+    observed: Mapping[str, int]
 
 
 def calls(
@@ -110,9 +110,16 @@ def example_trace_ids(*, rollout_id: str, arm: str, limit: int) -> list[str]:
 def traffic(*, prompt: str, since: datetime) -> Traffic:
     """What came of the prompt, in whatever version, since then."""
     of_prompt = Call.objects.filter(prompt_name=prompt, started_at__gte=since).exclude(operation=EMBEDDINGS)
+    answered = Q(error=False)
+    by_measure = of_prompt.aggregate(
+        **{
+            measure: Count(value, filter=answered if measure in OF_ANSWERS else None)
+            for measure, value in VALUES.items()
+        }
+    )
     scores = Score.objects.filter(counts=True, call__prompt_name=prompt, call__started_at__gte=since)
     by_name = scores.exclude(call__operation=EMBEDDINGS).order_by("name").values_list("name").annotate(Count("id"))
-    return Traffic(calls=of_prompt.count(), scored=dict(by_name))
+    return Traffic(calls=by_measure[ERROR_RATE], observed={**by_measure, **dict(by_name)})
 
 
 def _share(field: str) -> Case:

@@ -3,6 +3,7 @@
 Loads numpy and scipy, which no other web request needs; so the API imports it only when it is asked.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -10,28 +11,27 @@ from typing import Any
 from common.clock import now
 from common.errors import FieldError, Invalid
 from observability import selectors as observed
-from observability.core.evidence import ERROR_RATE, TOP_BIN
 from registry import selectors as registry
 from registry.models import Label, Prompt, PromptVersion
-from rollout.core.foresight import Delay, Expected, Foresight, Outcome, Subject, foresee
-from rollout.core.plan import Plan, PlanMetric
-from rollout.core.stats import metric as statistics
-from rollout.core.stats.evidence import histogram
-from rollout.evaluation import LEAST_BATCH
+from rollout.batches import LEAST_BATCH
+from rollout.core.foresight import Delay, Expected, Foresight, Outcome, Subject, foresee, subject
+from rollout.core.plan import Plan
+from rollout.core.stats.evidence import arm, top_bin
+from rollout.past import BASELINE, baseline_of, seen_lately
 from rollout.plans import read_plan
-from rollout.selectors import BASELINE, refuse_latest, seen_scores
+from rollout.selectors import refuse_latest
 
 UNDECIDING = Expected(Delay(None, None), Delay(None, None))
 
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """LLM calls of the prompt since then; observed: how many of them had an observation, by metric."""
+    """LLM calls of the prompt since then; observed: how many of them had an observation, by measure."""
 
     since: datetime
     calls: int
     per_s: float
-    observed: dict[str, int]
+    observed: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +56,12 @@ def forecast(*, prompt_name: str, label: str = "production", canary: str = "", p
     refuse_latest(label)
     target = registry.find_label(prompt, label)
     version = registry.find_version(prompt, canary) if canary else None
-    whole = read_plan(plan or {}, seen=seen_scores(prompt))
-    traffic = _traffic(prompt, whole)
-    subjects = tuple(_subject(index, metric, target, traffic) for index, metric in enumerate(whole.metrics))
+    whole = read_plan(plan or {}, seen=seen_lately(prompt, version))
+    traffic = _traffic(prompt)
+    subjects = tuple(_subject(index, whole, target, traffic) for index in range(len(whole.metrics)))
     foresight = foresee(whole, subjects, calls_per_s=traffic.per_s, least_batch=LEAST_BATCH)
-    return Forecast(target, version, _with_margins(whole, subjects), traffic, subjects, foresight)
+    with_margins = replace(whole, metrics=tuple(subject.metric for subject in subjects))
+    return Forecast(target, version, with_margins, traffic, subjects, foresight)
 
 
 def forecast_json(forecast: Forecast) -> dict[str, Any]:
@@ -87,59 +88,45 @@ def forecast_json(forecast: Forecast) -> dict[str, Any]:
     }
 
 
-def _traffic(prompt: Prompt, plan: Plan) -> Traffic:
+def _traffic(prompt: Prompt) -> Traffic:
     """Of the last days, or since there has been the prompt."""
     at = now()
     since = max(at - BASELINE, prompt.created_at)
     seen = observed.traffic(prompt=prompt.name, since=since)
-    by_metric = {
-        metric.name: seen.calls if metric.name == ERROR_RATE else seen.scored.get(metric.name, 0)
-        for metric in plan.metrics
-    }
-    return Traffic(since, seen.calls, seen.calls / max((at - since).total_seconds(), 1.0), by_metric)
+    return Traffic(since, seen.calls, seen.calls / max((at - since).total_seconds(), 1.0), seen.observed)
 
 
-def _subject(index: int, metric: PlanMetric, label: Label, traffic: Traffic) -> Subject:
-    baseline = observed.values_by_bin(version_id=label.version_id, metric=metric.name, since=now() - BASELINE)
+def _subject(index: int, plan: Plan, label: Label, traffic: Traffic) -> Subject:
+    metric = plan.metrics[index]
     try:
-        frozen = statistics.freeze(
-            name=metric.name,
-            kind=metric.kind,
-            direction=metric.direction,
-            role=metric.role,
-            weight=metric.weight,
-            margin=metric.margin,
-            baseline_n=sum(baseline.values()),
-            baseline_total=sum(bin_ * n for bin_, n in baseline.items()) / TOP_BIN,
+        return subject(
+            metric,
+            baseline=baseline_of(metric, control_id=label.version_id),
+            shares=[step.weight_bp / 10_000 for step in plan.steps],
+            observed=traffic.observed.get(metric.measure, 0) / max(traffic.calls, 1),
         )
     except ValueError as error:
         raise Invalid.fields(
             [FieldError(f"plan.metrics[{index}].margin", "invalid", str(error))], code="invalid_plan"
         ) from error
-    return Subject(frozen, baseline, traffic.observed[metric.name] / max(traffic.calls, 1))
-
-
-def _with_margins(plan: Plan, subjects: tuple[Subject, ...]) -> Plan:
-    metrics = zip(plan.metrics, subjects, strict=True)
-    return replace(
-        plan,
-        metrics=tuple(replace(metric, margin=dict(subject.frozen.process.margin)) for metric, subject in metrics),
-    )
 
 
 def _metric_json(forecast: Forecast, subject: Subject) -> dict[str, Any]:
-    frozen = subject.frozen
-    baseline = frozen.process.totals(histogram(subject.baseline))
-    expected = forecast.foresight.metrics.get(frozen.name, UNDECIDING)
+    metric = subject.metric
+    baseline = subject.process.totals(arm(subject.baseline, top=top_bin(metric.measure)))
+    expected = forecast.foresight.metrics.get(metric.name, UNDECIDING)
     return {
-        "name": frozen.name,
-        "kind": frozen.kind,
-        "role": frozen.role,
-        "direction": frozen.direction,
-        "margin": dict(frozen.process.margin),
-        "weight": frozen.weight,
+        "name": metric.name,
+        "measure": metric.measure,
+        "kind": metric.kind,
+        "role": metric.role,
+        "direction": metric.direction,
+        "margin": metric.margin,
+        "limit": metric.limit,
+        "unit": metric.unit,
+        "weight": metric.weight,
         "baseline": {"n": baseline.n, "estimate": baseline.mean},
-        "observed_calls": forecast.traffic.observed[frozen.name],
+        "observed_calls": forecast.traffic.observed.get(metric.measure, 0),
         **_delays_json(expected.find_harm, expected.prove_safe),
     }
 

@@ -28,6 +28,8 @@ from rollout.core.stats import margins
 
 METRIC_NAME = r"\A[a-z0-9][a-z0-9_.-]{0,99}\Z"
 KINDS_OF_SCORES = ("rate", "score", "complaint")
+# More than anybody needs; what a look at a rollout and a forecast of a plan cost grows with them.
+MOST_STEPS, MOST_METRICS = 20, 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,11 +224,15 @@ class PlanForm(StrictSerializer):
     auto_rollback = serializers.BooleanField(required=False)
 
     def validate_steps(self, steps: list[dict[str, int]]) -> list[dict[str, int]]:
+        if len(steps) > MOST_STEPS:
+            raise serializers.ValidationError(f"expected at most {MOST_STEPS} steps, got {len(steps)}")
         if any(after["weight_bp"] <= before["weight_bp"] for before, after in pairwise(steps)):
             raise serializers.ValidationError("expected every step's weight to be more than the one before")
         return steps
 
     def validate_metrics(self, metrics: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        if len(metrics) > MOST_METRICS:
+            raise serializers.ValidationError(f"expected at most {MOST_METRICS} metrics, got {len(metrics)}")
         names = [metric["name"] for metric in metrics]
         if len(set(names)) < len(names):
             raise serializers.ValidationError("expected every metric once")

@@ -1,30 +1,35 @@
-"""What a forecast asks of the past: how much traffic there is, how much of it is scored, how the scores are spread."""
+"""What a forecast asks of the past: how much traffic there is, and how much of it was observed for what."""
 
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from common.clock import now
 from observability.core.dialects import WANTED
 from observability.core.otlp import decode_protobuf
 from observability.core.scores import NewScore
 from observability.ingest import writer
-from observability.selectors import Traffic, traffic, values_by_bin
+from observability.selectors import traffic
 from observability.services import record_scores
-from registry.models import PromptVersion
 from tests import make, traces
 
 STAMP = traces.CHAT | {"gen_ai.prompt.name": "order-extractor", "gen_ai.prompt.version": "v2.3"}
 EMBEDDINGS = STAMP | {"gen_ai.operation.name": "embeddings"}
 DAY_S = 86_400
+NOTHING = {
+    "error_rate": 0,
+    "latency": 0,
+    "ttft": 0,
+    "inter_token_latency": 0,
+    "tokens": 0,
+    "cost_per_call": 0,
+    "output_valid": 0,
+}
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def version() -> PromptVersion:
-    return make.version(make.prompt(), "2.3")
 
 
 def ingest(*spans: Any) -> None:
@@ -41,9 +46,8 @@ def a_week_ago() -> datetime:
     return now() - timedelta(days=7)
 
 
-def test_traffic__llm_calls_of_the_prompt_since_then__and_those_with_a_score_of_each_name(
-    version: PromptVersion,
-) -> None:
+def test_traffic__llm_calls_of_the_prompt_since_then__and_those_with_a_score_of_each_name() -> None:
+    make.version(make.prompt(), "2.3")
     ingest(
         traces.span(STAMP, number=0),
         traces.span(STAMP | {"gen_ai.prompt.version": "v1.0"}, number=1, failed=True),
@@ -58,34 +62,43 @@ def test_traffic__llm_calls_of_the_prompt_since_then__and_those_with_a_score_of_
 
     found = traffic(prompt="order-extractor", since=a_week_ago())
 
-    assert found == Traffic(calls=2, scored={"faithfulness": 2, "tone": 1})
+    assert found.calls == 2
+    assert found.observed == NOTHING | {"error_rate": 2, "latency": 1, "faithfulness": 2, "tone": 1}
+
+
+def test_traffic__measures__of_how_many_calls_evidence_would_count_them() -> None:
+    make.version(make.prompt(), "2.3")
+    tokens = {"gen_ai.usage.input_tokens": 100, "gen_ai.usage.output_tokens": 20}
+    streamed = {"gen_ai.request.stream": True, "gen_ai.response.time_to_first_chunk": 0.05}
+    ingest(
+        traces.span(STAMP | tokens | {"gen_ai.usage.cost": 0.002}, number=0),
+        traces.span(STAMP | tokens | streamed, number=1),
+        traces.span(STAMP | tokens | streamed | {"gen_ai.usage.cost": 0.002}, number=2, failed=True),
+        traces.span(STAMP | {"gen_ai.usage.input_tokens": 100}, number=3),
+    )
+
+    found = traffic(prompt="order-extractor", since=a_week_ago()).observed
+
+    assert found == NOTHING | {
+        "error_rate": 4,
+        "latency": 3,
+        "ttft": 1,
+        "inter_token_latency": 1,
+        "tokens": 3,
+        "cost_per_call": 2,
+    }
+
+
+def test_traffic__all_of_it__in_two_queries() -> None:
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        traffic(prompt="order-extractor", since=a_week_ago())
+
+    assert len(queries) == 2
 
 
 def test_traffic__none__zero() -> None:
-    assert traffic(prompt="order-extractor", since=a_week_ago()) == Traffic(calls=0, scored={})
+    found = traffic(prompt="order-extractor", since=a_week_ago())
 
-
-def test_values_by_bin__error_rate__calls_and_failures(version: PromptVersion) -> None:
-    ingest(*(traces.span(STAMP, number=number, failed=number < 2) for number in range(5)))
-    ingest(traces.span(EMBEDDINGS, number=5), traces.span(STAMP, number=6, age_s=8 * DAY_S))
-
-    found = values_by_bin(version_id=version.pk, metric="error_rate", since=a_week_ago())
-
-    assert found == {0: 3, 1000: 2}
-
-
-def test_values_by_bin__score__the_first_of_each_call(version: PromptVersion) -> None:
-    ingest(*(traces.span(STAMP, number=number) for number in range(4)))
-    ingest(traces.span(EMBEDDINGS, number=4), traces.span(STAMP, number=5, age_s=8 * DAY_S))
-    for number, value in ((0, 0.5), (0, 1.0), (1, 0.2501), (2, 0.2499), (3, 1.0), (4, 0.0), (5, 0.0)):
-        score(number, value)
-    score(0, 0.75, name="tone")
-
-    found = values_by_bin(version_id=version.pk, metric="faithfulness", since=a_week_ago())
-
-    assert found == {250: 2, 500: 1, 1000: 1}
-
-
-@pytest.mark.parametrize("metric", ["error_rate", "faithfulness"])
-def test_values_by_bin__nothing_known__nothing(version: PromptVersion, metric: str) -> None:
-    assert values_by_bin(version_id=version.pk, metric=metric, since=a_week_ago()) == {}
+    assert (found.calls, found.observed) == (0, NOTHING)

@@ -41,7 +41,13 @@ def traffic(calls: int, *, failing: int = 0, judged: int = 0, age_days: float = 
     stamp = traces.CHAT | {"gen_ai.prompt.name": "order-extractor", "gen_ai.prompt.version": "v1.0"}
     window_s = min(age_days, 7) * DAY_S
     spans = [
-        traces.span(stamp, number=number, age_s=60 + number * (window_s - 3600) / calls, failed=number < failing)
+        traces.span(
+            stamp,
+            number=number,
+            ms=100 * 1.02 ** (number % 40),
+            age_s=60 + number * (window_s - 3600) / calls,
+            failed=number < failing,
+        )
         for number in range(calls)
     ]
     writer.store(decode_protobuf(traces.body(*spans), WANTED).spans)
@@ -67,18 +73,23 @@ def test_plan__with_traffic__says_what_each_metric_and_all_together_take() -> No
         "v1.1",
     )
     assert (body["traffic"]["calls"], body["traffic"]["calls_per_day"]) == (2_800, pytest.approx(400, abs=0.1))
-    errors, faithfulness = body["metrics"]
+    errors, latency, faithfulness = body["metrics"]
     assert errors == {
         "name": "error_rate",
+        "measure": "error_rate",
         "kind": "rate",
         "role": "guardrail",
         "direction": "lower",
         "margin": {"ratio": 1.5},
+        "limit": None,
+        "unit": "share",
         "weight": 1.0,
         "baseline": {"n": 2_800, "estimate": 0.02},
         "observed_calls": 2_800,
         **{name: errors[name] for name in DELAYS},
     }
+    assert (latency["unit"], latency["baseline"]) == ("ms", {"n": 2_744, "estimate": pytest.approx(151, rel=0.01)})
+    assert latency["observed_calls"] == 2_744  # of calls that did not fail
     assert (faithfulness["name"], faithfulness["observed_calls"]) == ("faithfulness", 700)
     assert faithfulness["baseline"] == {"n": 700, "estimate": pytest.approx(0.9375)}
     for metric in body["metrics"]:
@@ -96,6 +107,7 @@ def test_plan__silent__is_answered_with_nothing_silent() -> None:
     assert (plan["max_duration_s"], plan["promote_when"]) == (7 * DAY_S, "proven_safe")
     assert [(metric["name"], metric["margin"]) for metric in plan["metrics"]] == [
         ("error_rate", {"ratio": 1.5}),
+        ("latency", {"ratio": 1.1}),
         ("faithfulness", {"absolute": 0.03}),
     ]
 
@@ -149,6 +161,46 @@ def test_plan__misspelled_metric__warns() -> None:
     body = ask(ASKED | {"plan": {"metrics": metrics, "max_duration": "900d"}}).json()
 
     assert any(warning.startswith("faithfullness was not seen lately") for warning in body["warnings"])
+
+
+def test_plan__limit_and_complaint__as_they_would_start() -> None:
+    traffic(500, failing=10)
+    metrics = [
+        {"name": "latency_objective", "measure": "latency", "limit": 300},
+        {"name": "thumbs_down", "margin": {"ratio": 3}},
+    ]
+
+    limit, complaint = ask(ASKED | {"plan": {"metrics": metrics, "max_duration": "900d"}}).json()["metrics"]
+
+    assert (limit["measure"], limit["limit"], limit["margin"], limit["unit"]) == ("latency", 300, None, "share")
+    assert limit["baseline"] == {"n": 490, "estimate": 0}  # none took longer
+    assert (complaint["kind"], complaint["margin"], complaint["observed_calls"]) == ("complaint", {"ratio": 3}, 0)
+    assert complaint["baseline"] == {"n": 500, "estimate": 0}
+
+
+def test_plan__no_scale_yet__warns() -> None:
+    traffic(100)
+
+    warnings = ask(ASKED).json()["warnings"]
+
+    assert any(warning.startswith("latency has no scale yet: the control's first 100 obs") for warning in warnings)
+
+
+@pytest.mark.parametrize(
+    ("plan", "field"),
+    [
+        ({"metrics": [{"name": f"score_{n}", "kind": "score"} for n in range(51)]}, "plan.metrics"),
+        ({"steps": [{"weight": 0.01 * n} for n in range(1, 22)]}, "plan.steps"),
+    ],
+)
+def test_plan__more_than_anybody_needs__is_refused(plan: Any, field: str) -> None:
+    """What a plan costs to look at, and to foresee, is bounded."""
+    given.prompt()
+
+    answer = ask(ASKED | {"plan": plan})
+
+    assert (answer.status_code, [error["field"] for error in answer.json()["errors"]]) == (422, [field])
+    assert "expected at most" in answer.json()["errors"][0]["message"]
 
 
 def test_plan__observed_metric__never_decides() -> None:

@@ -1,39 +1,30 @@
 """What a plan would come to, and what people are warned of, from a few metrics and an amount of traffic."""
 
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rollout.core import foresight
 from rollout.core.foresight import Foresight, Outcome, Subject, foresee
-from rollout.core.plan import Plan, PlanStep
-from rollout.core.stats import metric
+from rollout.core.plan import Judged, Plan, PlanMetric, PlanStep
+from rollout.core.stats.evidence import Bins
 
 DAY = 86_400
 RARE = {0: 9_800, 1000: 200}  # 2 %
+TIMES = {place: round(300 * math.exp(-(((place - 1550) / 60) ** 2) / 2)) for place in range(1400, 1701, 10)}
 GOOD = {1000: 700, 900: 200, 400: 100}
 
 
-def subject(name: str = "error_rate", baseline: dict[int, int] = RARE, observed: float = 1.0, **fields: Any) -> Subject:
-    frozen = metric.freeze(
-        **{
-            "name": name,
-            "kind": "rate",
-            "direction": "lower",
-            "role": "guardrail",
-            "weight": 1,
-            "margin": None,
-            "baseline_n": sum(baseline.values()),
-            "baseline_total": sum(bin_ * n for bin_, n in baseline.items()) / 1000,
-            **fields,
-        }
-    )
-    return Subject(frozen, baseline, observed)
+def subject(name: str = "error_rate", baseline: Bins = RARE, observed: float = 1.0, **fields: Any) -> Subject:
+    metric = PlanMetric(**{"name": name, "kind": "rate", "direction": "lower", **fields})
+    return foresight.subject(metric, baseline=baseline, shares=[0.05, 0.5], observed=observed)
 
 
-def score(name: str = "faithfulness", baseline: dict[int, int] = GOOD, observed: float = 1.0, **fields: Any) -> Subject:
+def score(name: str = "faithfulness", baseline: Bins = GOOD, observed: float = 1.0, **fields: Any) -> Subject:
     return subject(name, baseline, observed, kind="score", direction="higher", **fields)
 
 
@@ -90,6 +81,22 @@ def test_foresee__several_guardrails__the_slowest_harm_and_the_proof_of_all() ->
     assert (found.prove_safe.canary_calls or 0) >= max(each.prove_safe.canary_calls or 0 for each in delays)
 
 
+def test_foresee__every_kind__is_decided() -> None:
+    found = foreseen(
+        subject("thumbs_down", {0: 9_000, 1000: 1_000}, kind="complaint"),
+        subject("cost_per_call", TIMES, kind="cost"),
+        subject("ttft", TIMES, kind="latency"),
+        subject("ttft_objective", TIMES, kind="latency", measure="ttft", limit=100_000.0),
+        subject("faithfulness_objective", GOOD, kind="score", direction="higher", limit=0.8),
+        per_day=1_000_000,
+    )
+
+    for expected in found.metrics.values():
+        assert 0 < (expected.find_harm.canary_calls or 0) < 50_000
+        assert 0 < (expected.prove_safe.canary_calls or 0) < 50_000
+    assert found.warnings == ()
+
+
 def test_foresee__observed_metric__decides_nothing_and_weighs_nothing() -> None:
     with_it, without = foreseen(subject(), subject("tone", role="observed")), foreseen(subject())
 
@@ -102,6 +109,87 @@ def test_foresee__a_twentieth_of_the_calls_judged__twenty_times_the_calls() -> N
     all_judged, few = (foreseen(score(observed=share), steps=steps) for share in (1.0, 0.05))
 
     assert few.find_harm.canary_calls == pytest.approx(20 * (all_judged.find_harm.canary_calls or 0), rel=0.2)
+
+
+def test_foresee__judged_unequally__as_the_plan_says() -> None:
+    steps = (PlanStep(500, 30 * DAY),)
+    unequally = Judged(control=0.05, canary=1.0)
+
+    alike, more_of_the_canary = (
+        foreseen(score(observed=0.05, judged=judged), steps=steps) for judged in (Judged(), unequally)
+    )
+
+    assert (more_of_the_canary.find_harm.canary_calls or 0) < 0.2 * (alike.find_harm.canary_calls or 0)
+
+
+def test_foresee__complaints__every_call_may_be_complained_about() -> None:
+    steps = (PlanStep(500, 30 * DAY),)
+    baseline = {0: 9_800, 1000: 200}
+
+    found = [foreseen(subject("thumbs_down", baseline, share, kind="complaint"), steps=steps) for share in (0.02, 1.0)]
+
+    assert found[0].metrics == found[1].metrics
+
+
+def test_foresee__warm_up__so_much_later() -> None:
+    steps = (PlanStep(500, 30 * DAY),)
+
+    at_once, warming_up = (foreseen(steps=steps, warm_up_s=warm_up_s) for warm_up_s in (0, DAY))
+
+    assert warming_up.find_harm.seconds == pytest.approx((at_once.find_harm.seconds or 0) + DAY, rel=0.05)
+    assert warming_up.prove_safe.seconds == pytest.approx((at_once.prove_safe.seconds or 0) + DAY, rel=0.05)
+
+
+def test_foresee__no_scale_yet__learns_it_first_and_warns() -> None:
+    steps = (PlanStep(500, 300 * DAY),)
+    few = {1500 + place: 2 for place in range(50)}
+    known, unknown = (
+        subject("cost_per_call", {place: times * n for place, n in few.items()}, 0.001, kind="cost") for times in (2, 1)
+    )
+
+    at_once, late = (foreseen(each, steps=steps, max_duration_s=900 * DAY) for each in (known, unknown))
+
+    missed = 100 / (0.95 * 0.001)  # calls that bring 100 observations of the control
+    later_s = (late.find_harm.seconds or 0) - (at_once.find_harm.seconds or 0)
+    assert later_s == pytest.approx(missed / 100_000 * DAY, rel=0.1)
+    assert at_once.warnings == ()
+    assert late.warnings == (
+        "cost_per_call: its figures rest on only 100 observations of the control version.",
+        "cost_per_call has no scale yet: the control's first 100 observations give it one, and nothing counts before.",
+    )
+
+
+@pytest.mark.parametrize("limit", [None, 100_000.0], ids=["comparison", "limit"])
+@pytest.mark.parametrize(("kind", "measure"), [("cost", "cost_per_call"), ("latency", "ttft")])
+def test_foresee__nothing_known_of_an_amount__a_guess(kind: str, measure: str, limit: float | None) -> None:
+    found = foreseen(subject(measure, {}, 0, kind=kind, limit=limit))
+
+    assert found.metrics[measure].find_harm.canary_calls
+    assert found.metrics[measure].prove_safe.canary_calls
+    assert f"{measure}: nothing of it is known of the control version, so its figures rest on a guess." in (
+        found.warnings
+    )
+
+
+def test_foresee__control_that_breaks_a_limit__an_equal_canary_is_rolled_back() -> None:
+    found = foreseen(subject(limit=0.01), score())
+
+    assert found.metrics["error_rate"].prove_safe.canary_calls is None
+    assert found.if_equal.decision == "rollback"
+    assert 0 < found.if_equal.seconds < DAY
+    assert found.warnings == (
+        "error_rate: the control version breaks the limit itself; a canary that is equal would be rolled back.",
+        "error_rate: an equal canary is proven safe hardly ever.",
+    )
+
+
+def test_foresee__evidence_that_comes_slower_than_the_holds__promotes_when_it_has_come() -> None:
+    steps = (PlanStep(2500, 60), PlanStep(5000, 60))
+
+    found = foreseen(score(observed=0.001), per_day=100_000, steps=steps, promote_when="no_harm_found", min_units=0)
+
+    assert found.if_equal.decision == "promote"
+    assert found.if_equal.seconds == pytest.approx(2 * 40 / 0.001 / 100_000 * DAY)  # 40 scores on either step
 
 
 def test_foresee__the_same_question__the_same_answer() -> None:
@@ -142,7 +230,10 @@ def test_foresee__holds_longer_than_max_duration__warns() -> None:
     found = foreseen(max_duration_s=DAY)
 
     assert found.if_equal == Outcome("inconclusive", DAY)
-    assert any(warning.startswith("The holds and the first 100 units take about 1.5 d") for warning in found.warnings)
+    assert any(
+        warning.startswith("The steps, with their holds, 100 units and evidence from each, take about 1.5 d")
+        for warning in found.warnings
+    )
 
 
 def test_foresee__min_units_that_come_late__promotes_when_they_have_come() -> None:

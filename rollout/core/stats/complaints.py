@@ -71,10 +71,10 @@ class Complaint:
             memory=memory,
         )
 
-    def log_e_harm(self, logs: Array) -> float:
+    def log_e_harm(self, logs: Array) -> Array:
         return self.harm.log_e(logs)
 
-    def log_e_safe(self, logs: Array) -> float:
+    def log_e_safe(self, logs: Array) -> Array:
         return self.safe.log_e(logs)
 
 

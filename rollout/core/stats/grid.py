@@ -22,14 +22,14 @@ class Grid:
     def uniform(cls, points: Sequence[float]) -> Self:
         return cls(tuple(points), tuple(1 / len(points) for _ in points))
 
-    def log_e(self, logs: Array) -> float:
-        """ln of the e-value, from ln of the e-value against each point."""
+    def log_e(self, logs: Array) -> Array:
+        """ln of the e-value, from ln of the e-value against each point: (..., K) → (...)."""
         return log_mean(logs, self.weights)
 
 
-def log_mean(logs: Sequence[float] | Array, weights: Sequence[float]) -> float:
-    """ln of the weighted mean of e^logs. weights: over 0, of any sum. Never overflows."""
-    return float(log_sum_exp(np.asarray(logs) + np.log(weights))) - math.log(math.fsum(weights))
+def log_mean(logs: Sequence[float] | Array, weights: Sequence[float]) -> Array:
+    """ln of the weighted mean of e^logs over the last axis. weights: over 0, of any sum. Never overflows."""
+    return log_sum_exp(np.asarray(logs) + np.log(weights)) - math.log(math.fsum(weights))
 
 
 def log_sum_exp(values: Array) -> Array:

@@ -97,16 +97,16 @@ class Latency:
             memory=(*mean.memory, *log.memory),
         )
 
-    def log_e_harm(self, logs: Array) -> float:
+    def log_e_harm(self, logs: Array) -> Array:
         ends = np.cumsum([len(self.mean.harm.points), len(self.log.harm.points)])
-        mean, log, tail = np.split(logs, ends)
-        return log_mean(
-            [self.mean.harm.log_e(mean), self.log.harm.log_e(log), self.tail.harm.log_e(tail)], (1.0, 1.0, 1.0)
-        )
+        mean, log, tail = np.split(logs, ends, axis=-1)
+        parts = [self.mean.harm.log_e(mean), self.log.harm.log_e(log), self.tail.harm.log_e(tail)]
+        return log_mean(np.stack(parts, axis=-1), (1.0, 1.0, 1.0))
 
-    def log_e_safe(self, logs: Array) -> float:
-        mean, tail = np.split(logs, [len(self.mean.safe.points)])
-        return min(self.mean.safe.log_e(mean), self.tail.safe.log_e(tail))
+    def log_e_safe(self, logs: Array) -> Array:
+        mean, tail = np.split(logs, [len(self.mean.safe.points)], axis=-1)
+        smaller: Array = np.minimum(self.mean.safe.log_e(mean), self.tail.safe.log_e(tail))
+        return smaller
 
 
 def _logs(baseline: Bins, smallest: float) -> ClippedLogs:

@@ -80,10 +80,10 @@ class RateLimit:
         )
         return Increments(harm, safe, memory)
 
-    def log_e_harm(self, logs: Array) -> float:
+    def log_e_harm(self, logs: Array) -> Array:
         return self.harm.log_e(logs)
 
-    def log_e_safe(self, logs: Array) -> float:
+    def log_e_safe(self, logs: Array) -> Array:
         return self.safe.log_e(logs)
 
 
@@ -141,10 +141,10 @@ class MeanLimit:
         )
         return Increments(harm, safe, memory)
 
-    def log_e_harm(self, logs: Array) -> float:
+    def log_e_harm(self, logs: Array) -> Array:
         return self.harm.log_e(logs)
 
-    def log_e_safe(self, logs: Array) -> float:
+    def log_e_safe(self, logs: Array) -> Array:
         return self.safe.log_e(logs)
 
 

@@ -81,6 +81,11 @@ def resolve(metric: PlanMetric, bins: Mapping[int, int]) -> dict[str, float]:
     raise ValueError(f"expected {expected}, the margin of a {metric.kind}, got {dict(metric.margin)}")
 
 
+def usual_ratio(rate: float | None) -> float:
+    """The default margin of a rate, by how often the baseline is known to fail."""
+    return 2.0 if rate is not None and rate < 0.01 else 1.5
+
+
 def log_odds_ratio(margin: Mapping[str, float], *, direction: Direction, baseline: Baseline) -> float:
     """A resolved margin of a rate as ln odds ratio; a difference through the baseline's rate."""
     if "ratio" in margin:
@@ -94,8 +99,7 @@ def _default(metric: PlanMetric, bins: Mapping[int, int]) -> dict[str, float]:
         return dict(SCORE)
     if metric.kind in ("cost", "latency"):
         return dict(RELATIVE)
-    rate = Baseline.of_rates(bins).known_rate(metric.direction)
-    return {"ratio": 2.0 if rate is not None and rate < 0.01 else 1.5}
+    return {"ratio": usual_ratio(Baseline.of_rates(bins).known_rate(metric.direction))}
 
 
 def _check_difference(absolute: float, *, direction: Direction, baseline: Baseline) -> None:

@@ -12,13 +12,12 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from observability.core.evidence import SMALLEST, TOP_BIN, TOP_LOG_BIN
 from rollout.core.plan import Direction, Kind, PlanMetric, Unit
 from rollout.core.stats import stored
 from rollout.core.stats.complaints import Complaint
 from rollout.core.stats.costs import Cost
 from rollout.core.stats.difference import difference, interval
-from rollout.core.stats.evidence import Batch, Bins, Increments, Process, Totals, arm
+from rollout.core.stats.evidence import Batch, Bins, Increments, Process, Totals, arm, top_bin
 from rollout.core.stats.grid import Array, log_mean
 from rollout.core.stats.latencies import Latency
 from rollout.core.stats.limits import MeanLimit, RateLimit
@@ -133,9 +132,14 @@ class Report:
 
 def learns_first(metric: PlanMetric, baseline: Bins) -> bool:
     """Whether the baseline is too small to give a scale: the control's next observations then belong to it."""
+    return left_to_learn(metric, baseline) > 0
+
+
+def left_to_learn(metric: PlanMetric, baseline: Bins) -> int:
+    """How many observations of the control over 0 are missing before there is a scale."""
     if metric.kind not in ("cost", "latency") or metric.limit is not None:
-        return False
-    return sum(n for place, n in baseline.items() if place > 0) < LEAST_BASELINE
+        return 0
+    return max(LEAST_BASELINE - sum(n for place, n in baseline.items() if place > 0), 0)
 
 
 def freeze(metric: PlanMetric, *, baseline: Bins, shares: Sequence[float]) -> Frozen:
@@ -171,7 +175,7 @@ def fold(frozen: Frozen, state: State, *, step: int, control: Bins, canary: Bins
         safe=_floats(safe),
         memory=increments.memory,
         design_effect=design_effect,
-        max_log_e_safe=max(state.max_log_e_safe, process.log_e_safe(safe / design_effect)),
+        max_log_e_safe=max(state.max_log_e_safe, float(process.log_e_safe(safe / design_effect))),
         steps=_add_step(state.steps, totals),
     )
 
@@ -182,11 +186,11 @@ def weigh(frozen: Frozen, state: State, *, step: int, control: Bins, canary: Bin
 
 
 def log_e_harm(frozen: Frozen, state: State) -> float:
-    return frozen.process.log_e_harm(np.array(state.harm) / state.design_effect)
+    return float(frozen.process.log_e_harm(np.array(state.harm) / state.design_effect))
 
 
 def log_e_safe(frozen: Frozen, state: State) -> float:
-    return frozen.process.log_e_safe(np.array(state.safe) / state.design_effect)
+    return float(frozen.process.log_e_safe(np.array(state.safe) / state.design_effect))
 
 
 def nothing_yet(metric: PlanMetric) -> Report:
@@ -234,13 +238,13 @@ def overall_log_e(reports: Iterable[Report]) -> float:
     guardrails = [report for report in reports if report.role == "guardrail"]
     if not guardrails:
         return 0.0
-    return log_mean([report.log_e_harm for report in guardrails], [report.weight for report in guardrails])
+    return float(log_mean([report.log_e_harm for report in guardrails], [report.weight for report in guardrails]))
 
 
 def _batch(frozen: Frozen, *, step: int, control: Bins, canary: Bins) -> Batch:
     if step < 0:
         raise ValueError(f"expected a step of 0 or more, got {step}")
-    top = TOP_LOG_BIN if frozen.metric.measure in SMALLEST else TOP_BIN
+    top = top_bin(frozen.metric.measure)
     return Batch(step, arm(control, top=top), arm(canary, top=top))
 
 

@@ -123,10 +123,10 @@ class Rate:
         rare = log_increments_of_one_arm(n=batch.canary.n, failures=failures, rates=rates, null=self.floor)
         return Increments(harm, np.concatenate([safe, rare]), memory)
 
-    def log_e_harm(self, logs: Array) -> float:
+    def log_e_harm(self, logs: Array) -> Array:
         return self.harm.log_e(logs)
 
-    def log_e_safe(self, logs: Array) -> float:
+    def log_e_safe(self, logs: Array) -> Array:
         return self.safe.log_e(logs)
 
     def _failures(self, arm: Arm) -> int:

@@ -62,7 +62,7 @@ def log_bayes_factor(counted: Iterable[Counted]) -> float:
 def mean_log_bayes_factor(counted: Iterable[Sequence[Counted]]) -> float:
     """ln of the mean of several such numbers, which is evidence of the same kind however they depend on each other."""
     logs = [log_bayes_factor(of_one) for of_one in counted]
-    return log_mean(logs, [1.0] * len(logs)) if logs else 0.0
+    return float(log_mean(logs, [1.0] * len(logs))) if logs else 0.0
 
 
 def planned_share(weight: float, *, control: float, canary: float) -> float:

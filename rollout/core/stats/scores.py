@@ -62,8 +62,8 @@ class Score:
     def weigh(self, batch: Batch, memory: tuple[float, ...]) -> Increments:
         return self.contrast.weigh(self.values, batch, memory)
 
-    def log_e_harm(self, logs: Array) -> float:
+    def log_e_harm(self, logs: Array) -> Array:
         return self.contrast.harm.log_e(logs)
 
-    def log_e_safe(self, logs: Array) -> float:
+    def log_e_safe(self, logs: Array) -> Array:
         return self.contrast.safe.log_e(logs)
