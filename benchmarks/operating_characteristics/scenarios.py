@@ -117,14 +117,14 @@ def _whole_engine() -> Iterator[Scenario]:
         "rolled_back",
         GUARDRAILS,
         ((0.05, DAY), (0.25, DAY), (0.5, DAY)),
-        full=600,
+        full=400,
         quick=2,
         reach=Reach("share_rolled_back", 0.05),
         drift=wave(amplitude=0.3, period=DAY),
     )
     yield healthy
     at_its_margin = replace(
-        healthy, about="promoted", full=300, quick=2, methods=(), reach=Reach("share_promoted", 0.05)
+        healthy, about="promoted", full=200, quick=2, methods=(), reach=Reach("share_promoted", 0.05)
     )
     for what, truth in (
         ("hallucination at its margin x1.5", at_margin(HALLUCINATION, 1.5)),
