@@ -153,11 +153,11 @@ def _found() -> Iterator[Scenario]:
 
 def _healthy() -> Iterator[Scenario]:
     for name, truth, calls, full, quick in (
-        ("hallucination 1.8 %, healthy", HALLUCINATION, 200_000, 300, 2),
-        ("error 1 %, healthy", ERROR, 200_000, 300, 2),
+        ("hallucination 1.8 %, healthy", HALLUCINATION, 200_000, 150, 2),
+        ("error 1 %, healthy", ERROR, 200_000, 150, 2),
         ("faithfulness .94, healthy", FAITHFULNESS, 10_000, 1000, 25),
-        ("cost, healthy", COSTS, 200_000, 200, 1),
-        ("TTFT, healthy", WAIT, 200_000, 200, 1),
+        ("cost, healthy", COSTS, 200_000, 100, 1),
+        ("TTFT, healthy", WAIT, 200_000, 100, 1),
     ):
         yield Scenario(
             name,
