@@ -90,11 +90,25 @@ def _wrong(metric: Mapping[str, Any], kinds: Mapping[str, Kind], seen: Seen) -> 
         yield "kind", "required", f"expected one of {', '.join(KINDS_OF_SCORES)}: {measure} was not seen lately"
     if measure == OUTPUT_VALID and not seen.has_response_schema:
         yield "name", "invalid", "expected a canary version with a response_schema, by which an output is valid or not"
+    if kind := metric.get("kind", kinds.get(measure)):
+        yield from _wrong_for_its_kind(kind, metric)
+
+
+def _wrong_for_its_kind(kind: Kind, metric: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    if kind == "complaint" and metric.get("direction") == "higher":
+        yield "direction", "invalid", "expected lower: complaints are better when there are fewer"
+    for name, check in (("margin", margins.check), ("limit", check_limit)):
+        if metric.get(name) is not None:
+            try:
+                check(kind, metric[name])
+            except ValueError as error:
+                yield name, "invalid", str(error)
 
 
 def _metric(written: Mapping[str, Any], kinds: Mapping[str, Kind]) -> PlanMetric:
     measure = written.get("measure", written["name"])
-    usual = {"kind": kinds.get(measure), "direction": usual_direction(measure)}
+    kind = written.get("kind", kinds.get(measure))
+    usual = {"kind": kind, "direction": "lower" if kind == "complaint" else usual_direction(measure)}
     judged = {"judged": Judged(**written["judged"])} if "judged" in written else {}
     return PlanMetric(**{**usual, **written, **judged})
 
@@ -187,8 +201,8 @@ class MetricForm(StrictSerializer):
         elif kind in ("cost", "latency"):
             built_in = " or ".join(name for name, of_name in KIND_OF.items() if of_name == kind)
             raise serializers.ValidationError({"kind": f"{measure} is no {kind}: expected {built_in}"})
-        if attrs.get("limit") is not None:
-            self._check_limit(kind, attrs)
+        if attrs.get("limit") is not None and attrs.get("margin"):
+            raise serializers.ValidationError({"limit": "expected a margin or a limit: a metric of its own for each"})
         return attrs
 
     def _check_built_in(self, measure: str, known: Kind, attrs: Mapping[str, Any]) -> None:
@@ -200,14 +214,6 @@ class MetricForm(StrictSerializer):
             raise serializers.ValidationError(
                 {"judged": f"{measure} is measured of every call: only scores are judged"}
             )
-
-    def _check_limit(self, kind: Kind, attrs: Mapping[str, Any]) -> None:
-        if attrs.get("margin"):
-            raise serializers.ValidationError({"limit": "expected a margin or a limit: a metric of its own for each"})
-        try:
-            check_limit(kind, attrs["limit"])
-        except ValueError as error:
-            raise serializers.ValidationError({"limit": str(error)}) from error
 
 
 class PlanForm(StrictSerializer):

@@ -124,7 +124,7 @@ def _whole_engine() -> Iterator[Scenario]:
     )
     yield healthy
     at_its_margin = replace(
-        healthy, about="promoted", full=200, quick=2, methods=(), reach=Reach("share_promoted", 0.05)
+        healthy, about="promoted", full=300, quick=2, methods=(), reach=Reach("share_promoted", 0.05)
     )
     for what, truth in (
         ("hallucination at its margin x1.5", at_margin(HALLUCINATION, 1.5)),

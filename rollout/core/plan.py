@@ -1,6 +1,5 @@
 """The plan of a rollout: its words, its units and what happens where it is silent."""
 
-import math
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
@@ -12,6 +11,8 @@ Unit = Literal["share", "score", "ms", "USD", "tokens"]
 Direction = Literal["lower", "higher"]
 
 DURATION = re.compile(r"(\d{1,6})([smhd])", re.ASCII)
+NEAREST_LIMIT = 1e-6  # of a share, to 0 and 1
+LARGEST_LIMIT = 1e9  # of USD, ms and tokens
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 ERROR_RATE, OUTPUT_VALID, THUMBS_DOWN = "error_rate", "output_valid", "thumbs_down"
 # Measured from calls, and so of a kind that is known.
@@ -152,10 +153,10 @@ def check_limit(kind: Kind, limit: float) -> None:
             "expected no limit: a complaint may come long after its call, so that its rate is not known yet"
         )
     if kind in ("rate", "score"):
-        if not 0 < limit < 1:
-            raise ValueError(f"expected a limit between 0 and 1, got {limit}")
-    elif not 0 < limit < math.inf:
-        raise ValueError(f"expected a limit over 0, got {limit}")
+        if not NEAREST_LIMIT <= limit <= 1 - NEAREST_LIMIT:
+            raise ValueError(f"expected a limit between 0 and 1, by {NEAREST_LIMIT:g} at least, got {limit}")
+    elif not 1 / LARGEST_LIMIT <= limit <= LARGEST_LIMIT:
+        raise ValueError(f"expected a limit over 0, from {1 / LARGEST_LIMIT:g} to {LARGEST_LIMIT:g}, got {limit}")
 
 
 def read_share_bp(written: Any) -> int:

@@ -13,6 +13,7 @@ from typing import Literal
 
 from rollout.core.plan import Plan
 from rollout.core.stats import sample_ratio
+from rollout.core.stats.latencies import TAIL
 from rollout.core.stats.metric import Report
 
 # A step is left only while the e-value of harm is under this: far from a rollback, and not yet worth a worry.
@@ -208,10 +209,13 @@ def _looks_safe(reports: Sequence[Report]) -> bool:
 
 def _inside_margin(report: Report) -> bool:
     control, canary = report.control_estimate, report.canary_estimate
-    if control is None or canary is None:
+    if canary is None:
         return False
     if report.limit is not None:
-        return report.log_e_harm <= 0
+        limit = TAIL if report.kind == "latency" else report.limit
+        return canary <= limit if report.direction == "lower" else canary >= limit
+    if control is None:
+        return False
     if report.direction == "higher":
         control, canary = 1 - control, 1 - canary
     return canary <= (

@@ -10,9 +10,10 @@ import pytest
 
 from rollout.core.plan import Plan, PlanMetric, PlanStep
 from rollout.core.stats.metric import Report, nothing_yet
-from rollout.core.stats.sample_ratio import Counted
+from rollout.core.stats.sample_ratio import Counted, log_bayes_factor
 from rollout.core.verdict import Situation, decide, guilty, log_threshold
-from rollout.core.verdict_body import Inputs, verdict_body
+from rollout.core.verdict_body import Inputs, inputs_of, verdict_body
+from rollout.core.verdict_body import situation as situation_of
 
 PLAN = Plan(
     metrics=(PlanMetric("error_rate", "rate", "lower"), PlanMetric("hallucination", "rate", "lower")),
@@ -116,8 +117,9 @@ def test_judged_ratio__broken__says_that_it_is_that_of_the_scores() -> None:
     later = decide(situation(log_e_judged_ratio=math.log(1000), hold_reason="sample_ratio"), PLAN)
 
     assert (scores.kind, scores.act, scores.hold_reason) == ("invalid", "hold", "sample_ratio")
+    assert (scores.cause, units.cause) == ("judged_ratio", "sample_ratio")
     assert scores.reasons == (
-        "The sample ratio of scores is broken: the arms' calls do not get the shares of scores that were planned.",
+        "The sample ratio of scores is broken: the arms' calls do not get scores in the plan's shares.",
     )
     assert scores.reasons != units.reasons
     assert (later.kind, later.act, later.reasons) == ("invalid", None, scores.reasons)
@@ -359,23 +361,44 @@ def test_guilty__by_e_bh_worst_first() -> None:
 
 
 INPUTS = Inputs(
-    batches={"error_rate": 7, "hallucination": 3},
+    batches={"error_rate": 7, "hallucination": 3, "p95": 2},
     units={"error_rate": (9_100.4, 480.6)},
     sample_ratio=[Counted(0.05, 9_100.0, 480.0)],
     judged_ratio={"hallucination": [Counted(0.5, 50.0, 51.0)]},
+    canary_units=480.6,
+    fresh=True,
+    step=0,
+    hold_served=True,
+    time_is_up=False,
+    paused=False,
+    hold_reason="",
+    at=datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC),
 )
-AT = datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
+REPORTS = (
+    report("error_rate", log_e_harm=4.5),
+    report("hallucination", weight=3.0),
+    limited(SLOW, canary_estimate=0.04, max_log_e_safe=3.5, design_effect=2.5),
+)
 
 
-def test_body__holds_every_number_that_the_decision_was_made_of_and_is_json() -> None:
-    slow = limited(SLOW, canary_estimate=0.04, max_log_e_safe=3.5, design_effect=2.5)
-    inputs = replace(INPUTS, batches={**INPUTS.batches, "p95": 2})
-    found = situation(reports=(report("error_rate", log_e_harm=4.0), report("hallucination"), slow), log_e_harm=LIMIT)
+def test_situation__of_reports_and_inputs__weighs_the_guardrails_and_the_ratios() -> None:
+    found = situation_of(REPORTS, INPUTS)
 
-    body = verdict_body(found, decide(found, PLAN), PLAN, inputs, AT)
+    # guardrails of weights 1, 3 and 1
+    assert found.log_e_harm == pytest.approx(math.log((math.exp(4.5) + 3 * math.exp(-1.0) + math.exp(-0.1)) / 5))
+    assert found.log_e_sample_ratio == pytest.approx(log_bayes_factor(INPUTS.sample_ratio))
+    assert found.log_e_judged_ratio == pytest.approx(log_bayes_factor(INPUTS.judged_ratio["hallucination"]))
+    assert (found.reports, found.canary_units, found.fresh, found.hold_served) == (REPORTS, 480.6, True, True)
+
+
+def test_body__holds_every_number_that_the_decision_was_made_of() -> None:
+    found = situation(reports=REPORTS, log_e_harm=LIMIT)
+
+    body = verdict_body(found, replace(decide(found, PLAN), guilty=("error_rate",)), PLAN, INPUTS)
 
     assert json.loads(json.dumps(body)) == body
     assert (body["kind"], body["guilty"], body["at"]) == ("harmful", ["error_rate"], "2026-03-14T09:26:53Z")
+    assert (body["log_e_harm"], body["log_threshold"]) == (LIMIT, LIMIT)
     assert (body["fresh"], body["hold_served"], body["paused"], body["canary_units"]) == (True, True, False, 500)
     assert body["sample_ratio"]["log_e"] == body["judged_ratio"]["log_e"] == -3.0
     assert body["sample_ratio"]["counted"] == [{"share": 0.05, "control": 9_100.0, "canary": 480.0}]
@@ -384,10 +407,18 @@ def test_body__holds_every_number_that_the_decision_was_made_of_and_is_json() ->
     assert [metric["verdict"] for metric in body["metrics"]] == ["harmful", "undecided", "safe"]
     assert [metric["batches"] for metric in body["metrics"]] == [7, 3, 2]
     assert error_rate["control"] == {"n": 9_500, "units": 9_100, "estimate": 0.018}
-    assert (hallucination["canary"]["units"], hallucination["margin"], hallucination["limit"]) == (
-        0,
-        {"ratio": 1.5},
-        None,
-    )
+    assert (hallucination["canary"]["units"], hallucination["margin"]) == (0, {"ratio": 1.5})
+    assert (hallucination["limit"], hallucination["weight"]) == (None, 3.0)
     assert (p95["measure"], p95["limit"], p95["margin"], p95["unit"]) == ("latency", 2000.0, None, "share")
     assert (p95["design_effect"], p95["max_log_e_safe"], p95["interval"]) == (2.5, 3.5, None)
+
+
+def test_body__read_back_and_decided_again__the_same_to_the_last_digit() -> None:
+    found = situation_of(REPORTS, INPUTS)
+    body = verdict_body(found, decide(found, PLAN), PLAN, INPUTS)
+
+    inputs = inputs_of(json.loads(json.dumps(body)), step=0)
+
+    again = situation_of(REPORTS, inputs)
+    assert again == found
+    assert verdict_body(again, decide(again, PLAN), PLAN, inputs) == body

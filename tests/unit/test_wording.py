@@ -126,16 +126,19 @@ def test_draft__says_that_nothing_changes_yet() -> None:
 
 
 def test_held__says_by_what_and_until_when() -> None:
+    invalid = verdict("invalid", reasons=["The sample ratio of scores is broken: the judge chose."])
+    newest = dict.fromkeys(HoldReason, HARMFUL) | {HoldReason.SAMPLE_RATIO: invalid}
+
     held = {
-        reason: (wording.state_of(one).words, said(one, transition("invalid", verdict=HARMFUL)))
+        reason: (wording.state_of(one).words, said(one, transition("invalid", verdict=newest[reason])))
         for reason in HoldReason
-        for one in [rollout(hold_reason=reason, verdict=HARMFUL, plan={"max_duration_s": 7200})]
+        for one in [rollout(hold_reason=reason, verdict=newest[reason], plan={"max_duration_s": 7200})]
     }
 
     assert held == {
         HoldReason.SAMPLE_RATIO: (
             "Held: sample ratio broken",
-            "The arms do not get the shares of units that they were given, so nothing is decided on this data. "
+            "The sample ratio of scores is broken: the judge chose. Nothing is decided on this data. "
             "5 % of units keep v2.3 until a person rolls back or cancels.",
         ),
         HoldReason.INCONCLUSIVE: (

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from observability.core.evidence import TOP_BIN
-from rollout.core.plan import Direction, PlanMetric
+from rollout.core.plan import Direction, Kind, PlanMetric
 
 KNOWN = 200  # observations from which on a baseline says something about rates near 1 %
 SMALLEST = 0.0001  # below it nothing could ever be proven
@@ -60,25 +60,30 @@ def resolve(metric: PlanMetric, bins: Mapping[int, int]) -> dict[str, float]:
     """
     if metric.margin is None:
         return _default(metric, bins)
-    largest = LARGEST_OF_MEANS if metric.kind in ("cost", "latency") else LARGEST
-    match dict(metric.margin):
-        case {"ratio": int() | float() as ratio, **rest} if (
-            metric.kind != "score" and not rest and 1.01 <= ratio <= largest
-        ):
-            return {"ratio": float(ratio)}
+    check(metric.kind, metric.margin)
+    if metric.kind == "rate" and "absolute" in metric.margin:
+        known = Baseline.of_rates(bins)
+        _check_difference(metric.margin["absolute"], direction=metric.direction, baseline=known)
+    return {name: float(value) for name, value in metric.margin.items()}
+
+
+def check(kind: Kind, margin: Mapping[str, float]) -> None:
+    """Raises ValueError, saying what was expected, unless a metric of this kind can have this margin."""
+    largest = LARGEST_OF_MEANS if kind in ("cost", "latency") else LARGEST
+    match dict(margin):
+        case {"ratio": int() | float() as ratio, **rest} if kind != "score" and not rest and 1.01 <= ratio <= largest:
+            return
         case {"absolute": int() | float() as absolute, **rest} if (
-            metric.kind in ("rate", "score") and not rest and SMALLEST <= absolute < 1
+            kind in ("rate", "score") and not rest and SMALLEST <= absolute < 1
         ):
-            if metric.kind == "rate":
-                _check_difference(absolute, direction=metric.direction, baseline=Baseline.of_rates(bins))
-            return {"absolute": float(absolute)}
+            return
     expected = " or ".join(
         [
-            *([f'{{"ratio": r}} with r from 1.01 to {largest}'] if metric.kind != "score" else []),
-            *([f'{{"absolute": a}} with a from {SMALLEST} to below 1'] if metric.kind in ("rate", "score") else []),
+            *([f'{{"ratio": r}} with r from 1.01 to {largest}'] if kind != "score" else []),
+            *([f'{{"absolute": a}} with a from {SMALLEST} to below 1'] if kind in ("rate", "score") else []),
         ]
     )
-    raise ValueError(f"expected {expected}, the margin of a {metric.kind}, got {dict(metric.margin)}")
+    raise ValueError(f"expected {expected}, the margin of a {kind}, got {dict(margin)}")
 
 
 def usual_ratio(rate: float | None) -> float:
