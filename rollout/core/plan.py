@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Literal
 
 Kind = Literal["rate", "score", "complaint", "cost", "latency"]
@@ -164,7 +164,7 @@ def read_share_bp(written: Any) -> int:
     try:
         text = "" if isinstance(written, bool) else str(written).strip()
         share = Decimal(text[:-1]) * 100 if text.endswith("%") else Decimal(text) * 10_000
-    except InvalidOperation:
+    except ArithmeticError:  # of Decimal: no number, or one beyond all bounds
         raise ValueError(f'expected a share such as "5%" or 0.05, got {written!r}') from None
     if not share.is_finite() or share != share.to_integral_value() or not 0 <= share <= 10_000:
         raise ValueError(f"expected 0 to 100 % in steps of 0.01 %, got {written!r}")

@@ -159,6 +159,7 @@ def test_read_plan__written_out__is_followed_and_survives_json() -> None:
         ({"steps": []}, "plan.steps"),
         ({"steps": [{"weight": "5%"}, {"weight": "5%"}]}, "plan.steps"),
         ({"steps": [{"weight": "five"}]}, "plan.steps[0].weight"),
+        ({"steps": [{"weight": "1e999999"}]}, "plan.steps[0].weight"),
         ({"steps": [{"weight": "0%"}]}, "plan.steps[0].weight"),
         ({"steps": [{"weight": "100%"}]}, "plan.steps[0].weight"),
         ({"steps": [{"weight": "5%"}, {"weight": "6%", "hold": "soon"}]}, "plan.steps[1].hold"),
