@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from observability.core.evidence import TOP_LOG_BIN
 from rollout.core.stats.bets import FORGET, Bets, Contrast, Values
 from rollout.core.stats.evidence import Batch, arm
+from rollout.core.stats.grid import Grid
 from rollout.core.stats.values import CAP, CLIP, Capped, ClippedLogs, Shares
 
 Vectors = dict[str, dict[str, Any]]
@@ -122,7 +123,8 @@ def test_wealth__more_of_the_canary_on_the_bad_side__grows(kind: str) -> None:
 
 
 def contrast(*, worse: int = 1, trust: float = 0.0, mean: float = 0.0) -> Contrast:
-    return Contrast.freeze(worse=worse, margin=0.1, harm=(4.0, 0.5, 0.01), safe=(1.0, 0.5), mean=mean, trust=trust)
+    harm = Grid.uniform((4.0, 0.5, 0.01))
+    return Contrast.freeze(worse=worse, margin=0.1, harm=harm, safe=(1.0, 0.5), mean=mean, trust=trust)
 
 
 def test_contrast__nothing_known_of_the_control__the_first_batch_only_teaches_the_centre() -> None:

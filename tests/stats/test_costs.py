@@ -10,6 +10,7 @@ from observability.core.evidence import TOP_LOG_BIN, log_bin
 from rollout.core.plan import PlanMetric
 from rollout.core.stats.costs import HARM, SAFE, Cost
 from rollout.core.stats.evidence import Batch, arm
+from rollout.core.stats.grid import Grid
 from rollout.core.stats.margins import LARGEST_OF_MEANS
 from rollout.core.stats.values import CAP
 
@@ -45,7 +46,7 @@ def test_freeze__grids__are_those_of_the_design() -> None:
     process = cost(margin={"ratio": 1.25})
 
     assert (process.contrast.worse, process.contrast.margin) == (1, pytest.approx(0.25))  # in baseline means
-    assert process.contrast.harm.points == HARM == tuple(pytest.approx(2 ** (-k / 2)) for k in range(8))
+    assert process.contrast.harm == HARM == Grid.uniform([2 ** (-k / 2) for k in range(8)])
     assert process.contrast.safe.points == SAFE == tuple(pytest.approx(2 ** (-k / 2)) for k in range(8))
 
 

@@ -12,6 +12,7 @@ from observability.core.evidence import TOP_LOG_BIN, log_bin, value_of_log_bin
 from rollout.core.plan import PlanMetric
 from rollout.core.stats.costs import Cost
 from rollout.core.stats.evidence import Batch, arm
+from rollout.core.stats.grid import Grid
 from rollout.core.stats.latencies import HARM_OF_LOGS, TAIL_MARGIN, Latency
 from rollout.core.stats.rates import log_increments
 from rollout.core.stats.values import CLIP
@@ -85,7 +86,7 @@ def test_freeze__logarithms__standardised_by_the_baseline() -> None:
     assert process.logs.width == pytest.approx(logs.std())
     assert process.logs.centre == pytest.approx(math.log(1e-3) + logs.mean() - 0.5 * math.log(1.01))
     # statistics.md, formulae: .28 x 2^(-j/2), j < 8, on z in [-3.5, 3.5]
-    assert process.log.harm.points == HARM_OF_LOGS == tuple(pytest.approx(0.28 * 2 ** (-k / 2)) for k in range(8))
+    assert process.log.harm == HARM_OF_LOGS == Grid.uniform([0.28 * 2 ** (-k / 2) for k in range(8)])
     assert (process.logs.low, process.logs.high) == (-CLIP, CLIP) == (-3.5, 3.5)
 
 

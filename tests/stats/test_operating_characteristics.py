@@ -4,14 +4,17 @@
 size: nothing may be incompatible with alpha, and a median of 25 delays has a standard error of some 15 %.
 """
 
+import json
 import os
 from collections.abc import Mapping
 
 import numpy as np
 import pytest
 
+from benchmarks.operating_characteristics.__main__ import RESULTS
 from benchmarks.operating_characteristics.driving import LEAST_BATCH, Judged
 from benchmarks.operating_characteristics.measures import RATE
+from benchmarks.operating_characteristics.page import BEGIN, END, PAGE, drawings, markdown
 from benchmarks.operating_characteristics.running import Row, run
 from benchmarks.operating_characteristics.scenarios import (
     FAITHFULNESS,
@@ -62,6 +65,34 @@ def test_quick_run__harm_under_six_guardrails__rolled_back(quick: Mapping[str, R
     harmful = [row for name, row in quick.items() if name.startswith("6 guardrails") and "->" in name]
 
     assert [row["share_rolled_back"] for row in harmful] == [1.0] * len(harmful)
+
+
+@pytest.fixture(scope="module")
+def committed() -> list[Row]:
+    rows: list[Row] = json.loads(RESULTS.read_text())
+    return rows
+
+
+def test_committed_results__every_method_of_every_scenario__with_the_rollouts_of_a_full_run(
+    committed: list[Row],
+) -> None:
+    found = [(row["scenario"], row["method"], row["replications"]) for row in committed]
+
+    assert found == [(s.name, method, s.full) for s in scenarios() for method in (SERINUS, *s.methods)]
+
+
+@pytest.mark.parametrize("scenario", REACHED, ids=lambda scenario: scenario.name)
+def test_committed_results__what_the_design_asks_for__reached(committed: list[Row], scenario: Scenario) -> None:
+    (row,) = (row for row in committed if (row["scenario"], row["method"]) == (scenario.name, SERINUS))
+
+    assert scenario.reach
+    assert row[scenario.reach.column] <= scenario.reach.limit
+
+
+def test_page__committed_results__as_they_are(committed: list[Row]) -> None:
+    assert f"{BEGIN}\n\n{markdown(committed)}\n{END}" in PAGE.read_text()
+    for name, drawn in drawings(committed).items():
+        assert PAGE.with_name(name).read_text() == drawn
 
 
 @pytest.mark.parametrize(

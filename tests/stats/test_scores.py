@@ -49,7 +49,10 @@ def test_freeze__score__bets_on_lower_scores_with_the_grids_of_the_design() -> N
 
     assert (process.contrast.worse, process.contrast.margin) == (-1, 0.05)
     # statistics.md, formulae: 16 x 2^(-j/2) and .97 x 2^(-j/2) / lim; down to .18 for where the canary is judged more
-    assert process.contrast.harm.points == HARM == tuple(pytest.approx(16 * 2 ** (-j / 2)) for j in range(14))
+    assert process.contrast.harm == HARM
+    assert HARM.points == tuple(pytest.approx(16 * 2 ** (-j / 2)) for j in range(14))
+    assert sum(HARM.weights) == pytest.approx(1)
+    assert len(HARM.weights) == 14
     assert process.contrast.safe.points == SAFE == tuple(pytest.approx(2 ** (-j / 2)) for j in range(6))
 
 
