@@ -65,11 +65,6 @@ class Units:
         ]
 
 
-def is_judged(metric: PlanMetric) -> bool:
-    """Complaints are not: who complains is what they measure."""
-    return metric.role == "guardrail" and metric.kind in ("rate", "score") and metric.measure not in KIND_OF
-
-
 def _over_steps(buckets: Buckets) -> dict[str, dict[str, dict[int, UnitSums]]]:
     """Measure → arm → bucket → sums over all steps."""
     totals: dict[str, dict[str, dict[int, UnitSums]]] = {}
@@ -85,3 +80,8 @@ def _over_steps(buckets: Buckets) -> dict[str, dict[str, dict[int, UnitSums]]]:
 
 def _calls(sums: Mapping[int, UnitSums]) -> dict[int, int]:
     return {bucket: of_bucket.n for bucket, of_bucket in sums.items()}
+
+
+def is_judged(metric: PlanMetric) -> bool:
+    """Complaints are not: who complains is what they measure."""
+    return metric.role == "guardrail" and metric.kind in ("rate", "score") and metric.measure not in KIND_OF
