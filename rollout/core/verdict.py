@@ -154,8 +154,10 @@ def _harmful(found: Situation, plan: Plan) -> Finding:
 
 def _harm(report: Report) -> str:
     canary = f"{_estimate(report, report.canary_estimate)} of {report.canary_n} canary calls"
+    if report.limit is not None and report.kind == "latency":
+        return f"{report.name}: {canary} take longer than {report.limit:g} ms, against {TAIL:.0%} at most."
     if report.limit is not None:
-        return f"{report.name}: {canary} against a limit of {report.limit:g}."
+        return f"{report.name}: {canary} against a limit of {_estimate(report, report.limit)}."
     control = f"{_estimate(report, report.control_estimate)} of {report.control_n} control calls"
     return f"{report.name}: {canary} against {control}."
 

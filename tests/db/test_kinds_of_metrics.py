@@ -103,7 +103,7 @@ def test_look__limit_and_comparison_of_one_measure__both_are_judged_by_the_same_
     assert rollout.verdict.body["guilty"] == ["ttft_objective"]
     assert (found["ttft"]["limit"], found["ttft_objective"]["limit"]) == (None, 1000)
     assert found["ttft_objective"]["canary"]["estimate"] == pytest.approx(0.24, abs=0.07)
-    assert "against a limit of 1000" in rollout.verdict.body["reasons"][0]
+    assert "take longer than 1000 ms, against 5% at most" in rollout.verdict.body["reasons"][0]
 
 
 def test_look__complaints__come_with_the_calls_of_their_step_and_late_ones_keep_theirs() -> None:

@@ -263,7 +263,7 @@ def test_limit__broken__names_it_and_not_the_control() -> None:
     finding = decide(situation(reports=(report(), bad), log_e_harm=LIMIT), PLAN)
 
     assert finding.guilty == ("m",)
-    assert finding.reasons == ("m: 4.10% of 500 canary calls against a limit of 0.02.",)
+    assert finding.reasons == ("m: 4.10% of 500 canary calls against a limit of 2.00%.",)
 
 
 @pytest.mark.parametrize(
