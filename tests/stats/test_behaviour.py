@@ -178,12 +178,6 @@ def test_expected__score_without_a_baseline__a_guess_that_is_mostly_good(directi
     assert values @ np.arange(1001) / 1000 / values.sum() == pytest.approx(mean)
 
 
-def test_expected__complaint_that_is_declared_better_when_higher__complaints_are_bad_all_the_same() -> None:
-    values = expected(planned("complaint", direction="higher"), {0: 0, 1000: 0})
-
-    assert share_from(500, values) == pytest.approx(0.05)
-
-
 @pytest.mark.parametrize("kind", ["cost", "latency"])
 def test_expected__cost_or_time__its_baseline_as_it_is(kind: str) -> None:
     assert (expected(planned(kind), {1200: 7, 1300: 1}) == dense({1200: 7, 1300: 1}, top=4000)).all()

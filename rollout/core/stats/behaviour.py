@@ -87,7 +87,7 @@ def _ends(metric: PlanMetric) -> tuple[int, int]:
     if metric.kind == "latency":
         first = log_bin(metric.limit or 0.0, SMALLEST[metric.measure])
         return max(first - 1, 0), first
-    return (0, TOP_BIN) if metric.direction == "lower" or metric.kind == "complaint" else (TOP_BIN, 0)
+    return (0, TOP_BIN) if metric.direction == "lower" else (TOP_BIN, 0)
 
 
 def _guessed_share(metric: PlanMetric) -> float:
