@@ -27,8 +27,9 @@ Arms = dict[str, dict[int, int]]  # observations by bin
 
 def close_batches(rollout: Rollout, plan: Plan, metrics: Sequence[Metric], units: Units) -> int:
     """Take what is ready and fold it into the rollout's metrics; how many batches were closed."""
-    taken = _take(rollout, plan, metrics)
-    if _is_warming_up(rollout, plan):
+    warming_up = _is_warming_up(rollout, plan)
+    taken = _take(rollout, plan, metrics, everything=warming_up)
+    if warming_up:
         return 0
     return sum(
         _close(metric, step, arms, plan, units)
@@ -90,8 +91,8 @@ def bins_of(stored: Mapping[str, int]) -> dict[int, int]:
     return {int(place): n for place, n in stored.items()}
 
 
-def _take(rollout: Rollout, plan: Plan, metrics: Sequence[Metric]) -> dict[tuple[int, str], Arms]:
-    """(step, measure) → what was open of it and is ready, taken in the writers' order.
+def _take(rollout: Rollout, plan: Plan, metrics: Sequence[Metric], *, everything: bool) -> dict[tuple[int, str], Arms]:
+    """(step, measure) → what was open of it and is ready, or everything, taken in the writers' order.
 
     Complaints are always ready, and come with the calls that were taken of their step.
     """
@@ -99,7 +100,7 @@ def _take(rollout: Rollout, plan: Plan, metrics: Sequence[Metric]) -> dict[tuple
     wanted = {metric.measure for metric in metrics} | ({ERROR_RATE} if complaints else set())
     taken: dict[tuple[int, str], Arms] = {}
     for (step, measure), counts in sorted(evidence.open_counts(rollout.id, rollout.versions).items()):
-        if measure in wanted and step < len(plan.steps) and (measure in complaints or _is_ready(counts)):
+        if measure in wanted and step < len(plan.steps) and (everything or measure in complaints or _is_ready(counts)):
             taken[step, measure] = evidence.take(
                 rollout_id=rollout.id, step=step, metric=measure, versions=rollout.versions
             )

@@ -56,7 +56,7 @@ def forecast(*, prompt_name: str, label: str = "production", canary: str = "", p
     refuse_latest(label)
     target = registry.find_label(prompt, label)
     version = registry.find_version(prompt, canary) if canary else None
-    whole = read_plan(plan or {}, seen=seen_lately(prompt, version))
+    whole = read_plan({} if plan is None else plan, seen=seen_lately(prompt, version))
     traffic = _traffic(prompt)
     subjects = tuple(_subject(index, whole, target, traffic) for index in range(len(whole.metrics)))
     foresight = foresee(whole, subjects, calls_per_s=traffic.per_s, least_batch=LEAST_BATCH)

@@ -1,5 +1,6 @@
 """Reads the plan that a person wrote (product.md, section 4), field by field, into core.plan.Plan."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -29,7 +30,7 @@ from rollout.core.stats import margins
 METRIC_NAME = r"\A[a-z0-9][a-z0-9_.-]{0,99}\Z"
 KINDS_OF_SCORES = ("rate", "score", "complaint")
 # More than anybody needs; what a look at a rollout and a forecast of a plan cost grows with them.
-MOST_STEPS, MOST_METRICS = 20, 50
+MOST_STEPS, MOST_METRICS = 10, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,13 @@ def _metrics(written: list[dict[str, Any]] | None, seen: Seen) -> tuple[PlanMetr
     ]
     if errors:
         raise _invalid(errors)
-    return tuple(_metric(metric, kinds) for metric in written)
+    metrics = tuple(_metric(metric, kinds) for metric in written)
+    measures = Counter(metric.measure for metric in metrics)
+    for metric in metrics:
+        if metric.kind == "complaint" and measures[metric.measure] > 1:
+            expected = f"expected {metric.measure}, of which complaints are counted, to be judged once"
+            raise _invalid([FieldError("plan.metrics", "invalid", expected)])
+    return metrics
 
 
 def _wrong(metric: Mapping[str, Any], kinds: Mapping[str, Kind], seen: Seen) -> Iterator[tuple[str, str, str]]:
@@ -242,10 +249,6 @@ class PlanForm(StrictSerializer):
         names = [metric["name"] for metric in metrics]
         if len(set(names)) < len(names):
             raise serializers.ValidationError("expected every metric once")
-        measures = [metric.get("measure", metric["name"]) for metric in metrics]
-        for metric, measure in zip(metrics, measures, strict=True):
-            if metric.get("kind") == "complaint" and measures.count(measure) > 1:
-                raise serializers.ValidationError(f"expected {measure}, of which complaints are counted, only once")
         if all(metric.get("role") == "observed" for metric in metrics):
             raise serializers.ValidationError("expected at least one guardrail: observed metrics never decide")
         return metrics

@@ -68,7 +68,7 @@ def create_rollout(
         label=target,
         control=target.version,
         canary=version,
-        plan=read_plan(plan or {}, seen=seen_lately(prompt, version)).to_json(),
+        plan=read_plan({} if plan is None else plan, seen=seen_lately(prompt, version)).to_json(),
         salt=secrets.token_hex(16),
         status=Status.DRAFT,
         force_reason=force_reason,

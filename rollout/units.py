@@ -44,13 +44,13 @@ class Units:
         }
 
     def design_effect(self, metric: PlanMetric) -> float:
-        """How many of the metric's observations one independent unit is worth, by the control arm, which is larger.
+        """How many of the metric's observations one independent unit is worth.
 
         Complaints are compared among themselves, so it is how many of them a unit makes.
         """
         arms = self._sums.get(metric.measure, {"control": {}, "canary": {}})
         if metric.kind != "complaint":
-            return design_effect(sums_of(arms["control"]))
+            return design_effect(sums_of(arms["control"]), sums_of(arms["canary"]))
         return crowding((sums_of(arms["control"]).total + sums_of(arms["canary"]).total) / TOP_BIN)
 
     def _steps(self, measure: str, *, control: float, canary: float) -> list[StepUnits]:

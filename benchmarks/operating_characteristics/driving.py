@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.operating_characteristics.measures import Ints
 from benchmarks.operating_characteristics.traffic import LOOK, Bools, Calls, Observed
-from observability.core.evidence import TOP_BIN
+from observability.core.evidence import ARMS, TOP_BIN
 from rollout.core.plan import Plan, PlanMetric
 from rollout.core.stats import metric as statistics
 from rollout.core.stats.design_effect import BUCKETS, Sums, crowding, design_effect
@@ -67,7 +67,7 @@ class Judged:
         self.state = statistics.start(self.frozen)
         self.report = statistics.report(self.frozen, self.state)
         self.open: dict[int, Arms] = defaultdict(Arms)
-        self.control_sums = Sums(*(np.zeros(BUCKETS) for _ in Sums._fields))
+        self.sums = [Sums(*(np.zeros(BUCKETS) for _ in Sums._fields)) for _ in ARMS]
         self.ones = np.zeros(BUCKETS)
         self.counted = np.zeros((len(shares), 2, BUCKETS), dtype=np.int64)
 
@@ -81,7 +81,8 @@ class Judged:
         in_canary = canary[call]
         bins = np.where(in_canary, self.observed.canary[arrived], self.observed.control[arrived])
         np.add.at(self.counted, (step[call], in_canary.astype(int), bucket[call]), 1)
-        self._sum(bucket[call[~in_canary]], bins[~in_canary])
+        for sums, served in zip(self.sums, (~in_canary, in_canary), strict=True):
+            _add(sums, bucket[call[served]], bins[served])
         self.ones += np.bincount(bucket[call[bins == TOP_BIN]], minlength=BUCKETS)
         for number in np.unique(step[call]).tolist():
             now = step[call] == number
@@ -103,7 +104,7 @@ class Judged:
         return bool(ready)
 
     def _design_effect(self) -> float:
-        return crowding(self.ones) if self._is_complaint else design_effect(self.control_sums)
+        return crowding(self.ones) if self._is_complaint else design_effect(*self.sums)
 
     def _stored(self, arm: Counter[int]) -> Mapping[int, int]:
         """The bins as batches keep them: of a complaint bin 0 is all calls, also those complained about."""
@@ -113,9 +114,10 @@ class Judged:
     def _is_complaint(self) -> bool:
         return self.frozen.metric.kind == "complaint"
 
-    def _sum(self, bucket: Ints, bins: Ints) -> None:
-        for power, sums in enumerate(self.control_sums):
-            sums += np.bincount(bucket, weights=bins.astype(float) ** power, minlength=BUCKETS)
+
+def _add(sums: Sums, bucket: Ints, bins: Ints) -> None:
+    for power, of_power in enumerate(sums):
+        of_power += np.bincount(bucket, weights=bins.astype(float) ** power, minlength=BUCKETS)
 
 
 def drive(

@@ -14,6 +14,7 @@ from observability.core.otlp import ERROR, Span
 
 EMBEDDINGS = "embeddings"
 MS_PER_S = 1e3
+LONGEST_MS = 86_400_000.0  # a day: no token takes longer, and nothing beyond a float gets in
 NS_PER_MS = 1e6
 
 SpanKey = tuple[bytes, bytes]  # trace id and span id
@@ -176,8 +177,9 @@ def _ttft_sources(span: Span, fields: Fields) -> Iterable[float]:
 
 def _inter_token_ms(fields: Fields, duration_ms: float | None, ttft_ms: float | None) -> float | None:
     """Mean time between two visible tokens. Reasoning comes before the first chunk, so its tokens do not count."""
-    if fields.get("per_output_token_s", 0) > 0:
-        return float(fields["per_output_token_s"] * MS_PER_S)
+    told_ms = fields.get("per_output_token_s", 0) * MS_PER_S
+    if 0 < told_ms <= (LONGEST_MS if duration_ms is None else duration_ms):
+        return float(told_ms)
     if duration_ms is None or ttft_ms is None or "output_tokens" not in fields:
         return None
     gaps = fields["output_tokens"] - fields.get("reasoning_tokens", 0) - 1

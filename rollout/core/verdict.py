@@ -220,6 +220,8 @@ def _inside_margin(report: Report) -> bool:
         return False
     if report.direction == "higher":
         control, canary = 1 - control, 1 - canary
-    return canary <= (
-        control * report.margin["ratio"] if "ratio" in report.margin else control + report.margin["absolute"]
-    )
+    if "absolute" in report.margin:
+        return canary <= control + report.margin["absolute"]
+    if report.kind == "rate":  # whose ratio is one of odds
+        return canary * (1 - control) <= report.margin["ratio"] * control * (1 - canary)
+    return canary <= control * report.margin["ratio"]

@@ -113,7 +113,7 @@ class Transition(models.Model):
     step = models.PositiveSmallIntegerField()
     from_weight_bp = models.PositiveSmallIntegerField()
     to_weight_bp = models.PositiveSmallIntegerField()
-    cause = models.CharField(max_length=100)
+    cause = models.TextField()
     reason = models.TextField(blank=True)
     actor = models.CharField(max_length=200)
     happened_at = models.DateTimeField()

@@ -236,6 +236,20 @@ def test_look__traffic_stopped_before_the_hold_was_served__stays_until_there_is_
     assert given.look_now(rollout).step == 1
 
 
+def test_look__warm_up__what_was_too_little_for_a_batch__is_dropped_too() -> None:
+    rollout = given.rollout(warm_up="10m")
+    given.observe(rollout, "hallucination", control=(15, 0), canary=(15, 15))
+    rollout = given.look_now(rollout)
+
+    with time_machine.travel(now() + timedelta(minutes=11), tick=False):
+        given.look_now(rollout)
+        given.observe(rollout, "hallucination", control=(30, 0), canary=(30, 0))
+        rollout = given.look_now(rollout)
+
+    assert rollout.status == "running"
+    assert Batch.objects.get().canary == {"0": 30}
+
+
 def test_look__warm_up__what_arrives_in_it_is_dropped_and_what_comes_later_counts() -> None:
     rollout = given.rollout(warm_up="10m")
     given.observe(rollout, "hallucination", **HARMFUL)

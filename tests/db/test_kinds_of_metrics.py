@@ -168,3 +168,28 @@ def test_look__scores_of_one_arm_get_lost__invalid_unless_the_plan_says_so() -> 
         assert rollout.verdict
         assert rollout.verdict.kind == expected
         assert (rollout.hold_reason == "sample_ratio") == (expected == "invalid")
+
+
+def test_look__one_unit_of_a_canary_of_half_the_traffic_always_fails__no_harm_is_found_in_it() -> None:
+    """Of units of twenty calls each. Its failures are bad luck, also while the control has none to compare them with."""
+    rollout = rollout_on({"name": "error_rate"}, steps=[{"weight": "50%", "hold": "1h"}])
+    given.observe_values(rollout, "error_rate", control={0: 400}, canary={0: 380}, units=20)
+    always = Exposure(rollout.id, 0, "canary", 77)
+    evidence.add([Observation(always, rollout.canary_id, "error_rate", 1000, count=20)])
+
+    rollout = given.look_now(rollout)
+
+    assert rollout.status == "running"
+    assert Batch.objects.get().design_effect > 15
+
+
+def test_look__many_guilty_metrics_of_long_names__rolled_back_all_the_same() -> None:
+    names = [f"{letter * 90}" for letter in "abc"]
+    rollout = rollout_on(*({"name": name, "kind": "rate", "direction": "lower"} for name in names))
+    for name in names:
+        given.observe_values(rollout, name, control={0: 940, 1000: 10}, canary={0: 25, 1000: 25})
+
+    rollout = given.look_now(rollout)
+
+    assert rollout.status == "rolled_back"
+    assert all(name in rollout.transitions.latest("id").cause for name in names)

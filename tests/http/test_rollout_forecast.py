@@ -189,7 +189,7 @@ def test_plan__no_scale_yet__warns() -> None:
 @pytest.mark.parametrize(
     ("plan", "field"),
     [
-        ({"metrics": [{"name": f"score_{n}", "kind": "score"} for n in range(51)]}, "plan.metrics"),
+        ({"metrics": [{"name": f"score_{n}", "kind": "score"} for n in range(21)]}, "plan.metrics"),
         ({"steps": [{"weight": 0.01 * n} for n in range(1, 22)]}, "plan.steps"),
     ],
 )

@@ -69,6 +69,8 @@ def test_post__bad_plan__422_with_the_path_of_every_wrong_field(api: Api) -> Non
         ({"prompt": "order-extractor", "canary": "7.7"}, 404, "unknown_version", None),
         ({"prompt": "order-extractor", "canary": "1.0"}, 409, "canary_is_control", None),
         ([], 422, "invalid", ""),
+        ({"prompt": "order-extractor", "canary": "1.1", "plan": []}, 422, "invalid_plan", "plan"),
+        ({"prompt": "order-extractor", "canary": "1.1", "plan": False}, 422, "invalid_plan", "plan"),
     ],
 )
 def test_post__something_wrong__is_named(api: Api, body: Any, status: int, code: str, field: str | None) -> None:

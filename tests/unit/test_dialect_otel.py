@@ -347,3 +347,10 @@ def test_documentation__lists_every_source() -> None:
     missing = [key for key in sorted(WANTED.attributes | WANTED.events | KINDS.keys()) if f"`{key}`" not in page]
 
     assert missing == []
+
+
+@pytest.mark.parametrize("per_token_s", [1e306, 5.0])
+def test_call__a_token_takes_longer_than_the_call__no_inter_token_latency(per_token_s: float) -> None:
+    (call,) = facts(traces.span(CHAT | {"gen_ai.server.time_per_output_token": per_token_s}, ms=100))
+
+    assert call.inter_token_ms is None

@@ -186,6 +186,10 @@ def test_read_plan__written_out__is_followed_and_survives_json() -> None:
         ({"metrics": [{"name": "latency", "limit": 9, "margin": {"ratio": 2}}]}, "plan.metrics[0].limit"),
         ({"metrics": [{"name": "a", "kind": "complaint", "limit": 0.1}]}, "plan.metrics[0].limit"),
         ({"metrics": [{"name": "thumbs_down", "limit": 0.1}]}, "plan.metrics[0].limit"),
+        (
+            {"metrics": [{"name": "thumbs_down"}, {"name": "td", "measure": "thumbs_down", "kind": "rate"}]},
+            "plan.metrics",
+        ),
         ({"metrics": [{"name": "latency", "judged": {"canary": 1}}]}, "plan.metrics[0].judged"),
         ({"metrics": [{"name": "a", "kind": "score", "judged": {"canary": 0}}]}, "plan.metrics[0].judged.canary"),
         ({"metrics": [{"name": "a", "kind": "score", "judged": {"canary": 2}}]}, "plan.metrics[0].judged.canary"),

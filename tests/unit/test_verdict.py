@@ -422,3 +422,12 @@ def test_body__read_back_and_decided_again__the_same_to_the_last_digit() -> None
     again = situation_of(REPORTS, inputs)
     assert again == found
     assert verdict_body(again, decide(again, PLAN), PLAN, inputs) == body
+
+
+def test_time_is_up__promotion_of_what_looks_safe__a_rate_stays_inside_an_odds_ratio() -> None:
+    """14 of 20 against 10 of 20 are odds of 2.33 to 1, far beyond a margin of 1.5."""
+    high = report("error_rate", control_estimate=0.5, canary_estimate=0.7, log_e_harm=0.56)
+
+    finding = decide(situation(step=LAST, time_is_up=True, reports=(high,)), replace(PLAN, on_inconclusive="promote"))
+
+    assert finding.act == "hold"

@@ -36,21 +36,24 @@ class Sums(NamedTuple):
     squares: Array
 
 
-def design_effect(sums: Sums) -> float:
+def design_effect(*arms: Sums) -> float:
     """At least 1, and at most what the crowding of the units allows: a unit is worth no more than all of its calls.
 
-    B / (B - 1) sum over buckets of (S - m n)^2 / sum over observations of (y - m)^2, m their mean, and a standard error
-    more: while failures are few, most estimates are too low and a few far too high.
+    B / (B - 1) sum over buckets of (S - m n)^2 / sum over observations of (y - m)^2, added over the arms, each around
+    its own mean m, and a standard error more: while failures are few, most estimates are too low, a few far too high.
     """
-    n = float(sums.n.sum())
-    mean = float(sums.total.sum()) / n if n else 0.0
-    within = float(sums.squares.sum()) - n * mean**2
-    if within <= 0:
+    squares, within = np.zeros(0), 0.0
+    for sums in arms:
+        n = float(sums.n.sum())
+        mean = float(sums.total.sum()) / n if n else 0.0
+        within += float(sums.squares.sum()) - n * mean**2
+        squares = np.append(squares, (sums.total - mean * sums.n) ** 2)
+    if within <= 0 or not squares.any():
         return 1.0
-    squares = (sums.total - mean * sums.n) ** 2
     between = float(squares.sum()) * BUCKETS / (BUCKETS - 1)
-    error = float(squares.std() / squares.mean()) / math.sqrt(BUCKETS) if between else 0.0
-    return max(1.0, min(between / within * (1 + error), crowding(sums.n) - NOISE))
+    error = float(squares.std() / squares.mean()) / math.sqrt(len(squares))
+    crowded = crowding(np.sum([sums.n for sums in arms], axis=0)) - NOISE
+    return max(1.0, min(between / within * (1 + error), crowded))
 
 
 def crowding(calls: Array) -> float:
