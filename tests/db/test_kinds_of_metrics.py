@@ -171,7 +171,7 @@ def test_look__scores_of_one_arm_get_lost__invalid_unless_the_plan_says_so() -> 
 
 
 def test_look__one_unit_of_a_canary_of_half_the_traffic_always_fails__no_harm_is_found_in_it() -> None:
-    """Of units of twenty calls each. Its failures are bad luck, also while the control has none to compare them with."""
+    """Of units of twenty calls each. Its failures are bad luck, also where the control has none yet."""
     rollout = rollout_on({"name": "error_rate"}, steps=[{"weight": "50%", "hold": "1h"}])
     given.observe_values(rollout, "error_rate", control={0: 400}, canary={0: 380}, units=20)
     always = Exposure(rollout.id, 0, "canary", 77)
