@@ -37,6 +37,7 @@ __all__ = [
     "UnitSums",
     "add",
     "discard",
+    "drop",
     "open_counts",
     "rollout_ids",
     "take",
@@ -105,6 +106,12 @@ def unit_buckets(rollout_id: str, versions: Mapping[str, int]) -> UnitBuckets:
 def rollout_ids() -> set[str]:
     """Every rollout that any evidence names, whether there is such a rollout or not."""
     return {*_named(Evidence.objects.all()), *_named(UnitBucket.objects.all())}
+
+
+def drop(rollout_id: str) -> None:
+    """Delete all evidence of a rollout that goes on, in the caller's transaction: what comes later is as if first."""
+    _delete(Evidence.objects.filter(rollout=rollout_id), BinKey._fields)
+    _delete(UnitBucket.objects.filter(rollout=rollout_id), UnitKey._fields)
 
 
 def discard(rollout_id: str) -> None:

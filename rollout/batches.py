@@ -2,7 +2,7 @@
 
 A batch of a measure and step stays open until both arms are in it and it holds LEAST_BATCH observations; nothing but
 time and numbers of observations, never their outcome, decides when it is closed. What comes later is in the next one.
-What arrives in the warm-up is taken and dropped.
+What arrives in the warm-up is dropped before it is looked at.
 """
 
 from collections import Counter
@@ -27,10 +27,7 @@ Arms = dict[str, dict[int, int]]  # observations by bin
 
 def close_batches(rollout: Rollout, plan: Plan, metrics: Sequence[Metric], units: Units) -> int:
     """Take what is ready and fold it into the rollout's metrics; how many batches were closed."""
-    warming_up = _is_warming_up(rollout, plan)
-    taken = _take(rollout, plan, metrics, everything=warming_up)
-    if warming_up:
-        return 0
+    taken = _take(rollout, plan, metrics)
     return sum(
         _close(metric, step, arms, plan, units)
         for (step, measure), arms in taken.items()
@@ -91,8 +88,8 @@ def bins_of(stored: Mapping[str, int]) -> dict[int, int]:
     return {int(place): n for place, n in stored.items()}
 
 
-def _take(rollout: Rollout, plan: Plan, metrics: Sequence[Metric], *, everything: bool) -> dict[tuple[int, str], Arms]:
-    """(step, measure) → what was open of it and is ready, or everything, taken in the writers' order.
+def _take(rollout: Rollout, plan: Plan, metrics: Sequence[Metric]) -> dict[tuple[int, str], Arms]:
+    """(step, measure) → what was open of it and is ready, taken in the writers' order.
 
     Complaints are always ready, and come with the calls that were taken of their step.
     """
@@ -100,7 +97,7 @@ def _take(rollout: Rollout, plan: Plan, metrics: Sequence[Metric], *, everything
     wanted = {metric.measure for metric in metrics} | ({ERROR_RATE} if complaints else set())
     taken: dict[tuple[int, str], Arms] = {}
     for (step, measure), counts in sorted(evidence.open_counts(rollout.id, rollout.versions).items()):
-        if measure in wanted and step < len(plan.steps) and (everything or measure in complaints or _is_ready(counts)):
+        if measure in wanted and step < len(plan.steps) and (measure in complaints or _is_ready(counts)):
             taken[step, measure] = evidence.take(
                 rollout_id=rollout.id, step=step, metric=measure, versions=rollout.versions
             )
@@ -116,7 +113,7 @@ def _is_ready(counts: Mapping[str, int]) -> bool:
     return bool(counts["control"] and counts["canary"]) and counts["control"] + counts["canary"] >= LEAST_BATCH
 
 
-def _is_warming_up(rollout: Rollout, plan: Plan) -> bool:
+def is_warming_up(rollout: Rollout, plan: Plan) -> bool:
     """Whether any of what is open now may have arrived within the warm-up."""
     since = rollout.looked_at or rollout.started_at
     return bool(since and rollout.started_at and since < rollout.started_at + timedelta(seconds=plan.warm_up_s))

@@ -18,7 +18,7 @@ from common.clock import now
 from common.errors import Conflict
 from observability import evidence
 from rollout import services
-from rollout.batches import close_batches, report_of
+from rollout.batches import close_batches, is_warming_up, report_of
 from rollout.core.plan import Plan
 from rollout.core.verdict import Finding, decide
 from rollout.core.verdict_body import Inputs, situation, verdict_body
@@ -62,6 +62,8 @@ def look(rollout_id: str) -> bool:
     if rollout.hold_reason == HoldReason.EVALUATION_FAILED:
         rollout = services.recover(rollout_id=rollout_id, actor=EVALUATOR, expected_revision=rollout.revision)
     plan = Plan.from_json(rollout.plan)
+    if is_warming_up(rollout, plan):
+        evidence.drop(rollout.id)
     units = Units(evidence.unit_buckets(rollout.id, rollout.versions), plan)
     metrics = list(rollout.metrics.all())
     closed = close_batches(rollout, plan, metrics, units)

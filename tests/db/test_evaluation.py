@@ -236,6 +236,17 @@ def test_look__traffic_stopped_before_the_hold_was_served__stays_until_there_is_
     assert given.look_now(rollout).step == 1
 
 
+def test_look__warm_up__its_units_are_not_counted_either() -> None:
+    rollout = given.rollout(warm_up="10m")
+    given.observe(rollout, "error_rate", control=(9_000, 90), canary=(3_000, 30))  # a quarter instead of 5 %
+
+    rollout = given.look_now(rollout)
+
+    assert rollout.hold_reason == ""
+    assert rollout.verdict
+    assert rollout.verdict.body["canary_units"] == 0
+
+
 def test_look__warm_up__what_was_too_little_for_a_batch__is_dropped_too() -> None:
     rollout = given.rollout(warm_up="10m")
     given.observe(rollout, "hallucination", control=(15, 0), canary=(15, 15))

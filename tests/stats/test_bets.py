@@ -108,7 +108,8 @@ def test_largest_stake__any_observation__never_loses_more_than_97_per_cent(
 
     assert min(left) >= 0.03 - 1e-9
     if not margin:
-        assert min(left) == pytest.approx(0.03, abs=1e-5)  # it could not be larger; bin 0 is nearly 0
+        # It could not be larger; bin 0 is nearly 0, and a small share magnifies by how little it is not.
+        assert min(left) == pytest.approx(0.03, abs=1e-6 if kind == "shares" else 1e-3)
 
 
 @EVERY_VALUES
