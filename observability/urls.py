@@ -2,11 +2,12 @@
 
 from django.urls import path
 
-from observability import api
+from observability.api.calls import CallsView
+from observability.api.scores import ScoresView
 from observability.ingest import views
 
 urlpatterns = [
     path("v1/traces", views.traces),
-    path("api/v1/scores", api.ScoresView.as_view()),
-    path("api/v1/calls", api.CallsView.as_view()),
+    path("api/v1/scores", ScoresView.as_view()),
+    path("api/v1/calls", CallsView.as_view()),
 ]

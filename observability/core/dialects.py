@@ -71,6 +71,10 @@ OTEL: Table = {
         Source("gen_ai.conversation.id", read.identity),
         Source("session.id", read.identity, at=ASSIGNMENT),
     ),
+    "label": (
+        Source("serinus.label"),
+        Source("serinus.label", at=ASSIGNMENT),
+    ),
     "feature": (Source("feature"),),
     "environment": (
         Source("deployment.environment.name"),
@@ -104,6 +108,11 @@ OTEL: Table = {
     "cached_tokens": (
         Source("gen_ai.usage.cache_read.input_tokens", read.tokens),
         Source("gen_ai.usage.cache_read_input_tokens", read.tokens),
+    ),
+    "cache_write_tokens": (
+        Source("gen_ai.usage.cache_write.input_tokens", read.tokens),
+        Source("gen_ai.usage.cache_creation.input_tokens", read.tokens),
+        Source("gen_ai.usage.cache_creation_input_tokens", read.tokens),
     ),
     "reasoning_tokens": (
         Source("gen_ai.usage.reasoning.output_tokens", read.tokens),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 REPORTED = "reported"
 GENAI_PRICES = "genai-prices"
+OVERRIDE = "override"
 
 MINUTE_NS = 60 * 10**9
 PER_TOKENS = 1_000_000
@@ -54,7 +55,7 @@ class Rates:
 
 def cost_of(call: CallFacts) -> Cost | None:
     """The reported cost, unless it is the 0 that some clients write for "unknown"; else by the table; else None."""
-    reported = call.cost_usd
+    reported = call.reported_usd
     if reported is not None and (reported or not (call.input_tokens or call.output_tokens)):
         return Cost(reported, REPORTED)
     priced = _price(call)

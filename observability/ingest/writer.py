@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from observability import bulk, evidence, services
+from observability import bulk, evidence
 from observability.core.calls import CallFacts, SpanKey, find_calls
 from observability.core.evidence import Observation
 from observability.core.measures import measures_of
@@ -23,19 +23,20 @@ from observability.ingest.versions import find_response_schemas, find_versions
 from observability.models import Call
 from observability.models import Span as SpanRow
 from observability.privacy import user_hash
-from observability.services import ScoredCall
+from observability.services import scores
+from observability.services.scores import ScoredCall
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NO_EXPOSURE = (None, None, None, None)
 NO_COST = (None, None)
 SPAN_COLUMNS = ("trace_id", "span_id", "parent_id", "name", "scope", "started_ns", "duration_ns", "status")
 CALL_COLUMNS = (
-    *("trace_id", "span_id", "response_id", "prompt_name", "version_text", "version_id"),
+    *("trace_id", "span_id", "scope", "response_id", "prompt_name", "version_text", "version_id", "label"),
     *("rollout", "step", "arm", "unit_bucket", "operation", "provider", "request_model", "response_model", "stream"),
-    *("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"),
-    *("ttft_ms", "inter_token_ms", "duration_ms", "cost_usd", "cost_source"),
+    *("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens"),
+    *("ttft_ms", "inter_token_ms", "duration_ms", "cost_usd", "cost_source", "reported_usd"),
     *("finish_reason", "error", "error_class", "output_valid"),
-    *("user_hash", "session", "feature", "environment", "started_at"),
+    *("user_hash", "session", "feature", "environment", "attempts", "attempt_of", "observed", "held", "started_at"),
 )
 
 
@@ -111,15 +112,17 @@ def _call_row(known: KnownCall) -> tuple[Any, ...]:
     context, exposure = call.context, call.context.exposure
     started_at = EPOCH + timedelta(microseconds=call.started_ns // 1000)
     return (
-        *(call.trace_id, call.span_id, call.response_id, context.prompt_name, context.prompt_version),
-        known.version_id,
+        *(call.trace_id, call.span_id, call.scope, call.response_id, context.prompt_name, context.prompt_version),
+        *(known.version_id, context.label),
         *((exposure.rollout, exposure.step, exposure.arm, exposure.unit_bucket) if exposure else NO_EXPOSURE),
         *(call.operation, call.provider, call.request_model, call.response_model, call.stream),
-        *(call.input_tokens, call.output_tokens, call.cached_tokens, call.reasoning_tokens),
+        *(call.input_tokens, call.output_tokens, call.cached_tokens, call.cache_write_tokens, call.reasoning_tokens),
         *(call.ttft_ms, call.inter_token_ms, call.duration_ms),
         *((cost.usd, cost.source) if cost else NO_COST),
+        call.reported_usd,
         *(call.finish_reason, call.error, call.error_class, known.output_valid),
-        *(context.user and user_hash(context.user), context.session, call.feature, call.environment),
+        *(context.user and user_hash(context.user), context.session, context.feature, call.environment),
+        *(call.attempts, call.attempt_of, 0, False),
         connection.ops.adapt_datetimefield_value(started_at),
     )
 
@@ -136,7 +139,7 @@ def _observations(calls: Sequence[KnownCall]) -> Iterator[Observation]:
 
 def _scores(calls: Sequence[KnownCall], ids: Mapping[SpanKey, int]) -> list[Observation]:
     """The evidence of scores that waited for these calls."""
-    if not services.is_any_score_waiting():
+    if not scores.is_any_score_waiting():
         return []
     by_target: dict[str, ScoredCall] = {}
     for known in calls:
@@ -150,4 +153,4 @@ def _scores(calls: Sequence[KnownCall], ids: Mapping[SpanKey, int]) -> list[Obse
             is_llm_call=call.is_llm_call,
         )
         by_target.update(dict.fromkeys(targets, scored))
-    return services.join_scores_to(by_target)
+    return scores.join_scores_to(by_target)

@@ -20,7 +20,7 @@ from observability.core.otlp import decode_protobuf
 from observability.core.scores import NewScore
 from observability.ingest import writer
 from observability.models import Evidence, Score, UnitBucket
-from observability.services import record_scores
+from observability.services.scores import record_scores
 from registry import services as registry
 from registry.models import Event, Label
 from rollout import services
@@ -99,7 +99,7 @@ class Story:
         }
         span = traces.span(traces.CHAT | stamp, number=self.number, trace=self.number)
         with pytest.MonkeyPatch.context() as patch:  # the call's transaction could not see the score
-            patch.setattr("observability.services.join_scores_to", lambda calls: [])
+            patch.setattr("observability.services.scores.join_scores_to", lambda calls: [])
             writer.store(decode_protobuf(traces.body(span), WANTED).spans)
 
     def picture(self) -> str:

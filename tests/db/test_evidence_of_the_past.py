@@ -16,7 +16,7 @@ from observability.core.otlp import decode_protobuf
 from observability.core.scores import NewScore
 from observability.ingest import writer
 from observability.selectors import ScoreName, baseline, example_trace_ids, score_names
-from observability.services import record_scores
+from observability.services.scores import record_scores
 from registry.models import PromptVersion
 from tests import make, traces
 

@@ -13,7 +13,7 @@ from observability.core.otlp import decode_protobuf
 from observability.core.scores import NewScore
 from observability.ingest import writer
 from observability.selectors import traffic
-from observability.services import record_scores
+from observability.services.scores import record_scores
 from tests import make, traces
 
 STAMP = traces.CHAT | {"gen_ai.prompt.name": "order-extractor", "gen_ai.prompt.version": "v2.3"}

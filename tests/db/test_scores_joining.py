@@ -8,13 +8,14 @@ import time_machine
 from django.db import transaction
 
 from common.clock import now
-from observability import evidence, services
+from observability import evidence
 from observability.core.dialects import WANTED
 from observability.core.otlp import decode_protobuf
 from observability.core.scores import NewScore
 from observability.ingest import writer
 from observability.models import Call, Evidence, Score
-from observability.services import Recorded, join_waiting_scores, record_scores
+from observability.services import scores
+from observability.services.scores import Recorded, join_waiting_scores, record_scores
 from registry.models import PromptVersion
 from tests import make, parallel, traces
 
@@ -189,7 +190,7 @@ def test_join_waiting__call_that_its_score_could_not_see__joined_by_the_repair(
 ) -> None:
     """Both transactions under way at once on PostgreSQL: the writer sees no waiting score, the score no call."""
     record(score(span_id=SPAN))
-    monkeypatch.setattr(services, "is_any_score_waiting", lambda: False)
+    monkeypatch.setattr(scores, "is_any_score_waiting", lambda: False)
     ingest()
 
     joined = [join_waiting_scores(), join_waiting_scores()]

@@ -10,7 +10,7 @@ from observability.core.otlp import decode_protobuf
 from observability.core.scores import NewScore
 from observability.ingest import writer
 from observability.models import Call, Score
-from observability.services import record_scores
+from observability.services.scores import record_scores
 from tests import make, traces
 
 pytestmark = pytest.mark.django_db

@@ -11,7 +11,7 @@ from observability.core.dialects import WANTED
 from observability.core.otlp import decode_protobuf
 from observability.core.scores import NewScore
 from observability.ingest import writer
-from observability.services import record_scores
+from observability.services.scores import record_scores
 from tests import make, traces
 
 FULL = {

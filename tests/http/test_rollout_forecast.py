@@ -12,7 +12,7 @@ from observability.core.dialects import WANTED
 from observability.core.otlp import decode_protobuf
 from observability.core.scores import NewScore
 from observability.ingest import writer
-from observability.services import record_scores
+from observability.services.scores import record_scores
 from registry.models import Event, Prompt
 from rollout.models import Metric, Rollout
 from tests import make, traces

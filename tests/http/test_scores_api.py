@@ -7,7 +7,7 @@ import pytest
 from django.db import OperationalError
 from django.test import Client
 
-from observability import services
+from observability.api import scores as services
 from observability.models import Score
 from tests import make, traces
 

@@ -14,7 +14,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import close_old_connections
 
-from observability.services import join_waiting_scores
+from observability.services.scores import join_waiting_scores
 from rollout.evaluation import discard_leftovers, evaluate_due
 from rollout.webhooks.fan_out import deliver_new_events
 from rollout.webhooks.sender import wake_due_deliveries

@@ -1,0 +1,1 @@
+"""What happened over REST (product.md, section 5)."""

@@ -1,0 +1,11 @@
+"""What happened: spans, the calls among them, scores about calls, and the evidence that rollouts are judged on.
+
+A rollout is known here only by the plain values of an exposure, never by a foreign key: what happened outlives it.
+"""
+
+from observability.models.calls import Call, CostSource, OtherSpan
+from observability.models.evidence import Counted, Evidence, UnitBucket
+from observability.models.scores import Score, ScoreSource
+from observability.models.spans import Span
+
+__all__ = ["Call", "CostSource", "Counted", "Evidence", "OtherSpan", "Score", "ScoreSource", "Span", "UnitBucket"]

@@ -1,0 +1,146 @@
+"""Calls: the LLM and embedding calls among the spans."""
+
+from django.db import models
+from django.db.models import CheckConstraint, F, Q, UniqueConstraint
+
+from observability.core.calls import EMBEDDINGS
+from observability.core.evidence import ARMS, Exposure
+from observability.core.prices import GENAI_PRICES, OVERRIDE, REPORTED
+from registry.models import PromptVersion
+
+
+class CostSource(models.TextChoices):
+    REPORTED = REPORTED
+    GENAI_PRICES = GENAI_PRICES
+    OVERRIDE = OVERRIDE
+
+
+class Call(models.Model):
+    """One LLM or embedding call, however many spans tell of it. What no client said is null.
+
+    trace_id, span_id, scope: of the span that stands for it; OtherSpan has the others. prompt_name, version_text: as
+    sent; version: what they name, null when no such version exists. label: that the app asked for. user_hash: keyed
+    (observability.privacy). rollout, step, arm, unit_bucket: of the exposure, all or none. attempts: how often the
+    client tried. attempt_of: the span that wraps the attempts, where each attempt is a span. cost_usd: what we take it
+    to have cost, reported_usd: what its client said. output_valid: whether the output followed the version's response
+    schema, null where there was none or it was not checked. observed: which measures have gone into evidence, as bits
+    (core.measures). held: a failed attempt that is no evidence yet, since another may follow.
+    """
+
+    trace_id = models.BinaryField(max_length=16)
+    span_id = models.BinaryField(max_length=8)
+    scope = models.CharField(max_length=200, db_default="")
+    response_id = models.CharField(max_length=200, null=True)
+    prompt_name = models.CharField(max_length=200, null=True)
+    version_text = models.CharField(max_length=200, null=True)
+    version = models.ForeignKey(
+        PromptVersion, null=True, on_delete=models.PROTECT, related_name="calls", db_index=False
+    )
+    label = models.CharField(max_length=200, null=True)
+    rollout = models.CharField(max_length=30, null=True)
+    step = models.PositiveSmallIntegerField(null=True)
+    arm = models.CharField(max_length=7, null=True)
+    unit_bucket = models.PositiveSmallIntegerField(null=True)
+    operation = models.CharField(max_length=200)
+    provider = models.CharField(max_length=200, null=True)
+    request_model = models.CharField(max_length=200, null=True)
+    response_model = models.CharField(max_length=200, null=True)
+    stream = models.BooleanField(null=True)
+    input_tokens = models.PositiveIntegerField(null=True)
+    output_tokens = models.PositiveIntegerField(null=True)
+    cached_tokens = models.PositiveIntegerField(null=True)
+    cache_write_tokens = models.PositiveIntegerField(null=True)
+    reasoning_tokens = models.PositiveIntegerField(null=True)
+    ttft_ms = models.FloatField(null=True)
+    inter_token_ms = models.FloatField(null=True)
+    duration_ms = models.FloatField(null=True)
+    cost_usd = models.DecimalField(max_digits=20, decimal_places=12, null=True)
+    cost_source = models.CharField(max_length=12, null=True, choices=CostSource)
+    price_version = models.CharField(max_length=40, null=True)
+    reported_usd = models.DecimalField(max_digits=20, decimal_places=12, null=True)
+    finish_reason = models.CharField(max_length=200, null=True)
+    error = models.BooleanField()
+    error_class = models.CharField(max_length=10, null=True)
+    output_valid = models.BooleanField(null=True)
+    user_hash = models.CharField(max_length=64, null=True)
+    session = models.CharField(max_length=200, null=True)
+    feature = models.CharField(max_length=200, null=True)
+    environment = models.CharField(max_length=200, null=True)
+    attempts = models.PositiveSmallIntegerField(db_default=1)
+    attempt_of = models.BinaryField(max_length=8, null=True)
+    # What was stored before these columns has been counted, whatever it was.
+    observed = models.PositiveSmallIntegerField(db_default=32_767)
+    held = models.BooleanField(db_default=False)
+    started_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-started_at", "-id"]
+        indexes = [
+            models.Index(fields=["trace_id", "started_at"], name="calls_by_trace"),
+            models.Index(fields=["response_id"], name="calls_by_response", condition=Q(response_id__isnull=False)),
+            models.Index(fields=["started_at"], name="calls_by_time"),
+            models.Index(
+                fields=["started_at"],
+                name="llm_calls_without_response_id",
+                condition=Q(response_id__isnull=True) & ~Q(operation=EMBEDDINGS),
+            ),
+            models.Index(fields=["started_at"], name="calls_held", condition=Q(held=True)),
+            models.Index(
+                fields=["prompt_name", "started_at"], name="calls_by_prompt", condition=Q(prompt_name__isnull=False)
+            ),
+            models.Index(fields=["rollout", "arm", "id"], name="calls_by_rollout", condition=Q(rollout__isnull=False)),
+        ]
+        constraints = [
+            UniqueConstraint(fields=["span_id", "trace_id"], name="one_call_per_span"),
+            CheckConstraint(
+                condition=Q(rollout__isnull=True, step__isnull=True, arm__isnull=True, unit_bucket__isnull=True)
+                | Q(rollout__isnull=False, step__isnull=False, arm__in=ARMS, unit_bucket__lte=255),
+                name="an_exposure_is_whole_or_absent",
+            ),
+            CheckConstraint(
+                condition=Q(ttft_ms__isnull=True) | Q(ttft_ms__gt=0, ttft_ms__lte=F("duration_ms")),
+                name="the_first_token_comes_within_the_call",
+            ),
+            CheckConstraint(
+                condition=Q(cost_usd__isnull=True, cost_source__isnull=True)
+                | Q(
+                    cost_usd__isnull=False,
+                    cost_usd__gte=0,
+                    cost_source__isnull=False,
+                    cost_source__in=CostSource.values,
+                ),
+                name="a_cost_tells_its_source",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.operation} {bytes(self.span_id).hex()}"
+
+    @property
+    def exposure(self) -> Exposure | None:
+        if self.rollout is None or self.step is None or self.arm is None or self.unit_bucket is None:
+            return None
+        return Exposure(self.rollout, self.step, self.arm, self.unit_bucket)
+
+    @property
+    def version_number(self) -> str | None:
+        """The version as people write it, or as the client sent it where no such version exists."""
+        return self.version.number if self.version else self.version_text
+
+    @property
+    def is_llm_call(self) -> bool:
+        return self.operation != EMBEDDINGS
+
+
+class OtherSpan(models.Model):
+    """A span that tells of a call for which another span stands: by an instrumentation beside it, or of an attempt."""
+
+    trace_id = models.BinaryField(max_length=16)
+    span_id = models.BinaryField(max_length=8)
+    call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="other_spans")
+
+    class Meta:
+        constraints = [UniqueConstraint(fields=["span_id", "trace_id"], name="a_span_tells_of_one_call")]
+
+    def __str__(self) -> str:
+        return bytes(self.span_id).hex()

@@ -1,0 +1,56 @@
+"""Scores: quality numbers about calls."""
+
+from django.db import models
+from django.db.models import CheckConstraint, Q, UniqueConstraint
+
+from observability.models.calls import Call
+
+
+class ScoreSource(models.TextChoices):
+    JUDGE = "judge"
+    CHECK = "check"
+    USER = "user"
+    HUMAN = "human"
+
+
+class Score(models.Model):
+    """One quality number about a call.
+
+    key: the client's id of it, or one of ours. target: what it was said to be about (core.scores). waiting: its call
+    has not arrived. recheck: waiting, and its call may be arriving in a transaction that could not see it. counts:
+    the first of its name for its call, the only one that is evidence.
+    """
+
+    key = models.CharField(max_length=200)
+    target = models.CharField(max_length=220)
+    call = models.ForeignKey(Call, null=True, on_delete=models.CASCADE, related_name="scores")
+    waiting = models.BooleanField()
+    recheck = models.BooleanField()
+    counts = models.BooleanField()
+    name = models.CharField(max_length=100)
+    value = models.FloatField()
+    label = models.CharField(max_length=200, null=True)
+    comment = models.TextField(null=True)
+    source = models.CharField(max_length=5, choices=ScoreSource)
+    evaluator = models.CharField(max_length=200, null=True)
+    received_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["id"]
+        indexes = [
+            models.Index(fields=["target"], name="scores_waiting_for_a_call", condition=Q(waiting=True)),
+            models.Index(fields=["id"], name="scores_to_look_at_again", condition=Q(recheck=True)),
+        ]
+        constraints = [
+            UniqueConstraint(fields=["key"], name="each_score_is_recorded_once"),
+            UniqueConstraint(
+                fields=["call", "name"], condition=Q(counts=True), name="one_score_of_a_name_counts_per_call"
+            ),
+            CheckConstraint(condition=Q(value__gte=0, value__lte=1), name="score_value_between_0_and_1"),
+            CheckConstraint(condition=Q(source__in=ScoreSource.values), name="score_source_is_known"),
+            CheckConstraint(condition=Q(waiting=False) | Q(call__isnull=True), name="a_joined_score_does_not_wait"),
+            CheckConstraint(condition=Q(recheck=False) | Q(waiting=True), name="only_a_waiting_score_is_rechecked"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.value}"
