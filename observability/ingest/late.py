@@ -48,8 +48,8 @@ NEWEST_WITH_RESPONSE_ID = """
 class Family:
     """Spans that belong together by their traces, stored ones and new ones.
 
-    is_older: whether anything is stored of it. parents: by span. contexts: what spans say for their descendants. calls: stored ones.
-    stands_for: spans that tell of a call for which another span stands.
+    is_older: whether anything is stored of it. parents: by span. contexts: what spans say for their descendants.
+    calls: stored ones. stands_for: spans that tell of a call for which another span stands.
     """
 
     is_older: bool
