@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from observability.models import Call, Score
+from observability.models import Call, CallText, Score
 
 
 def call_json(call: Call) -> dict[str, Any]:
@@ -53,4 +53,19 @@ def score_json(score: Score) -> dict[str, Any]:
         "evaluator": score.evaluator,
         "counts": score.counts,
         "received_at": score.received_at,
+    }
+
+
+def text_json(text: CallText) -> dict[str, Any]:
+    """The texts are null where only their hashes are kept, and both where the client sent none."""
+    call = text.call
+    return {
+        "trace_id": bytes(call.trace_id).hex(),
+        "span_id": bytes(call.span_id).hex(),
+        "input_text": text.input_text,
+        "output_text": text.output_text,
+        "input_sha256": text.input_sha256 and bytes(text.input_sha256).hex(),
+        "output_sha256": text.output_sha256 and bytes(text.output_sha256).hex(),
+        "kept_because": text.kept_because,
+        "stored_at": text.stored_at,
     }

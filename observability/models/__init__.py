@@ -7,5 +7,18 @@ from observability.models.calls import Call, CostSource, OtherSpan
 from observability.models.evidence import Counted, Evidence, UnitBucket
 from observability.models.scores import Score, ScoreSource
 from observability.models.spans import Span
+from observability.models.texts import CallText, KeptBecause
 
-__all__ = ["Call", "CostSource", "Counted", "Evidence", "OtherSpan", "Score", "ScoreSource", "Span", "UnitBucket"]
+__all__ = [
+    "Call",
+    "CallText",
+    "CostSource",
+    "Counted",
+    "Evidence",
+    "KeptBecause",
+    "OtherSpan",
+    "Score",
+    "ScoreSource",
+    "Span",
+    "UnitBucket",
+]
