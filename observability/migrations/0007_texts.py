@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("observability", "0004_calls_of_several_spans"),
+        ("observability", "0005_calls_bear_their_spans_ids"),
     ]
 
     operations = [

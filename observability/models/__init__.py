@@ -5,6 +5,8 @@ A rollout is known here only by the plain values of an exposure, never by a fore
 
 from observability.models.calls import Call, CostSource, OtherSpan
 from observability.models.evidence import Counted, Evidence, UnitBucket
+from observability.models.quality import Refused, RefusedHour
+from observability.models.rollups import Dimension, ExposureHour, RollUpState, SpendHour, StaleHour, VersionHour
 from observability.models.scores import Score, ScoreSource
 from observability.models.spans import Span
 from observability.models.texts import CallText, KeptBecause
@@ -14,11 +16,19 @@ __all__ = [
     "CallText",
     "CostSource",
     "Counted",
+    "Dimension",
     "Evidence",
+    "ExposureHour",
     "KeptBecause",
     "OtherSpan",
+    "Refused",
+    "RefusedHour",
+    "RollUpState",
     "Score",
     "ScoreSource",
     "Span",
+    "SpendHour",
+    "StaleHour",
     "UnitBucket",
+    "VersionHour",
 ]
