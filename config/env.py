@@ -5,8 +5,10 @@
 """
 
 import os
+import re
 import secrets
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
@@ -14,6 +16,9 @@ from urllib.parse import urlsplit
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
+
+DURATION = re.compile(r"([0-9]{1,6})([smhd])")
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def text(name: str, default: str = "") -> str:
@@ -38,6 +43,15 @@ def integer(name: str, default: int, *, least: int = 0) -> int:
     if not value.isascii() or not value.isdigit() or int(value) < least:
         raise ImproperlyConfigured(f"{name}: expected a whole number of at least {least}, got {value!r}")
     return int(value)
+
+
+def duration(name: str, default: str) -> timedelta:
+    """A length of time, written `90s`, `15m`, `24h` or `7d`; more than none."""
+    value = text(name, default)
+    found = DURATION.fullmatch(value)
+    if found is None or int(found[1]) == 0:
+        raise ImproperlyConfigured(f"{name}: expected a duration such as 90s, 15m, 24h or 7d, got {value!r}")
+    return timedelta(**{UNITS[found[2]]: int(found[1])})
 
 
 def words(name: str, default: str = "") -> list[str]:

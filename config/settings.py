@@ -18,6 +18,7 @@ STATUS_PAGES = env.one_of("SERINUS_STATUS_PAGES", ("open", "login"))
 MAX_BODY_BYTES = env.integer("SERINUS_MAX_BODY_BYTES", 8 * 2**20, least=1024)
 MAX_DECOMPRESSED_BYTES = env.integer("SERINUS_MAX_DECOMPRESSED_BYTES", 32 * 2**20, least=1024)
 MAX_SPANS_PER_REQUEST = env.integer("SERINUS_MAX_SPANS_PER_REQUEST", 10_000, least=1)
+SCORES_WAIT = env.duration("SERINUS_SCORES_WAIT", "7d")
 
 INSTALLED_APPS = [
     "config",

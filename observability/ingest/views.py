@@ -14,8 +14,7 @@ from common.errors import BadRequest, DomainError, TooLarge, Unavailable, Unsupp
 from observability.core.dialects import WANTED
 from observability.core.otlp import Batch, DecodeError, decode_json, decode_protobuf, sift
 from observability.ingest import answers, writer
-from registry.keys import require
-from registry.models import Scope
+from registry.keys import require_ingest
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +27,7 @@ DECODERS = {answers.PROTOBUF: decode_protobuf, answers.JSON: decode_json}
 def traces(request: HttpRequest) -> HttpResponse:
     media_type = (request.content_type or "").lower()
     try:
-        require(request, Scope.INGEST)
+        require_ingest(request)
         batch = sift(_decode(request, media_type), int(now().timestamp() * NS_PER_S))
         if batch.spans:
             writer.store(batch.spans)
