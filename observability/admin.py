@@ -46,7 +46,7 @@ class CallAdmin(ReadOnly):
 
 @admin.register(Score)
 class ScoreAdmin(ReadOnly):
-    list_display = ["received_at", "name", "value", "source", "target", "waiting", "counts"]
-    list_filter = ["waiting", "source"]
+    list_display = ["received_at", "name", "value", "source", "target", "waiting", "gave_up", "counts"]
+    list_filter = ["waiting", "gave_up", "source"]
     search_fields = ["name", "target"]
     show_full_result_count = False

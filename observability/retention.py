@@ -42,7 +42,7 @@ def kinds() -> list[Kind]:
             "texts", CallText, settings.KEEP_TEXTS, _oldest_texts, lambda at: CallText.objects.filter(stored_at__lt=at)
         ),
         Kind("spans", Span, settings.KEEP_SPANS, _oldest_spans, lambda at: Span.objects.filter(started_ns__lt=_ns(at))),
-        _found_by_index("calls", settings.KEEP_CALLS, lambda at: Call.objects.filter(started_at__lt=at)),
+        _found_by_index("calls", settings.KEEP_CALLS, lambda at: Call.objects.before(at)),
         _found_by_index("waiting scores", settings.KEEP_WAITING_SCORES, _waiting_scores),
         _found_by_index("scores of an exposure alone", settings.KEEP_CALLS, _scores_of_no_call),
     ]

@@ -1,7 +1,14 @@
-"""API keys at the door: what a request may do, for plain views (`require`) and for Django REST framework."""
+"""API keys at the door: what a request may do, for plain views (`require`) and for Django REST framework.
 
+Where telemetry comes in, the key may come in whatever way a client made for another server sends its own (`sent_key`),
+and what it grants is remembered for a second by each process (`remembered_grant`).
+"""
+
+import base64
+import binascii
 import hashlib
 import secrets
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
@@ -21,6 +28,10 @@ INCLUDED = {
     Scope.WRITE: {Scope.WRITE, Scope.READ},
     Scope.ADMIN: set(Scope),
 }
+
+
+REMEMBERED_S = 1.0  # as long as a revoked key may still be taken
+MOST_REMEMBERED = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +70,44 @@ def stored_grant(sha256: str) -> Grant | None:
     return grant_of(key) if key else None
 
 
+_remembered: dict[str, tuple[float, Grant]] = {}  # by hash: until when, and what
+
+
+def remembered_grant(sha256: str) -> Grant | None:
+    """As stored_grant, but asks the database at most once a second for a key that is known."""
+    until, grant = _remembered.get(sha256, (0.0, None))
+    if grant is None or time.monotonic() >= until:
+        asked_at = time.monotonic()
+        grant = stored_grant(sha256)
+        if len(_remembered) >= MOST_REMEMBERED:
+            _remembered.clear()
+        if grant is not None:
+            _remembered[sha256] = asked_at + REMEMBERED_S, grant
+    return grant
+
+
+def sent_key(request: HttpRequest) -> str | None:
+    """The key of a Bearer or Basic credential, whose password it is, or of the header `x-api-key`."""
+    header = request.META.get("HTTP_AUTHORIZATION", "")
+    return bearer_token(header) or _basic_password(header) or request.META.get("HTTP_X_API_KEY", "").strip() or None
+
+
+def _basic_password(header: str) -> str | None:
+    scheme, _, credentials = header.partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        return base64.b64decode(credentials.strip(), validate=True).decode().partition(":")[2].strip() or None
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+
+
 def find_grant(header: str, grant_behind_hash: Callable[[str], Grant | None] = stored_grant) -> Grant:
     """The grant behind an Authorization header. Raises Unauthorized without a valid, unrevoked key."""
-    token = bearer_token(header)
+    return _grant_of_token(bearer_token(header), grant_behind_hash)
+
+
+def _grant_of_token(token: str | None, grant_behind_hash: Callable[[str], Grant | None]) -> Grant:
     if token is None:
         raise Unauthorized("missing_key", "Send an API key as `Authorization: Bearer <key>`")
     grant = grant_behind_hash(hash_key(token))
@@ -82,6 +128,13 @@ def require(request: HttpRequest, scope: Scope) -> Grant:
     return grant
 
 
+def require_ingest(request: HttpRequest) -> Grant:
+    """As `require`, where telemetry comes in."""
+    grant = _grant_of_token(sent_key(request), remembered_grant)
+    check_scope(grant, Scope.INGEST)
+    return grant
+
+
 def grant_behind(request: Request) -> Grant:
     """The grant that ApiKeyAuthentication found for a request of Django REST framework."""
     return cast("Grant", request.auth)
@@ -98,6 +151,16 @@ class ApiKeyAuthentication(authentication.BaseAuthentication):
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="serinus"'
+
+
+class IngestKeyAuthentication(ApiKeyAuthentication):
+    """For views that telemetry comes into: the key in any of the ways of `sent_key`."""
+
+    def authenticate(self, request: Request) -> tuple[None, Grant]:
+        try:
+            return None, _grant_of_token(sent_key(request._request), remembered_grant)
+        except Unauthorized as error:
+            raise AuthenticationFailed(error.detail, error.code) from error
 
 
 class HasScope(permissions.BasePermission):

@@ -7,10 +7,13 @@ Retry-After is longer than their ten seconds. Source: the OTLP specification; ex
 import json
 import secrets
 from collections.abc import Mapping
+from typing import Any
 
 from django.http import HttpResponse
+from google.protobuf.json_format import ParseDict
 from google.rpc.code_pb2 import Code
 from google.rpc.status_pb2 import Status
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from common.errors import DomainError
@@ -23,17 +26,30 @@ RETRY_AFTER_S = (1, 2, 3)
 
 
 def success(media_type: str, rejected: Mapping[str, int]) -> HttpResponse:
-    """200: all that could be stored is stored. rejected: how many could not, by reason."""
+    """200: all spans that could be stored are stored. rejected: how many could not, by reason."""
+    return _success(media_type, rejected, "rejectedSpans", ExportTraceServiceResponse())
+
+
+def logs_success(media_type: str, rejected: Mapping[str, int]) -> HttpResponse:
+    """200: all evaluations that could be recorded are recorded. rejected: how many could not, by reason."""
+    return _success(media_type, rejected, "rejectedLogRecords", ExportLogsServiceResponse())
+
+
+def nothing_rejected(media_type: str) -> HttpResponse:
+    """200 with an empty export response, which looks alike for everything that is exported."""
+    return HttpResponse(b"{}" if media_type == JSON else b"", content_type=media_type)
+
+
+def _success(media_type: str, rejected: Mapping[str, int], counter: str, response: Any) -> HttpResponse:
+    """counter: the field of partialSuccess that tells how many were rejected, in JSON's spelling."""
     total = sum(rejected.values())
+    if not total:
+        return nothing_rejected(media_type)
     message = "; ".join(f"{count} {reason}" for reason, count in sorted(rejected.items()))
+    partial = {"partialSuccess": {counter: str(total), "errorMessage": message}}
     if media_type == JSON:
-        partial = {"partialSuccess": {"rejectedSpans": str(total), "errorMessage": message}} if total else {}
         return HttpResponse(json.dumps(partial), content_type=JSON)
-    response = ExportTraceServiceResponse()
-    if total:
-        response.partial_success.rejected_spans = total
-        response.partial_success.error_message = message
-    return HttpResponse(response.SerializeToString(), content_type=PROTOBUF)
+    return HttpResponse(ParseDict(partial, response).SerializeToString(), content_type=PROTOBUF)
 
 
 def refusal(media_type: str, error: DomainError) -> HttpResponse:

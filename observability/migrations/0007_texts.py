@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("observability", "0005_calls_bear_their_spans_ids"),
+        ("observability", "0005_scores_of_any_client"),
     ]
 
     operations = [

@@ -8,6 +8,7 @@ from django.db.models import CheckConstraint, F, Q, UniqueConstraint
 
 from observability.core.evidence import ARMS, Exposure
 from observability.core.prices import GENAI_PRICES, OVERRIDE, REPORTED
+from observability.models.spans import Span
 from registry.models import PromptVersion
 
 PLACES_PER_HOUR = 2**40
@@ -27,6 +28,12 @@ class CallQuerySet(models.QuerySet["Call"]):
     def before(self, at: datetime) -> Self:
         """Calls that started earlier."""
         return self.filter(place__lt=first_place(at + timedelta(hours=1)), started_at__lt=at)
+
+    def of_trace(self, trace_id: bytes) -> Self:
+        """Calls of which any span is in the trace."""
+        spans = Span.objects.filter(trace_id=trace_id).order_by().values("pk")
+        others = OtherSpan.objects.filter(trace_id=trace_id).order_by().values("call")
+        return self.filter(pk__in=spans.union(others))
 
 
 class CostSource(models.TextChoices):

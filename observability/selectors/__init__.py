@@ -8,6 +8,7 @@ from observability.selectors.past import (
     example_trace_ids,
     measures,
     score_names,
+    text_of_call,
     traffic,
 )
 from observability.selectors.traces import trace
@@ -20,6 +21,7 @@ __all__ = [
     "example_trace_ids",
     "measures",
     "score_names",
+    "text_of_call",
     "trace",
     "traffic",
 ]

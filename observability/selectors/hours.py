@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 from django.db.models import Case, Count, F, FloatField, Q, QuerySet, Sum, Value, When
 from django.db.models.functions import Cast, Coalesce, Floor, Least, Ln
 
-from observability.core.calls import EMBEDDINGS
 from observability.core.evidence import INTER_TOKEN_LATENCY, LATENCY, LOG_STEP, SMALLEST, TOP_LOG_BIN, TTFT
 from observability.core.figures import Figures, ScoreSums
 from observability.models import Call, Dimension, OtherSpan, Score
+from observability.models.calls import first_place
 
 HOUR = timedelta(hours=1)
 OTHER = "other"
@@ -73,7 +73,7 @@ def hour_of(moment: datetime) -> datetime:
 
 def next_hour_with_calls(since: datetime) -> datetime | None:
     """The first hour, from this one on, in which any call started."""
-    first = Call.objects.filter(started_at__gte=since).order_by("started_at").values_list("started_at", flat=True)
+    first = Call.objects.since(since).order_by("place").values_list("started_at", flat=True)
     return hour_of(moment) if (moment := first.first()) else None
 
 
@@ -148,11 +148,11 @@ _FIRST_WITH_LAST = Q(error=False, output_tokens__gt=FEW_TOKENS, ttft_ms__gte=TTF
 
 
 def _within(hour: datetime, path: str) -> Q:
-    return Q(**{f"{path}started_at__gte": hour, f"{path}started_at__lt": hour + HOUR})
+    return Q(**{f"{path}place__gte": first_place(hour), f"{path}place__lt": first_place(hour + HOUR)})
 
 
 def _llm(hour: datetime, path: str) -> Q:
-    return _within(hour, path) & Q(**{f"{path}held": False}) & ~Q(**{f"{path}operation": EMBEDDINGS})
+    return _within(hour, path) & Q(**{f"{path}held": False}) & Q(**{f"{path}is_embedding": False})
 
 
 def _llm_calls(hour: datetime) -> QuerySet[Call]:

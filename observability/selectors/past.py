@@ -6,10 +6,9 @@ from datetime import datetime
 from math import log
 from typing import Any
 
-from django.db.models import Case, Count, F, FloatField, Q, QuerySet, When
+from django.db.models import Case, Count, F, FloatField, Q, When
 from django.db.models.functions import Cast, Floor, Least, Ln, Round
 
-from observability.core.calls import EMBEDDINGS
 from observability.core.evidence import (
     COST_PER_CALL,
     ERROR_RATE,
@@ -25,6 +24,7 @@ from observability.core.evidence import (
     TTFT,
 )
 from observability.models import Call, CallText, Score
+from observability.models.calls import CallQuerySet
 from registry.core.versions import SemVer, parse_version
 from registry.models import Prompt
 
@@ -51,17 +51,17 @@ def calls(
     prompt: str | None = None,
     version: str | None = None,
     since: datetime | None = None,
-) -> QuerySet[Call]:
+) -> CallQuerySet:
     """Calls, the newest first, with their versions and scores. version: in any way of writing it, or as it was sent."""
-    found = Call.objects.select_related("version").prefetch_related("scores")
+    found: CallQuerySet = Call.objects.select_related("version").prefetch_related("scores")
     if trace_id is not None:
-        found = found.filter(trace_id=trace_id)
+        found = found.of_trace(trace_id)
     if prompt is not None:
         found = found.filter(prompt_name=prompt)
     if version is not None:
         found = found.filter(_named(version))
     if since is not None:
-        found = found.filter(started_at__gte=since)
+        found = found.since(since)
     return found
 
 
@@ -81,8 +81,8 @@ def baseline(*, version_id: int, measure: str, since: datetime) -> dict[int, int
     two bins may fall into the other one than in evidence.
     """
     prompt = Prompt.objects.get(versions=version_id)  # most of its calls name this version: its index serves as well
-    of_prompt = Call.objects.filter(prompt_name=prompt.name, started_at__gte=since)
-    of_version = of_prompt.filter(version=version_id).exclude(operation=EMBEDDINGS)
+    of_prompt = Call.objects.filter(prompt_name=prompt.name).since(since)
+    of_version = of_prompt.filter(version=version_id).filter(is_embedding=False)
     value = VALUES.get(measure)
     if value is None:
         of_version, value = of_version.filter(scores__name=measure, scores__counts=True), F("scores__value")
@@ -95,14 +95,14 @@ def baseline(*, version_id: int, measure: str, since: datetime) -> dict[int, int
 
 def score_names(*, prompt: str, since: datetime) -> list[ScoreName]:
     """The names of all scores that calls of a prompt got, in order."""
-    of_prompt = Score.objects.filter(call__prompt_name=prompt, call__started_at__gte=since)
+    of_prompt = Score.objects.filter(call__in=Call.objects.filter(prompt_name=prompt).since(since))
     names = of_prompt.values_list("name").annotate(between=Count("id", filter=Q(value__gt=0, value__lt=1)))
     return [ScoreName(name, only_zero_or_one=between == 0) for name, between in names.order_by("name")]
 
 
 def measures(*, prompt: str, since: datetime) -> frozenset[str]:
     """Of latency, ttft and cost_per_call those that at least half of the prompt's calls had: enough to be judged by."""
-    of_prompt = Call.objects.filter(prompt_name=prompt, started_at__gte=since).exclude(operation=EMBEDDINGS)
+    of_prompt = Call.objects.filter(prompt_name=prompt, is_embedding=False).since(since)
     found = of_prompt.aggregate(
         n=Count("id"), latency=Count("duration_ms"), ttft=Count("ttft_ms"), cost_per_call=Count("cost_usd")
     )
@@ -118,7 +118,7 @@ def example_trace_ids(*, rollout_id: str, arm: str, limit: int) -> list[str]:
 
 def traffic(*, prompt: str, since: datetime) -> Traffic:
     """What came of the prompt, in whatever version, since then."""
-    of_prompt = Call.objects.filter(prompt_name=prompt, started_at__gte=since).exclude(operation=EMBEDDINGS)
+    of_prompt = Call.objects.filter(prompt_name=prompt, is_embedding=False).since(since)
     answered = Q(error=False)
     by_measure = of_prompt.aggregate(
         **{
@@ -126,8 +126,8 @@ def traffic(*, prompt: str, since: datetime) -> Traffic:
             for measure, value in VALUES.items()
         }
     )
-    scores = Score.objects.filter(counts=True, call__prompt_name=prompt, call__started_at__gte=since)
-    by_name = scores.exclude(call__operation=EMBEDDINGS).order_by("name").values_list("name").annotate(Count("id"))
+    scores = Score.objects.filter(counts=True, call__in=Call.objects.filter(prompt_name=prompt).since(since))
+    by_name = scores.filter(call__is_embedding=False).order_by("name").values_list("name").annotate(Count("id"))
     return Traffic(calls=by_measure[ERROR_RATE], observed={**by_measure, **dict(by_name)})
 
 

@@ -2,13 +2,20 @@
 
 A score that comes before its call waits; the transaction that brings the call joins it. Where both arrive at the same
 moment in two transactions of PostgreSQL, neither sees the other: `join_waiting_scores` looks at such scores again.
+
+An OpenTelemetry evaluation may be sent twice, as a span event and as a log record, and name the span here and the
+response there. Two that say the same of the same target or call within a second are one: the second is not stored, or
+deleted when it is joined. Whoever joins holds the call's lock, so of two that come at once one sees the other.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import chain
+from typing import NamedTuple
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Q
 
@@ -16,38 +23,48 @@ from common.clock import now
 from common.ids import new_id
 from observability import bulk, evidence
 from observability.core.evidence import BY_EXPOSURE_ALONE, Exposure, Observation, bin_of, parse_exposure
-from observability.core.scores import NewScore, targets_of_call
-from observability.models import Call, Score
+from observability.core.scores import SAME_WITHIN_NS, NewScore, targets_of_call
+from observability.models import Call, OtherSpan, Score, Span
 
 # Far longer than any transaction lives: a call not found by then did not arrive at the same moment as its score.
 RECHECKED_FOR = timedelta(seconds=60)
 MOST_RECHECKED = 5_000
 MOST_TARGETS = 10_000  # in one statement
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+SAME_WITHIN = timedelta(microseconds=SAME_WITHIN_NS // 1000)
+
 COLUMNS = (
-    *("key", "target", "waiting", "recheck", "counts", "name", "value", "label", "comment", "source", "evaluator"),
-    "received_at",
+    *("key", "target", "second_target", "waiting", "recheck", "counts", "name", "value", "label", "comment", "source"),
+    *("evaluator", "evaluated_at", "received_at"),
 )
 JOIN = "UPDATE observability_score SET call_id = %s, counts = %s, waiting = %s, recheck = %s WHERE id = %s"
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """accepted: newly recorded, of which `waiting` have no call yet; duplicates: their id was known before."""
+    """accepted: newly recorded, of which `waiting` have no call yet; duplicates: those that were known before."""
 
     accepted: int
     duplicates: int
     waiting: int
 
 
-@dataclass(frozen=True, slots=True)
-class Unjoined:
-    """A recorded score that looks for its call."""
+class Unjoined(NamedTuple):
+    """A recorded score that looks for its call, in the order of LOOKED_AT."""
 
     id: int
     target: str
+    second_target: str | None
     name: str
     value: float
+    evaluated_at: datetime | None
+
+    def call_among(self, calls: Mapping[str, "ScoredCall"]) -> "ScoredCall | None":
+        return calls.get(self.target) or calls.get(self.second_target or "")
+
+
+LOOKED_AT = Unjoined._fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +77,42 @@ class ScoredCall:
     is_llm_call: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """What became of scores that looked for their calls: the evidence, and how many were repeats and are gone."""
+
+    observations: list[Observation]
+    found: int = 0
+    repeats: int = 0
+
+
 def record_scores(*, scores: Sequence[NewScore]) -> Recorded:
-    """Record the scores; of several with the same id the first wins, now and later."""
+    """Record the scores; of several that are the same, by id or by what they say, the first wins, now and later."""
+    with transaction.atomic():
+        recorded, observations = record(scores=scores)
+        evidence.add(observations)
+    return recorded
+
+
+def record(*, scores: Sequence[NewScore]) -> tuple[Recorded, list[Observation]]:
+    """As record_scores, in the caller's transaction; answers also with the evidence.
+
+    The caller adds it to its own, so that all counters of one transaction are locked in order.
+    """
     first: dict[str, NewScore] = {}
     for score in scores:
-        first.setdefault(score.id or new_id("sco"), score)
-    with transaction.atomic():
-        written = [(id_, first[key]) for id_, key in _insert(first, now())]
-        unjoined = [Unjoined(id_, s.target, s.name, s.value) for id_, s in written if s.names_a_call]
-        calls = _find_calls({score.target for score in unjoined})
-        by_exposure = [_by_exposure(score) for _, score in written if not score.names_a_call]
-        evidence.add([*by_exposure, *_join(unjoined, calls)])
-    waiting = sum(score.target not in calls for score in unjoined)
-    return Recorded(accepted=len(written), duplicates=len(scores) - len(written), waiting=waiting)
+        first.setdefault(score.key or new_id("sco"), score)
+    written = [(id_, first[key]) for id_, key in _insert(_without_repeats(first), now())]
+    unjoined = [
+        Unjoined(id_, s.target, s.second_target, s.name, s.value, _evaluated_at(s))
+        for id_, s in written
+        if s.names_a_call
+    ]
+    by_exposure = [_by_exposure(score) for _, score in written if not score.names_a_call]
+    joined = _join(unjoined, _find_calls(_targets(unjoined)))
+    accepted = len(written) - joined.repeats
+    recorded = Recorded(accepted, duplicates=len(scores) - accepted, waiting=len(unjoined) - joined.found)
+    return recorded, [*by_exposure, *joined.observations]
 
 
 def join_waiting_scores() -> int:
@@ -84,11 +124,17 @@ def join_waiting_scores() -> int:
         return 0
     with transaction.atomic():
         due = Score.objects.filter(recheck=True).select_for_update().order_by("id")[:MOST_RECHECKED]
-        scores = [Unjoined(*row) for row in due.values_list("id", "target", "name", "value")]
-        calls = _find_calls({score.target for score in scores})
-        evidence.add(_join(scores, calls))
+        scores = [Unjoined(*row) for row in due.values_list(*LOOKED_AT)]
+        joined = _join(scores, _find_calls(_targets(scores)))
+        evidence.add(joined.observations)
         Score.objects.filter(recheck=True, received_at__lt=now() - RECHECKED_FOR).update(recheck=False)
-    return sum(score.target in calls for score in scores)
+    return joined.found
+
+
+def give_up_waiting_scores() -> int:
+    """Stop waiting for calls that did not come within SCORES_WAIT; answers for how many. To be called every minute."""
+    overdue = Score.objects.filter(waiting=True, received_at__lt=now() - settings.SCORES_WAIT)
+    return overdue.update(waiting=False, recheck=False, gave_up=True)
 
 
 def is_any_score_waiting() -> bool:
@@ -103,12 +149,47 @@ def join_scores_to(calls: Mapping[str, ScoredCall]) -> list[Observation]:
     The caller adds it to its own, so that all counters of one transaction are locked in order.
     """
     targets = list(calls)
-    scores: list[Unjoined] = []
+    scores: dict[int, Unjoined] = {}
     for start in range(0, len(targets), MOST_TARGETS):
-        waiting = Score.objects.filter(waiting=True, target__in=targets[start : start + MOST_TARGETS])
-        rows = waiting.select_for_update().order_by("id").values_list("id", "target", "name", "value")
-        scores += [Unjoined(*row) for row in rows]
-    return _join(scores, calls)
+        chunk = targets[start : start + MOST_TARGETS]
+        meant = Q(target__in=chunk) | Q(second_target__isnull=False, second_target__in=chunk)
+        waiting = Score.objects.filter(meant, waiting=True).select_for_update().order_by("id")
+        scores |= {row[0]: Unjoined(*row) for row in waiting.values_list(*LOOKED_AT)}
+    return _join([scores[id_] for id_ in sorted(scores)], calls).observations
+
+
+def _targets(scores: Iterable[Unjoined]) -> set[str]:
+    return {target for score in scores for target in (score.target, score.second_target) if target}
+
+
+def _evaluated_at(score: NewScore) -> datetime | None:
+    return None if score.evaluated_ns is None else EPOCH + timedelta(microseconds=score.evaluated_ns // 1000)
+
+
+def _without_repeats(scores: Mapping[str, NewScore]) -> dict[str, NewScore]:
+    """The scores without evaluations that say, within a second, what another one says of the same target."""
+    targets = {s.target for s in scores.values() if s.evaluated_ns is not None and s.names_a_call}
+    said: dict[tuple[str, str, float], list[datetime]] = defaultdict(list)
+    known = Score.objects.filter(target__in=targets, evaluated_at__isnull=False) if targets else Score.objects.none()
+    for target, name, value, at in known.values_list("target", "name", "value", "evaluated_at"):
+        if at is not None:
+            said[target, name, value].append(at)
+    kept = {}
+    for key, score in scores.items():
+        at = _evaluated_at(score) if score.names_a_call else None
+        if not _is_repeat(at, said[score.target, score.name, score.value]):
+            kept[key] = score
+    return kept
+
+
+def _is_repeat(at: datetime | None, said: list[datetime]) -> bool:
+    """Whether it was said within a second of this moment; if not, it is now. A score without a moment never was."""
+    if at is None:
+        return False
+    if any(abs(at - other) <= SAME_WITHIN for other in said):
+        return True
+    said.append(at)
+    return False
 
 
 def observations_of(calls: Sequence[ScoredCall]) -> list[Observation]:
@@ -131,11 +212,12 @@ def move(*, from_call: int, to_call: int) -> None:
 
 def _insert(scores: Mapping[str, NewScore], received_at: datetime) -> list[tuple[int, str]]:
     """(id, key) of the scores that were not known."""
-    at = connection.ops.adapt_datetimefield_value(received_at)
+    adapt = connection.ops.adapt_datetimefield_value
+    at = adapt(received_at)
     rows = [
         (
-            *(key, s.target, s.names_a_call, s.names_a_call, not s.names_a_call),
-            *(s.name, s.value, s.label, s.comment, s.source, s.evaluator, at),
+            *(key, s.target, s.second_target, s.names_a_call, s.names_a_call, not s.names_a_call),
+            *(s.name, s.value, s.label, s.comment, s.source, s.evaluator, adapt(_evaluated_at(s)), at),
         )
         for key, s in scores.items()
     ]
@@ -151,12 +233,13 @@ def _find_calls(targets: Collection[str]) -> dict[str, ScoredCall]:
     for target in targets:
         kind, _, name = target.partition(":")
         by_kind[kind].append(name)
-    named = (
-        Q(span_id__in=[bytes.fromhex(name[-16:]) for name in by_kind["span"]])
-        | Q(response_id__in=by_kind["response"])
-        | Q(trace_id__in=[bytes.fromhex(name) for name in by_kind["trace"]])
-    )
-    calls = Call.objects.filter(named).select_for_update(no_key=True).order_by("id")
+    span_ids = [bytes.fromhex(name[-16:]) for name in by_kind["span"]]
+    other_spans: dict[int, list[tuple[bytes, bytes]]] = defaultdict(list)
+    others = OtherSpan.objects.filter(span_id__in=span_ids).values_list("call_id", "trace_id", "span_id")
+    for call_id, trace_id, span_id in others:
+        other_spans[call_id].append((bytes(trace_id), bytes(span_id)))
+    ids = {*other_spans, *_ids_of_calls(span_ids, by_kind)}
+    calls = Call.objects.filter(pk__in=ids).select_for_update(no_key=True).order_by("id")
     return {
         target: ScoredCall(call.pk, call.exposure, call.version_id, call.is_llm_call)
         for call in sorted(calls, key=lambda call: call.started_at)
@@ -166,28 +249,57 @@ def _find_calls(targets: Collection[str]) -> dict[str, ScoredCall]:
             response_id=call.response_id,
             has_prompt=call.prompt_name is not None,
             is_llm_call=call.is_llm_call,
+            other_spans=other_spans[call.pk],
         )
         if target in targets
     }
 
 
-def _join(scores: Sequence[Unjoined], calls: Mapping[str, ScoredCall]) -> list[Observation]:
+def _ids_of_calls(span_ids: Collection[bytes], by_kind: Mapping[str, Sequence[str]]) -> Iterator[int]:
+    """Ids of calls that are meant, and of some that are not; each kind by an index of its own.
+
+    A call has the id of its span. By a span id without its trace only LLM calls are found.
+    """
+    traces = [bytes.fromhex(name) for name in by_kind["trace"]]
+    traces_of_spans = {bytes.fromhex(name[:32]) for name in by_kind["span"] if len(name) > 32}
+    for found in (
+        Call.objects.filter(span_id__in=span_ids, is_embedding=False),
+        Call.objects.filter(response_id__in=by_kind["response"]),
+        Span.objects.filter(trace_id__in=traces),
+        Span.objects.filter(trace_id__in=traces_of_spans, span_id__in=span_ids),
+        Call.objects.filter(other_spans__trace_id__in=traces),
+    ):
+        yield from found.order_by().values_list("pk", flat=True)
+
+
+def _join(scores: Sequence[Unjoined], calls: Mapping[str, ScoredCall]) -> Joined:
     """Give each score its call; the first of its name for the call counts and, under an exposure, is evidence."""
-    found = [(score, calls[score.target]) for score in scores if score.target in calls]
+    found = [(score, call) for score in scores if (call := score.call_among(calls))]
     if not found:
-        return []
-    ids = {call.id for _, call in found}
-    counted = set(Score.objects.filter(call_id__in=ids, counts=True).values_list("call_id", "name"))
-    updates: list[tuple[int, bool, bool, bool, int]] = []
-    observations: list[Observation] = []
+        return Joined([])
+    counted: set[tuple[int, str]] = set()
+    said: dict[tuple[int, str, float], list[datetime]] = defaultdict(list)
+    joined_before = Score.objects.filter(call_id__in={call.id for _, call in found})
+    for call_id, name, value, at, counts in joined_before.values_list(
+        "call_id", "name", "value", "evaluated_at", "counts"
+    ):
+        if counts:
+            counted.add((call_id, name))
+        if at is not None:
+            said[call_id, name, value].append(at)
+    updates, repeats, observations = [], [], []
     for score, call in found:
+        if _is_repeat(score.evaluated_at, said[call.id, score.name, score.value]):
+            repeats.append(score.id)
+            continue
         counts = (call.id, score.name) not in counted
         counted.add((call.id, score.name))
         updates.append((call.id, counts, False, False, score.id))
         observations += _observations(call, score.name, score.value) if counts else []
     with connection.cursor() as cursor:
         cursor.executemany(JOIN, updates)
-    return observations
+    Score.objects.filter(id__in=repeats).delete()
+    return Joined(observations, len(found), len(repeats))
 
 
 def _by_exposure(score: NewScore) -> Observation:

@@ -15,7 +15,7 @@ from django.core.management.base import BaseCommand
 from django.db import close_old_connections
 
 from observability.ingest.writer import settle_held
-from observability.services.scores import join_waiting_scores
+from observability.services.scores import give_up_waiting_scores, join_waiting_scores
 from rollout.evaluation import discard_leftovers, evaluate_due
 from rollout.webhooks.fan_out import deliver_new_events
 from rollout.webhooks.sender import wake_due_deliveries
@@ -51,7 +51,8 @@ def run(stopping: threading.Event) -> None:
             for repair in (join_waiting_scores, settle_held, deliver_new_events, wake_due_deliveries):
                 _guarded(repair)
         if tick % TICKS_BETWEEN_CLEANINGS == 0:
-            _guarded(discard_leftovers)
+            for cleaning in (discard_leftovers, give_up_waiting_scores):
+                _guarded(cleaning)
         tick += 1
 
 
