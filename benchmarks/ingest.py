@@ -1,157 +1,199 @@
-"""What taking traces in costs in this process: `python benchmarks/ingest.py [requests]`. HTTP itself is not measured.
+"""What taking traces in costs, over HTTP: `python -m benchmarks.ingest`.
 
-Bodies of 100 spans, as an app with retrieval sends them: in each trace an agent, an embedding, a search and two chats,
-14 attributes a span; the chats of one prompt are exposed by a rollout, which observes six measures of each. Every
-request has ids of its own. Each stage is printed beside protobuf's own decoding of the same bodies in the same run, so
-that a figure can be carried to another machine. On PostgreSQL with DATABASE_URL, else on SQLite as `manage.py serve`
-has it.
+Beside a bare program that stores the same rows of the same bodies (benchmarks/bare_ingest.py), in the same run, so that
+a figure can be carried to another machine: durable spans a second, CPU seconds of all the server's processes for
+100 000 spans, latency of a request, memory of a web process. What was answered 200 must then be in the database.
+
+--quick      one short round, prints only
+--postgres   on a PostgreSQL started for this run, whose own CPU is told apart
+--growth     a million spans: does a span cost more when there are many, and does a web process grow?
+--stages     which part of the work costs what, inside one process
 """
 
-import os
-import random
+import argparse
+import json
+import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+import psutil
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
+from benchmarks.ingestion import stages
+from benchmarks.ingestion.bodies import Kind, requests_of
+from benchmarks.ingestion.load import cpu_s, memory_mb, peak_memory, send
+from benchmarks.ingestion.servers import Running, bare, new_database, postgres_server, serinus
 
-SPANS = 100
-TRACES = SPANS // 5
-WARM_UP = 20
-PROTOBUF = "application/x-protobuf"
+Row = dict[str, Any]
 
+RESULTS = Path(__file__).parent / "results" / "ingest.json"
+ROUNDS = 3
+SPANS_A_ROUND, QUICK_SPANS = 40_000, 10_000
+WARM_UP_SPANS = 4_000
+KINDS = [
+    *(Kind(encoding, spans, exposed=True) for spans in (100, 500) for encoding in ("protobuf", "json", "gzip")),
+    *(Kind("protobuf", spans, exposed=False) for spans in (100, 500)),
+]
+QUICK_KINDS = [Kind("protobuf", 100, exposed=True)]
+GROWTH_KIND = Kind("protobuf", 100, exposed=True)
+FEW, MANY, GROWTH_STEP = 10_000, 1_000_000, 100_000
+GROWTH_ROUND = 20_000
 
-def main(requests: int) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["SERINUS_DATA_DIR"] = folder
-        import django
-
-        django.setup()
-        key = prepare_database()
-        rnd = random.Random(7)
-        measure(key, [body(rnd) for _ in range(WARM_UP + requests)], [body(rnd) for _ in range(WARM_UP + requests)])
-
-
-def prepare_database() -> str:
-    """The prompt and a key; returns the key."""
-    from django.core.management import call_command
-
-    from tests import make
-
-    call_command("migrate", verbosity=0)
-    prompt = make.prompt()
-    for number in ("2.2", "2.3"):
-        make.version(prompt, number, template=f"{number}: {{{{ order_text }}}}")
-    return make.key("ingest")
+MOST_CPU_S = 5.0
+MOST_TIMES_BARE = 2.5
+PHOENIX_CPU_S, MLFLOW_CPU_S = 588.0, 173.0
+"""For 100 000 spans of such bodies, measured on one machine before the project began."""
+LEAST_TIMES_BELOW = {"Phoenix": (PHOENIX_CPU_S, 100), "MLflow": (MLFLOW_CPU_S, 30)}
+FIGURES = ("spans_per_s", "cpu_s_per_100k", "database_cpu_s_per_100k", "p50_ms", "p99_ms", "web_mb")
 
 
-def body(rnd: random.Random) -> bytes:
-    from tests import traces
-
-    return traces.body(*(span for _ in range(TRACES) for span in spans_of_a_trace(rnd)), resource={"host.name": "w-7"})
-
-
-def spans_of_a_trace(rnd: random.Random) -> list[Any]:
-    from tests import traces
-
-    arm = rnd.choices(("control", "canary"), (95, 5))[0]
-    app = {
-        "user.id": f"user-{rnd.randrange(20_000):05}",
-        "session.id": f"{rnd.getrandbits(64):016x}",
-        "feature": "checkout",
-        "deployment.environment": "production",
-    }
-    prompt = {
-        "gen_ai.prompt.name": "order-extractor",
-        "gen_ai.prompt.version": "v2.3" if arm == "canary" else "v2.2",
-        "serinus.exposure": f"rol_06b3t2k9w0x4y8z1c5d7:0:{arm}:{rnd.randrange(256)}",
-    }
-    trace, first = rnd.getrandbits(40), rnd.getrandbits(40)
-    make = partial(traces.span, trace=trace)
-    return [
-        make(app | {"gen_ai.operation.name": "invoke_agent", **filling(9)}, number=first),
-        make(app | {"gen_ai.operation.name": "embeddings", **filling(9)}, number=first + 1, parent=first),
-        make(app | {"db.system.name": "postgresql", **filling(9)}, number=first + 2, parent=first),
-        make(app | chat(rnd) | prompt, number=first + 3, parent=first),
-        make(app | chat(rnd) | {"gen_ai.prompt.name": "output-guard"}, number=first + 4, parent=first),
-    ]
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for flag in ("--quick", "--postgres", "--growth", "--stages"):
+        parser.add_argument(flag, action="store_true")
+    given = parser.parse_args()
+    if given.stages:
+        stages.main(requests=40 if given.quick else 200)
+        return
+    with tempfile.TemporaryDirectory() as folder, databases(Path(folder), postgres=given.postgres) as found:
+        rows = grow(found) if given.growth else compare(found, quick=given.quick)
+    for row in rows:
+        print(json.dumps(row))
+    if not given.quick:
+        keep(rows)
 
 
-def filling(attributes: int) -> dict[str, Any]:
-    return {f"app.attribute.{n}": "some value of middling length" for n in range(attributes)}
+class Databases:
+    """Where servers put their data: folders, and with a PostgreSQL databases in it."""
+
+    def __init__(self, folder: Path, postgres: tuple[psutil.Process, str] | None) -> None:
+        self.folder = folder
+        self.process, self._address = postgres or (None, None)
+
+    @property
+    def kind(self) -> str:
+        return "postgresql" if self._address else "sqlite"
+
+    def new(self, name: str) -> tuple[Path, str | None]:
+        return self.folder / name, new_database(self._address, name) if self._address else None
 
 
-def chat(rnd: random.Random) -> dict[str, Any]:
+@contextmanager
+def databases(folder: Path, *, postgres: bool) -> Iterator[Databases]:
+    if not postgres:
+        yield Databases(folder, None)
+        return
+    with postgres_server(folder) as server:
+        yield Databases(folder, server)
+
+
+def compare(found: Databases, *, quick: bool) -> list[Row]:
+    rows = []
+    with serinus(*found.new("serinus")) as ours, bare(*found.new("bare")) as theirs:
+        for kind in QUICK_KINDS if quick else KINDS:
+            spans = QUICK_SPANS if quick else SPANS_A_ROUND
+            rounds: dict[str, list[Row]] = {ours.name: [], theirs.name: []}
+            for server in (ours, theirs):
+                measure(server, kind, WARM_UP_SPANS, found.process)
+            for _ in range(1 if quick else ROUNDS):  # in turns, so that both have the same noise
+                for server in (ours, theirs):
+                    rounds[server.name].append(measure(server, kind, spans, found.process))
+            of_kind = [summary(name, found.kind, kind, of_server) for name, of_server in rounds.items()]
+            tell(*of_kind)
+            rows += of_kind
+        same_rows(ours, theirs)
+    return rows
+
+
+def measure(server: Running, kind: Kind, spans: int, database: psutil.Process | None) -> Row:
+    bodies = requests_of(kind, spans // kind.spans)
+    before, _ = server.counts()
+    database_cpu = cpu_s(database) if database else 0.0
+    cpu = cpu_s(server.root)
+    with peak_memory(server.web) as peak:
+        load = send(server.port, bodies, server.headers | kind.headers)
+    cpu = cpu_s(server.root) - cpu
+    database_cpu = cpu_s(database) - database_cpu if database else 0.0
+    stored = server.counts()[0] - before
+    if stored != spans:
+        sys.exit(f"{server.name} acknowledged {spans} spans of {kind} and stored {stored}")
     return {
-        "gen_ai.operation.name": "chat",
-        "gen_ai.provider.name": "openai",
-        "gen_ai.request.model": "gpt-4o-mini",
-        "gen_ai.response.model": "gpt-4o-mini-2026-01-15",
-        "gen_ai.response.id": f"chatcmpl-{rnd.getrandbits(96):024x}",
-        "gen_ai.response.finish_reasons": ["stop"],
-        "gen_ai.usage.input_tokens": rnd.randrange(100, 2000),
-        "gen_ai.usage.output_tokens": rnd.randrange(10, 500),
-        "gen_ai.response.time_to_first_chunk": rnd.uniform(0.01, 0.09),
+        "spans_per_s": spans / load.seconds,
+        "cpu_s_per_100k": cpu / spans * 100_000,
+        "database_cpu_s_per_100k": database_cpu / spans * 100_000,
+        "p50_ms": load.percentile_ms(0.5),
+        "p99_ms": load.percentile_ms(0.99),
+        "web_mb": peak.mb,
     }
 
 
-def measure(key: str, for_writer: list[bytes], for_requests: list[bytes]) -> None:
-    from observability.core.calls import find_calls
-    from observability.core.dialects import WANTED
-    from observability.core.otlp import decode_protobuf
-    from observability.ingest import writer
-    from observability.models import Span
-
-    batches = [decode_protobuf(body, WANTED).spans for body in for_writer]
-    print(f"{len(for_writer[0]) / SPANS:.0f} bytes a span, {SPANS} spans a request, {len(batches) - WARM_UP} requests")
-    alone = report("protobuf's decoding alone", ExportTraceServiceRequest.FromString, for_writer, None)
-    report("decoding into spans", lambda body: decode_protobuf(body, WANTED), for_writer, alone)
-    report("finding calls", find_calls, batches, alone)
-    report("writer (with finding calls)", writer.store, batches, alone)
-    report("whole request", partial(post, key), for_requests, alone)
-    stored, sent = Span.objects.count(), SPANS * (len(for_writer) + len(for_requests))
-    assert stored == sent, f"{stored} of {sent} spans were stored"
-
-
-def post(key: str, body: bytes) -> None:
-    from io import BytesIO
-
-    from django.core.handlers.wsgi import WSGIRequest
-
-    from observability.ingest import views
-
-    environ = {
-        "REQUEST_METHOD": "POST",
-        "PATH_INFO": "/v1/traces",
-        "CONTENT_TYPE": PROTOBUF,
-        "HTTP_AUTHORIZATION": f"Bearer {key}",
-        "wsgi.input": BytesIO(body),
-        "wsgi.input_terminated": True,
+def summary(server: str, database: str, kind: Kind, rounds: Sequence[Row]) -> Row:
+    """Of each figure the median, the least and the most."""
+    row: Row = {
+        "server": server,
+        "database": database,
+        "encoding": kind.encoding,
+        "spans_a_request": kind.spans,
+        "exposed": kind.exposed,
+        "rounds": len(rounds),
     }
-    assert views.traces(WSGIRequest(environ)).status_code == 200
+    for name in FIGURES:
+        values = sorted(found[name] for found in rounds)
+        row[name] = [round(value, 2) for value in (statistics.median(values), values[0], values[-1])]
+    return row
 
 
-def report(name: str, work: Callable[[Any], object], inputs: Iterable[Any], alone: float | None) -> float:
-    """Prints what the work costs per span; returns the CPU seconds a span of it."""
-    inputs = list(inputs)
-    for item in inputs[:WARM_UP]:
-        work(item)
-    wall, cpu = time.perf_counter(), time.process_time()
-    for item in inputs[WARM_UP:]:
-        work(item)
-    spans = SPANS * (len(inputs) - WARM_UP)
-    wall, cpu = (time.perf_counter() - wall) / spans, (time.process_time() - cpu) / spans
-    ratio = "" if alone is None else f"{cpu / alone:8.1f} x"
-    print(f"{name:28} {1 / wall:9,.0f} spans/s {cpu * 1e6:8.2f} µs of CPU a span {ratio}")
-    return cpu
+def tell(ours: Row, theirs: Row) -> None:
+    what = f"{ours['database']}, {ours['encoding']}, {ours['spans_a_request']} spans"
+    print(f"{what}, {'with' if ours['exposed'] else 'without'} exposures")
+    for row in (ours, theirs):
+        print(f"  {row['server']:8}", *(f"{name} {row[name][0]:,.2f}" for name in FIGURES))
+    cpu, times = ours["cpu_s_per_100k"][0], ours["cpu_s_per_100k"][0] / theirs["cpu_s_per_100k"][0]
+    print(f"  {cpu:.2f} s of CPU for 100 000 spans (goal {MOST_CPU_S}), {times:.2f} x bare (goal {MOST_TIMES_BARE})")
+    for name, (measured, least) in LEAST_TIMES_BELOW.items():
+        print(f"  {measured / cpu:.0f} times less than {name}'s {measured:.0f} s (goal {least})")
+    sys.stdout.flush()
+
+
+def same_rows(ours: Running, theirs: Running) -> None:
+    """The comparison is worth nothing unless both have stored the same."""
+    if ours.counts() != theirs.counts():
+        sys.exit(f"Of the same bodies {ours.counts()} spans and calls against {theirs.counts()}")
+
+
+def grow(found: Databases) -> list[Row]:
+    """A span's cost with few and with many stored, and the memory of a web process on the way."""
+    with serinus(*found.new("serinus")) as server:
+        measure(server, GROWTH_KIND, FEW, found.process)
+        row: Row = {"server": server.name, "database": found.kind, "growth": True}
+        at_few = repeat(lambda: measure(server, GROWTH_KIND, GROWTH_ROUND, found.process))
+        memory = []
+        while (stored := server.counts()[0]) < MANY:
+            measure(server, GROWTH_KIND, min(GROWTH_STEP, MANY - stored), found.process)
+            memory.append(memory_mb(server.web))
+            print(f"{server.counts()[0]:9,} spans stored, a web process has {memory[-1]:.0f} MB", flush=True)
+        at_many = repeat(lambda: measure(server, GROWTH_KIND, GROWTH_ROUND, found.process))
+    row["cpu_s_per_100k_at"] = {str(FEW): at_few, str(MANY): at_many}
+    row["web_mb_each_100k"] = [round(mb, 1) for mb in memory]
+    row["web_mb_most_by_least"] = round(max(memory[1:]) / min(memory[1:]), 3)  # the first is warming up
+    return [row]
+
+
+def repeat(once: Callable[[], Row]) -> list[float]:
+    values = sorted(once()["cpu_s_per_100k"] for _ in range(ROUNDS))
+    return [round(value, 2) for value in (statistics.median(values), values[0], values[-1])]
+
+
+def keep(rows: Sequence[Row]) -> None:
+    """Put the rows into the results in place of those that answer the same, one row a line."""
+    fresh = {(row["database"], "growth" in row) for row in rows}
+    kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
+    kept = [row for row in kept if (row["database"], "growth" in row) not in fresh]
+    RESULTS.write_text("[\n" + ",\n".join(json.dumps(row) for row in [*kept, *rows]) + "\n]\n")
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 200)
+    main()

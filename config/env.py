@@ -4,9 +4,11 @@
 `SERINUS_X_FILE` names. A value that cannot be used raises ImproperlyConfigured with the name and what was expected.
 """
 
+import json
 import os
 import secrets
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
@@ -14,6 +16,11 @@ from urllib.parse import urlsplit
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
+
+from observability.core.scrubbing import OwnPattern, own_patterns
+from rollout.core.plan import read_duration_s, read_share_bp
+
+LONGEST_DURATION = timedelta(days=36_500)
 
 
 def text(name: str, default: str = "") -> str:
@@ -38,6 +45,40 @@ def integer(name: str, default: int, *, least: int = 0) -> int:
     if not value.isascii() or not value.isdigit() or int(value) < least:
         raise ImproperlyConfigured(f"{name}: expected a whole number of at least {least}, got {value!r}")
     return int(value)
+
+
+def share_bp(name: str, default: str) -> int:
+    """A share such as `5%` or `0.05`, in basis points."""
+    try:
+        return read_share_bp(text(name, default))
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}: {error}") from error
+
+
+def duration(name: str, default: str, *, least: str = "1s") -> timedelta:
+    """A duration written `90s`, `15m`, `24h` or `14d`, as in plans, of at least that much."""
+    try:
+        seconds = read_duration_s(text(name, default))
+        found = timedelta(seconds=seconds)
+    except (ValueError, OverflowError) as error:
+        raise ImproperlyConfigured(f"{name}: {error}") from error
+    if seconds < read_duration_s(least) or found > LONGEST_DURATION:
+        raise ImproperlyConfigured(f"{name}: expected {least} to {LONGEST_DURATION.days}d, got {text(name, default)!r}")
+    return found
+
+
+def patterns(name: str) -> tuple[OwnPattern, ...]:
+    """A JSON object of RE2 patterns by the name of what they find."""
+    try:
+        written = json.loads(text(name, "{}"))
+    except ValueError:
+        written = None
+    if not isinstance(written, dict) or not all(isinstance(pattern, str) for pattern in written.values()):
+        raise ImproperlyConfigured(f'{name}: expected a JSON object such as {{"customer": "C-[0-9]{{6}}"}}')
+    try:
+        return own_patterns(written)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}: expected RE2 patterns by name; {error}") from error
 
 
 def words(name: str, default: str = "") -> list[str]:

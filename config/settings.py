@@ -19,6 +19,15 @@ MAX_BODY_BYTES = env.integer("SERINUS_MAX_BODY_BYTES", 8 * 2**20, least=1024)
 MAX_DECOMPRESSED_BYTES = env.integer("SERINUS_MAX_DECOMPRESSED_BYTES", 32 * 2**20, least=1024)
 MAX_SPANS_PER_REQUEST = env.integer("SERINUS_MAX_SPANS_PER_REQUEST", 10_000, least=1)
 
+STORE_TEXT = env.flag("SERINUS_STORE_TEXT", default=False)
+TEXT_SAMPLE_BP = env.share_bp("SERINUS_TEXT_SAMPLE", "5%")
+TEXT_LIMIT = env.integer("SERINUS_TEXT_LIMIT", 100_000, least=1)
+SCRUB_PATTERNS = env.patterns("SERINUS_SCRUB_PATTERNS")
+KEEP_TEXTS = env.duration("SERINUS_KEEP_TEXTS", "14d")
+KEEP_SPANS = env.duration("SERINUS_KEEP_SPANS", "30d")
+KEEP_CALLS = env.duration("SERINUS_KEEP_CALLS", "90d", least="8d")  # baselines look back seven days
+KEEP_WAITING_SCORES = env.duration("SERINUS_KEEP_WAITING_SCORES", "7d", least="1h")
+
 INSTALLED_APPS = [
     "config",
     "rollout",

@@ -64,10 +64,10 @@ def add(observations: Iterable[Observation]) -> None:
         return
     shard = threading.get_native_id() % SHARDS
     bins = [(*key, shard, n) for key, n in sorted(count_bins(observations).items())]
-    bulk.insert(Evidence, [*BinKey._fields, "shard", "n"], bins, on_conflict=ADD_TO_BIN)
+    bulk.upsert(Evidence, [*BinKey._fields, "shard", "n"], bins, on_conflict=ADD_TO_BIN)
     units = [(*key, shard, *sums) for key, sums in sorted(sum_units(observations).items())]
     columns = [*UnitKey._fields, "shard", *UnitSums._fields]
-    bulk.insert(UnitBucket, columns, units, on_conflict=ADD_TO_UNIT_BUCKET)
+    bulk.upsert(UnitBucket, columns, units, on_conflict=ADD_TO_UNIT_BUCKET)
 
 
 def open_counts(rollout_id: str, versions: Mapping[str, int]) -> dict[tuple[int, str], dict[str, int]]:

@@ -1,8 +1,13 @@
 """What happened, as the API answers it (product.md, section 5)."""
 
+from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
-from observability.models import Call, Score
+from observability.core.evidence import INTER_TOKEN_LATENCY, LATENCY, TTFT
+from observability.core.figures import Figures, ScoreSums, mean_with_interval, percentile
+from observability.models import Call, CallText, Score
+from observability.selectors.hours import Spending
 
 
 def call_json(call: Call) -> dict[str, Any]:
@@ -54,3 +59,72 @@ def score_json(score: Score) -> dict[str, Any]:
         "counts": score.counts,
         "received_at": score.received_at,
     }
+
+
+def text_json(text: CallText) -> dict[str, Any]:
+    """The texts are null where only their hashes are kept, and both where the client sent none."""
+    call = text.call
+    return {
+        "trace_id": bytes(call.trace_id).hex(),
+        "span_id": bytes(call.span_id).hex(),
+        "input_text": text.input_text,
+        "output_text": text.output_text,
+        "input_sha256": text.input_sha256 and bytes(text.input_sha256).hex(),
+        "output_sha256": text.output_sha256 and bytes(text.output_sha256).hex(),
+        "kept_because": text.kept_because,
+        "stored_at": text.stored_at,
+    }
+
+
+def figures_json(figures: Figures) -> dict[str, Any]:
+    """Figures of calls; null is what cannot be told of none. Rates, percentiles and means are of what has them."""
+    f = figures
+    return {
+        "calls": f.calls,
+        "errors": dict(sorted(f.errors.items())),
+        "error_rate": _ratio(f.errors.total(), f.calls),
+        "attempts": f.attempts,
+        "ttft_ms": _times_json(f.ttft, TTFT),
+        "latency_ms": _times_json(f.latency, LATENCY),
+        "inter_token_ms": _times_json(f.inter_token, INTER_TOKEN_LATENCY),
+        "input_tokens": f.input_tokens,
+        "output_tokens": f.output_tokens,
+        "cached_tokens": f.cached_tokens,
+        "reasoning_tokens": f.reasoning_tokens,
+        "output_tokens_per_second": _ratio(f.timed_tokens, f.timed_ms / 1000),
+        "cost_usd": money(f.cost_usd),
+        "cost_per_call_usd": money(f.cost_usd / f.priced) if f.priced else None,
+        "unpriced_calls": f.calls - f.priced,
+        "scores": [_score_mean_json(*key, sums) for key, sums in sorted(f.scores.items())],
+    }
+
+
+def spending_json(spending: Spending) -> dict[str, Any]:
+    """cost_usd: of the calls whose cost is known; unpriced_calls: the others."""
+    return {
+        "calls": spending.calls,
+        "input_tokens": spending.input_tokens,
+        "output_tokens": spending.output_tokens,
+        "cost_usd": money(spending.cost_usd),
+        "unpriced_calls": spending.unpriced,
+        "unpriced_tokens": spending.unpriced_tokens,
+    }
+
+
+def money(usd: Decimal) -> str:
+    """Plain digits, to 12 decimals."""
+    return f"{round(usd, 12).normalize():f}"
+
+
+def _times_json(bins: Mapping[int, int], measure: str) -> dict[str, Any]:
+    percentiles = {f"p{share}": percentile(bins, share / 100, measure) for share in (50, 95, 99)}
+    return {"n": sum(bins.values()), **percentiles}
+
+
+def _score_mean_json(name: str, source: str, sums: ScoreSums) -> dict[str, Any]:
+    mean, low, high = mean_with_interval(sums)
+    return {"name": name, "source": source, "n": sums.n, "mean": mean, "interval": [low, high]}
+
+
+def _ratio(part: float, whole: float) -> float | None:
+    return part / whole if whole else None

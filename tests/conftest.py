@@ -101,6 +101,8 @@ def _flush_past_the_immutability_trigger() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _no_state_from_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test starts like a new process: serving knows nothing until `snapshot_cache.cache.refresh()`."""
+    from observability.ingest import versions
     from rollout.serving import snapshot_cache
 
     monkeypatch.setattr(snapshot_cache, "cache", snapshot_cache.SnapshotCache())
+    monkeypatch.setattr(versions, "_found", {})

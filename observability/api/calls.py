@@ -24,7 +24,7 @@ class CallFilters(StrictSerializer):
 
 
 class NewestFirst(CursorPages):
-    ordering = ("-started_at", "-id")  # type: ignore[assignment]  # one name or several
+    ordering = "-place"
 
 
 class CallsView(generics.ListAPIView[Call]):

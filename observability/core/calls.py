@@ -12,6 +12,7 @@ from observability.core.evidence import Exposure
 from observability.core.otlp import ERROR, Span
 
 EMBEDDINGS = "embeddings"
+INCOMPLETE = "incomplete"  # the class of a stream that ended with neither a finish reason nor usage
 MS_PER_S = 1e3
 LONGEST_MS = 86_400_000.0  # a day: no token takes longer, and nothing beyond a float gets in
 NS_PER_MS = 1e6
@@ -86,17 +87,26 @@ class CallFacts(NamedTuple):
         return self.operation != EMBEDDINGS
 
 
-def find_calls(spans: Iterable[Span]) -> list[CallFacts]:
-    """The calls among the spans of one request, in their order; ancestors are looked for in the same request."""
+class Found(NamedTuple):
+    """calls: in the order of their spans. contexts: what each other span says for its descendants."""
+
+    calls: list[CallFacts]
+    contexts: dict[SpanKey, Context]
+
+
+def find_calls(spans: Iterable[Span]) -> Found:
+    """The calls among the spans of one request; ancestors are looked for in the same request."""
     read = {(span.trace_id, span.span_id): (span, read_span(span)) for span in spans}
-    contexts: dict[SpanKey, Context] = {}
-    calls = []
+    known: dict[SpanKey, Context] = {}
+    calls, contexts = [], {}
     for key, (span, fields) in read.items():
         operation = fields.get("operation", "")
         if kind := KINDS.get(operation):
-            context = _context(key, read, contexts)
+            context = _context(key, read, known)
             calls.append(_facts(span, fields, EMBEDDINGS if kind == "embedding" else operation, context))
-    return calls
+        elif (own := _own(fields)) != NOTHING:
+            contexts[key] = own
+    return Found(calls, contexts)
 
 
 def _context(key: SpanKey, read: Mapping[SpanKey, tuple[Span, Fields]], known: dict[SpanKey, Context]) -> Context:
@@ -107,7 +117,7 @@ def _context(key: SpanKey, read: Mapping[SpanKey, tuple[Span, Fields]], known: d
         key = span.trace_id, span.parent_id
     inherited = known.get(key, NOTHING)
     for key in reversed(line):
-        inherited = known[key] = _inherit(_own(line[key]), inherited)
+        inherited = known[key] = inherit(_own(line[key]), inherited)
     return inherited
 
 
@@ -119,7 +129,7 @@ def _own(fields: Fields) -> Context:
     )
 
 
-def _inherit(own: Context, parent: Context) -> Context:
+def inherit(own: Context, parent: Context) -> Context:
     """Own values first. Version and exposure belong to a prompt: they do not come from an ancestor with another one."""
     if parent is NOTHING:
         return own
@@ -165,7 +175,7 @@ def _facts(span: Span, fields: Fields, operation: str, context: Context) -> Call
         duration_ms=duration_ms,
         finish_reason=get("finish_reason"),
         error=failed or cut,
-        error_class=get("error_class", "other") if failed else "incomplete" if cut else None,
+        error_class=get("error_class", "other") if failed else INCOMPLETE if cut else None,
         environment=get("environment"),
         started_ns=span.start_ns,
         reported_usd=get("cost_usd"),

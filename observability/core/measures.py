@@ -16,6 +16,13 @@ from observability.core.evidence import (
     log_bin,
 )
 
+BITS = {
+    measure: 1 << position
+    for position, measure in enumerate(
+        (ERROR_RATE, TOKENS, COST_PER_CALL, LATENCY, TTFT, INTER_TOKEN_LATENCY, OUTPUT_VALID)
+    )
+}
+
 
 def measures_of(call: CallFacts, *, cost_usd: Decimal | None, output_valid: bool | None) -> list[tuple[str, int]]:
     """(measure, bin) of everything that the call was observed for. output_valid: None where it was not checked.

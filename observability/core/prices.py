@@ -37,6 +37,7 @@ class Cost:
 
     usd: Decimal
     source: str
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """`POST /v1/traces`: OTLP over HTTP, protobuf or JSON. 200 means that every span is on disk, and counted once."""
 
 import logging
+from collections.abc import Callable, Mapping
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
@@ -12,15 +13,17 @@ from common.bodies import read_body
 from common.clock import now
 from common.errors import BadRequest, DomainError, TooLarge, Unavailable, UnsupportedMediaType
 from observability.core.dialects import WANTED
-from observability.core.otlp import Batch, DecodeError, decode_json, decode_protobuf, sift
+from observability.core.otlp import Batch, DecodeError, Wanted, decode_json, decode_protobuf, sift
 from observability.ingest import answers, writer
+from observability.ingest.gate import gate
 from registry.keys import require
 from registry.models import Scope
 
 logger = logging.getLogger(__name__)
 
 NS_PER_S = 10**9
-DECODERS = {answers.PROTOBUF: decode_protobuf, answers.JSON: decode_json}
+Decoder = Callable[[bytes, Wanted], Batch]
+DECODERS: Mapping[str, Decoder] = {answers.PROTOBUF: decode_protobuf, answers.JSON: decode_json}
 
 
 @csrf_exempt
@@ -29,9 +32,12 @@ def traces(request: HttpRequest) -> HttpResponse:
     media_type = (request.content_type or "").lower()
     try:
         require(request, Scope.INGEST)
-        batch = sift(_decode(request, media_type), int(now().timestamp() * NS_PER_S))
-        if batch.spans:
-            writer.store(batch.spans)
+        decode = _decoder(media_type)
+        body = read_body(request)  # however slowly it comes: nobody waits for it
+        with gate.turn():
+            batch = sift(_decode(decode, body), int(now().timestamp() * NS_PER_S))
+            if batch.spans:
+                writer.store(batch.spans)
     except DomainError as error:
         return answers.refusal(media_type, error)
     except (OperationalError, InterfaceError):
@@ -42,13 +48,16 @@ def traces(request: HttpRequest) -> HttpResponse:
     return answers.success(media_type, batch.rejected)
 
 
-def _decode(request: HttpRequest, media_type: str) -> Batch:
-    decode = DECODERS.get(media_type)
-    if decode is None:
-        expected = " or ".join(DECODERS)
-        raise UnsupportedMediaType("unsupported_media_type", f"Content-Type: expected {expected}, got {media_type}")
+def _decoder(media_type: str) -> Decoder:
+    if decoder := DECODERS.get(media_type):
+        return decoder
+    expected = " or ".join(DECODERS)
+    raise UnsupportedMediaType("unsupported_media_type", f"Content-Type: expected {expected}, got {media_type}")
+
+
+def _decode(decode: Decoder, body: bytes) -> Batch:
     try:
-        batch = decode(read_body(request), WANTED)
+        batch = decode(body, WANTED)
     except DecodeError as error:
         raise BadRequest("undecodable", str(error)) from error
     if len(batch.spans) > settings.MAX_SPANS_PER_REQUEST:

@@ -1,156 +1,190 @@
 """One OTLP request becomes rows in one transaction: spans, calls, evidence, and the scores that waited for the calls.
 
-Only spans that were not known before bring calls and evidence, so a request sent again, or over several connections
-at once, counts once. Nothing is acknowledged before `store` returns, which is after the COMMIT.
+Only spans that were not known before bring anything, so a request sent again, or over several connections at once,
+counts once. What came before and belongs to the same calls is completed (ingest.late). What a call was observed for
+goes into evidence once for each measure and is never taken back. Nothing is acknowledged before `store` returns, which
+is after the COMMIT.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from functools import reduce
+from itertools import chain
+from operator import attrgetter, or_
+from typing import NamedTuple
 
-from django.db import connection, transaction
+from django.db import transaction
 
+from common.clock import now
 from observability import bulk, evidence
-from observability.core.calls import CallFacts, SpanKey, find_calls
+from observability.core.calls import INCOMPLETE, Context, SpanKey, find_calls
 from observability.core.evidence import Observation
-from observability.core.measures import measures_of
+from observability.core.measures import BITS, measures_of
+from observability.core.merging import awaits_another_attempt, group, unite
 from observability.core.otlp import Span
-from observability.core.outputs import are_valid
-from observability.core.prices import Cost, cost_of
 from observability.core.scores import targets_of_call
-from observability.ingest.versions import find_response_schemas, find_versions
-from observability.models import Call
+from observability.ingest import late
+from observability.ingest.knowledge import complete
+from observability.ingest.rows import CALL_COLUMNS, SPAN_COLUMNS, KnownCall, call_of_row, call_rows, span_row
+from observability.ingest.trace_locks import lock_traces
+from observability.models import Call, OtherSpan
 from observability.models import Span as SpanRow
 from observability.privacy import user_hash
 from observability.services import scores
 from observability.services.scores import ScoredCall
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-NO_EXPOSURE = (None, None, None, None)
-NO_COST = (None, None)
-SPAN_COLUMNS = ("trace_id", "span_id", "parent_id", "name", "scope", "started_ns", "duration_ns", "status")
-CALL_COLUMNS = (
-    *("trace_id", "span_id", "scope", "response_id", "prompt_name", "version_text", "version_id", "label"),
-    *("rollout", "step", "arm", "unit_bucket", "operation", "provider", "request_model", "response_model", "stream"),
-    *("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens"),
-    *("ttft_ms", "inter_token_ms", "duration_ms", "cost_usd", "cost_source", "reported_usd"),
-    *("finish_reason", "error", "error_class", "output_valid"),
-    *("user_hash", "session", "feature", "environment", "attempts", "attempt_of", "observed", "held", "started_at"),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class KnownCall:
-    """A call with what its span does not tell by itself.
-
-    version_id: of the version that it names, if that exists. output_valid: None where it was not checked.
-    """
-
-    facts: CallFacts
-    version_id: int | None
-    cost: Cost | None
-    output_valid: bool | None
+HELD_FOR = timedelta(minutes=2)  # exporters send every few seconds, and a client gives up its attempts within a minute
+MOST_SETTLED = 1_000
 
 
 def store(spans: Sequence[Span]) -> None:
     """Store what is new among the spans, in one transaction. Their ids must be valid (core.otlp.sift)."""
     by_key = {(span.trace_id, span.span_id): span for span in reversed(spans)}
-    calls = _know(find_calls(by_key.values()))
+    found = find_calls(by_key.values())
+    calls = [call._replace(context=_hashed(call.context)) for call in found.calls]
+    contexts = {key: _hashed(context) for key, context in found.contexts.items()}
     with transaction.atomic():
-        new_keys = _insert_spans(by_key)
-        new_calls = [call for call in calls if call.facts.key in new_keys]
-        ids = _insert_calls(new_calls)
-        evidence.add([*_observations(new_calls), *_scores(new_calls, ids)])
+        trace_ids = {trace_id for trace_id, _ in by_key}
+        lock_traces(trace_ids)
+        known = late.known_traces(trace_ids)
+        ids = _insert_spans(by_key, contexts)
+        if ids:
+            new = [KnownCall(ids[call.key], call) for call in calls if call.key in ids]
+            family = late.family(known, [by_key[key] for key in ids], contexts | {c.key: c.context for c in calls})
+            _store_calls(sorted(new, key=lambda call: call.facts.started_ns), family)
 
 
-def _know(calls: Sequence[CallFacts]) -> list[KnownCall]:
-    """The calls, the oldest first."""
-    named = {(c.context.prompt_name, c.context.prompt_version) for c in calls}
-    found = find_versions((name, version) for name, version in named if name and version)
-    oldest_first = sorted(calls, key=lambda call: call.started_ns)
-    versions = [found.get((c.context.prompt_name or "", c.context.prompt_version or "")) for c in oldest_first]
-    valid = _check_outputs(oldest_first, versions)
-    return [
-        KnownCall(call, version_id, cost_of(call), valid.get(call.key))
-        for call, version_id in zip(oldest_first, versions, strict=True)
+def settle_held() -> int:
+    """Failed calls that waited in vain for what would tell otherwise become evidence; answers how many."""
+    overdue = Call.objects.filter(held=True).before(now() - HELD_FOR)
+    if not overdue.exists():
+        return 0
+    with transaction.atomic():
+        rows = overdue.select_for_update().order_by("id").values_list(*CALL_COLUMNS)[:MOST_SETTLED]
+        held = [call_of_row(row) for row in rows]
+        settled, observations = _observe([call._replace(held=False) for call in held])
+        bulk.update(Call, CALL_COLUMNS[:-1], call_rows(settled))
+        evidence.add(observations)
+    return len(held)
+
+
+def _insert_spans(spans: Mapping[SpanKey, Span], contexts: Mapping[SpanKey, Context]) -> dict[SpanKey, int]:
+    """Ids of the spans that were new, ascending with their starts: calls are listed by them."""
+    in_order = sorted(spans, key=lambda key: spans[key].start_ns)
+    ids = bulk.insert_new(SpanRow, SPAN_COLUMNS, [span_row(spans[key], contexts.get(key)) for key in in_order])
+    return {key: id_ for key, id_ in zip(in_order, ids, strict=True) if id_ is not None}
+
+
+def _store_calls(new: Sequence[KnownCall], family: late.Family) -> None:
+    """Write what the new spans tell: calls of their own, and more about calls that are stored."""
+    stored = {call.id: call for call in chain(family.calls, late.twins([call.facts for call in new]))}
+    merged = [
+        one
+        for one in _merge([*stored.values(), *new], stored, family)
+        if one.others or one.call != stored.get(one.call.id)
     ]
+    calls, observations = _observe(complete([one.call for one in merged]))
+    bulk.append(Call, CALL_COLUMNS, call_rows([call for call in calls if call.id not in stored]))
+    changed = [call for call in calls if call.id in stored]
+    bulk.update(Call, CALL_COLUMNS[:-1], call_rows(changed))
+    for one in merged:
+        _write_others(one, stored)
+    # Scores that were joined before the exposure of their call was known are evidence only now.
+    exposed = [_scored(call) for call in changed if call.is_evidence and not stored[call.id].is_evidence]
+    waiting = _join_scores(merged, {call.id: call for call in calls})
+    evidence.add([*observations, *scores.observations_of(exposed), *waiting])
 
 
-def _check_outputs(calls: Sequence[CallFacts], versions: Sequence[int | None]) -> dict[SpanKey, bool | None]:
-    """Whether the outputs of calls that did not fail follow the response schemas of their versions."""
-    with_output = [
-        (call, version_id)
-        for call, version_id in zip(calls, versions, strict=True)
-        if version_id and call.output_messages is not None and call.is_llm_call and not call.error
-    ]
-    schemas = find_response_schemas({version_id for _, version_id in with_output})
-    checked = [(call, schemas[version_id]) for call, version_id in with_output if version_id in schemas]
-    valid = are_valid((call.output_messages, schema) for call, schema in checked)
-    return {call.key: found for (call, _), found in zip(checked, valid, strict=True)}
+class Merged(NamedTuple):
+    """One call, and all others that turned out to be the same."""
+
+    call: KnownCall
+    others: Sequence[KnownCall]
 
 
-def _insert_spans(spans: Mapping[SpanKey, Span]) -> set[SpanKey]:
-    """The keys of the spans that were new. Written in order, so that requests with the same spans cannot deadlock."""
-    rows = [
-        (*key, s.parent_id if len(s.parent_id) == 8 else None, s.name, s.scope, s.start_ns, s.duration_ns, s.status)
-        for key, s in sorted(spans.items(), key=lambda item: item[0])
-    ]
-    written = bulk.insert(SpanRow, SPAN_COLUMNS, rows, returning=("trace_id", "span_id"))
-    return {(bytes(trace_id), bytes(span_id)) for trace_id, span_id in written}
+def _merge(calls: Sequence[KnownCall], stored: Mapping[int, KnownCall], family: late.Family) -> Iterator[Merged]:
+    if family.is_older:
+        calls = [call._replace(facts=family.with_context(call.facts)) for call in calls]
+    for indexes in group([family.related(call.facts) for call in calls]):
+        yield _merged([calls[index] for index in indexes], stored, family)
 
 
-def _insert_calls(calls: Sequence[KnownCall]) -> dict[SpanKey, int]:
-    rows = [_call_row(call) for call in calls]
-    written = bulk.insert(Call, CALL_COLUMNS, rows, returning=("trace_id", "span_id", "id"))
-    return {(bytes(trace_id), bytes(span_id)): int(id_) for trace_id, span_id, id_ in written}
-
-
-def _call_row(known: KnownCall) -> tuple[Any, ...]:
-    """A call in the order of CALL_COLUMNS."""
-    call, cost = known.facts, known.cost
-    context, exposure = call.context, call.context.exposure
-    started_at = EPOCH + timedelta(microseconds=call.started_ns // 1000)
-    return (
-        *(call.trace_id, call.span_id, call.scope, call.response_id, context.prompt_name, context.prompt_version),
-        *(known.version_id, context.label),
-        *((exposure.rollout, exposure.step, exposure.arm, exposure.unit_bucket) if exposure else NO_EXPOSURE),
-        *(call.operation, call.provider, call.request_model, call.response_model, call.stream),
-        *(call.input_tokens, call.output_tokens, call.cached_tokens, call.cache_write_tokens, call.reasoning_tokens),
-        *(call.ttft_ms, call.inter_token_ms, call.duration_ms),
-        *((cost.usd, cost.source) if cost else NO_COST),
-        call.reported_usd,
-        *(call.finish_reason, call.error, call.error_class, known.output_valid),
-        *(context.user and user_hash(context.user), context.session, context.feature, call.environment),
-        *(call.attempts, call.attempt_of, 0, False),
-        connection.ops.adapt_datetimefield_value(started_at),
+def _merged(calls: Sequence[KnownCall], stored: Mapping[int, KnownCall], family: late.Family) -> Merged:
+    """The call that is stored stands for the others; else the one that unite() chooses."""
+    if len(calls) == 1:
+        return Merged(_held(calls[0], family), ())
+    facts = unite([call.facts for call in calls])
+    earlier = [call for call in calls if call.id in stored]
+    standing = min(earlier, key=attrgetter("id")) if earlier else next(c for c in calls if c.facts.key == facts.key)
+    call = standing._replace(
+        facts=facts._replace(trace_id=standing.facts.trace_id, span_id=standing.facts.span_id),
+        observed=reduce(or_, (call.observed for call in calls)),
+        output_valid=next((call.output_valid for call in calls if call.output_valid is not None), None),
     )
+    return Merged(_held(call, family), [other for other in calls if other.id != standing.id])
 
 
-def _observations(calls: Sequence[KnownCall]) -> Iterator[Observation]:
-    """What was measured of each LLM call that a rollout exposed to a known version."""
-    for known in calls:
-        call, exposure = known.facts, known.facts.context.exposure
-        if call.is_llm_call and exposure and known.version_id:
-            cost_usd = known.cost.usd if known.cost else None
-            for measure, bin_ in measures_of(call, cost_usd=cost_usd, output_valid=known.output_valid):
-                yield Observation(exposure, known.version_id, measure, bin_)
+def _held(call: KnownCall, family: late.Family) -> KnownCall:
+    """Whether what may follow could tell otherwise of a failed call that is no evidence yet."""
+    facts = call.facts
+    if not facts.error or call.observed:
+        return call._replace(held=False) if call.held else call
+    return call._replace(held=facts.error_class == INCOMPLETE or awaits_another_attempt(family.related(facts)))
 
 
-def _scores(calls: Sequence[KnownCall], ids: Mapping[SpanKey, int]) -> list[Observation]:
-    """The evidence of scores that waited for these calls."""
+def _observe(calls: Iterable[KnownCall]) -> tuple[list[KnownCall], list[Observation]]:
+    """The calls with a note of all that has been observed of them, and what of it was not before."""
+    noted: list[KnownCall] = []
+    observations: list[Observation] = []
+    for call in calls:
+        observed = call.observed
+        exposure, version_id = call.facts.context.exposure, call.version_id
+        if exposure and version_id and call.facts.is_llm_call and not call.held:
+            cost_usd = call.cost.usd if call.cost else None
+            for measure, bin_ in measures_of(call.facts, cost_usd=cost_usd, output_valid=call.output_valid):
+                if not observed & BITS[measure]:
+                    observed |= BITS[measure]
+                    observations.append(Observation(exposure, version_id, measure, bin_))
+            call = call._replace(observed=observed)
+        noted.append(call)
+    return noted, observations
+
+
+def _write_others(merged: Merged, stored: Mapping[int, KnownCall]) -> None:
+    """Note which further spans tell of the call; a stored call that turned out to be the same is taken into it."""
+    if not merged.others:
+        return
+    for other in merged.others:
+        if other.id in stored:
+            scores.move(from_call=other.id, to_call=merged.call.id)
+            OtherSpan.objects.filter(call_id=other.id).update(call_id=merged.call.id)
+            Call.objects.filter(id=other.id).delete()
+    rows = [(*other.facts.key, merged.call.id) for other in merged.others]
+    bulk.append(OtherSpan, ("trace_id", "span_id", "call_id"), rows)
+
+
+def _join_scores(merged: Sequence[Merged], calls: Mapping[int, KnownCall]) -> list[Observation]:
+    """The evidence of scores that waited for these calls, by whatever span of theirs they name."""
     if not scores.is_any_score_waiting():
         return []
     by_target: dict[str, ScoredCall] = {}
-    for known in calls:
-        call = known.facts
-        scored = ScoredCall(ids[call.key], call.context.exposure, known.version_id, call.is_llm_call)
-        targets = targets_of_call(
-            trace_id=call.trace_id,
-            span_id=call.span_id,
-            response_id=call.response_id,
-            has_prompt=call.context.prompt_name is not None,
-            is_llm_call=call.is_llm_call,
-        )
-        by_target.update(dict.fromkeys(targets, scored))
+    for one in merged:
+        call = calls[one.call.id]
+        for facts in (call.facts, *(other.facts for other in one.others)):
+            targets = targets_of_call(
+                trace_id=facts.trace_id,
+                span_id=facts.span_id,
+                response_id=facts.response_id,
+                has_prompt=call.facts.context.prompt_name is not None,
+                is_llm_call=facts.is_llm_call,
+            )
+            by_target.update(dict.fromkeys(targets, _scored(call)))
     return scores.join_scores_to(by_target)
+
+
+def _scored(call: KnownCall) -> ScoredCall:
+    return ScoredCall(call.id, call.facts.context.exposure, call.version_id, call.facts.is_llm_call)
+
+
+def _hashed(context: Context) -> Context:
+    return context._replace(user=user_hash(context.user)) if context.user else context

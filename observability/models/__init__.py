@@ -5,7 +5,30 @@ A rollout is known here only by the plain values of an exposure, never by a fore
 
 from observability.models.calls import Call, CostSource, OtherSpan
 from observability.models.evidence import Counted, Evidence, UnitBucket
+from observability.models.quality import Refused, RefusedHour
+from observability.models.rollups import Dimension, ExposureHour, RollUpState, SpendHour, StaleHour, VersionHour
 from observability.models.scores import Score, ScoreSource
 from observability.models.spans import Span
+from observability.models.texts import CallText, KeptBecause
 
-__all__ = ["Call", "CostSource", "Counted", "Evidence", "OtherSpan", "Score", "ScoreSource", "Span", "UnitBucket"]
+__all__ = [
+    "Call",
+    "CallText",
+    "CostSource",
+    "Counted",
+    "Dimension",
+    "Evidence",
+    "ExposureHour",
+    "KeptBecause",
+    "OtherSpan",
+    "Refused",
+    "RefusedHour",
+    "RollUpState",
+    "Score",
+    "ScoreSource",
+    "Span",
+    "SpendHour",
+    "StaleHour",
+    "UnitBucket",
+    "VersionHour",
+]

@@ -1,12 +1,32 @@
 """Calls: the LLM and embedding calls among the spans."""
 
+from datetime import UTC, datetime, timedelta
+from typing import Self
+
 from django.db import models
 from django.db.models import CheckConstraint, F, Q, UniqueConstraint
 
-from observability.core.calls import EMBEDDINGS
 from observability.core.evidence import ARMS, Exposure
 from observability.core.prices import GENAI_PRICES, OVERRIDE, REPORTED
 from registry.models import PromptVersion
+
+PLACES_PER_HOUR = 2**40
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def first_place(at: datetime) -> int:
+    """The least place of a call that started in the hour of that time, or later."""
+    return (at - EPOCH) // timedelta(hours=1) * PLACES_PER_HOUR
+
+
+class CallQuerySet(models.QuerySet["Call"]):
+    def since(self, at: datetime) -> Self:
+        """Calls that started then or later."""
+        return self.filter(place__gte=first_place(at), started_at__gte=at)
+
+    def before(self, at: datetime) -> Self:
+        """Calls that started earlier."""
+        return self.filter(place__lt=first_place(at + timedelta(hours=1)), started_at__lt=at)
 
 
 class CostSource(models.TextChoices):
@@ -18,13 +38,16 @@ class CostSource(models.TextChoices):
 class Call(models.Model):
     """One LLM or embedding call, however many spans tell of it. What no client said is null.
 
-    trace_id, span_id, scope: of the span that stands for it; OtherSpan has the others. prompt_name, version_text: as
-    sent; version: what they name, null when no such version exists. label: that the app asked for. user_hash: keyed
-    (observability.privacy). rollout, step, arm, unit_bucket: of the exposure, all or none. attempts: how often the
-    client tried. attempt_of: the span that wraps the attempts, where each attempt is a span. cost_usd: what we take it
-    to have cost, reported_usd: what its client said. output_valid: whether the output followed the version's response
-    schema, null where there was none or it was not checked. observed: which measures have gone into evidence, as bits
-    (core.measures). held: a failed attempt that is no evidence yet, since another may follow.
+    id: that of the span that stands for it (Span), whose trace_id, span_id and scope it has; OtherSpan has the others.
+    prompt_name, version_text: as sent; version: what they name, null when no such version exists. label: that the app
+    asked for. rollout, step, arm, unit_bucket: of the exposure, all or none. cost_usd: what we take it to have cost;
+    reported_usd: what its client said. output_valid: whether the output followed the version's response schema, null
+    where there was none or it was not checked. user_hash: keyed (observability.privacy). attempts: how often the client
+    tried. attempt_of: the span that wraps the attempts, where each attempt is a span. is_summary: told by the late
+    record of a stream alone (core.calls). observed: which measures have gone into evidence, as bits (core.measures).
+    held: it failed and is no evidence yet, since what may follow could tell otherwise. place: its order, by the hour of
+    its start and then by arrival. Indexes are by place and not by started_at, so that what is written at one time lies
+    side by side: that halves what a commit has to write.
     """
 
     trace_id = models.BinaryField(max_length=16)
@@ -42,6 +65,8 @@ class Call(models.Model):
     arm = models.CharField(max_length=7, null=True)
     unit_bucket = models.PositiveSmallIntegerField(null=True)
     operation = models.CharField(max_length=200)
+    # A column of its own, since no database uses a partial index for a condition whose value comes as a parameter.
+    is_embedding = models.BooleanField(db_default=False)
     provider = models.CharField(max_length=200, null=True)
     request_model = models.CharField(max_length=200, null=True)
     response_model = models.CharField(max_length=200, null=True)
@@ -68,30 +93,33 @@ class Call(models.Model):
     environment = models.CharField(max_length=200, null=True)
     attempts = models.PositiveSmallIntegerField(db_default=1)
     attempt_of = models.BinaryField(max_length=8, null=True)
+    is_summary = models.BooleanField(db_default=False)
     # What was stored before these columns has been counted, whatever it was.
     observed = models.PositiveSmallIntegerField(db_default=32_767)
     held = models.BooleanField(db_default=False)
     started_at = models.DateTimeField()
+    place = models.BigIntegerField(db_default=0)
+
+    objects = CallQuerySet.as_manager()
 
     class Meta:
-        ordering = ["-started_at", "-id"]
+        ordering = ["-place"]
         indexes = [
-            models.Index(fields=["trace_id", "started_at"], name="calls_by_trace"),
-            models.Index(fields=["response_id"], name="calls_by_response", condition=Q(response_id__isnull=False)),
-            models.Index(fields=["started_at"], name="calls_by_time"),
+            models.Index(fields=["span_id"], name="llm_calls_by_span", condition=Q(is_embedding=False)),
+            models.Index(
+                fields=["response_id", "scope"], name="calls_by_response", condition=Q(response_id__isnull=False)
+            ),
+            models.Index(fields=["place"], name="calls_by_place"),
+            models.Index(fields=["prompt_name", "place"], name="calls_by_prompt"),
             models.Index(
                 fields=["started_at"],
                 name="llm_calls_without_response_id",
-                condition=Q(response_id__isnull=True) & ~Q(operation=EMBEDDINGS),
+                condition=Q(response_id__isnull=True) & Q(is_embedding=False),
             ),
-            models.Index(fields=["started_at"], name="calls_held", condition=Q(held=True)),
-            models.Index(
-                fields=["prompt_name", "started_at"], name="calls_by_prompt", condition=Q(prompt_name__isnull=False)
-            ),
+            models.Index(fields=["place"], name="calls_held", condition=Q(held=True)),
             models.Index(fields=["rollout", "arm", "id"], name="calls_by_rollout", condition=Q(rollout__isnull=False)),
         ]
         constraints = [
-            UniqueConstraint(fields=["span_id", "trace_id"], name="one_call_per_span"),
             CheckConstraint(
                 condition=Q(rollout__isnull=True, step__isnull=True, arm__isnull=True, unit_bucket__isnull=True)
                 | Q(rollout__isnull=False, step__isnull=False, arm__in=ARMS, unit_bucket__lte=255),
@@ -129,7 +157,7 @@ class Call(models.Model):
 
     @property
     def is_llm_call(self) -> bool:
-        return self.operation != EMBEDDINGS
+        return not self.is_embedding
 
 
 class OtherSpan(models.Model):
@@ -140,7 +168,8 @@ class OtherSpan(models.Model):
     call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="other_spans")
 
     class Meta:
-        constraints = [UniqueConstraint(fields=["span_id", "trace_id"], name="a_span_tells_of_one_call")]
+        indexes = [models.Index(fields=["span_id"], name="other_spans_by_span")]
+        constraints = [UniqueConstraint(fields=["trace_id", "span_id"], name="a_span_tells_of_one_call")]
 
     def __str__(self) -> str:
         return bytes(self.span_id).hex()

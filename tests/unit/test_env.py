@@ -1,6 +1,7 @@
 """Settings from the environment: what is accepted, and that every refusal names the setting."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ read_integer = env.integer, {"default": 3, "least": 2}
 read_flag = env.flag, {"default": False}
 read_one_of = env.one_of, {"choices": ("open", "login")}
 read_postgres = env.postgres, {}
+read_share = env.share_bp, {"default": "5%"}
+read_duration = env.duration, {"default": "14d", "least": "8d"}
+read_patterns = env.patterns, {}
 
 Reader = tuple[Callable[..., Any], dict[str, Any]]
 
@@ -34,6 +38,11 @@ def given(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
         (read_flag, "True", True),
         (read_flag, "0", False),
         (read_one_of, "login", "login"),
+        (read_share, "2.5%", 250),
+        (read_share, "0.05", 500),
+        (read_duration, "8d", timedelta(days=8)),
+        (read_duration, "240h", timedelta(days=10)),
+        (read_patterns, "{}", ()),
     ],
 )
 def test_read__usable_value__taken(reader: Reader, value: str, expected: object, given: Callable[[str], None]) -> None:
@@ -60,6 +69,17 @@ def test_read__usable_value__taken(reader: Reader, value: str, expected: object,
         (read_integer, "3.5"),
         (read_flag, "yes"),
         (read_one_of, "closed"),
+        (read_share, "101%"),
+        (read_share, "a few"),
+        (read_duration, "14"),
+        (read_duration, "7d"),
+        (read_duration, "forever"),
+        (read_duration, "99999999999999d"),
+        (read_patterns, "C-[0-9]+"),
+        (read_patterns, '["C-[0-9]+"]'),
+        (read_patterns, '{"customer": 7}'),
+        (read_patterns, '{"customer": "(C"}'),
+        (read_patterns, '{"": "C"}'),
         (read_postgres, "mysql://example.org/serinus"),
         (read_postgres, "sqlite:///serinus.sqlite3"),
         (read_postgres, "postgres://user:pass/word@example.org/serinus"),
@@ -84,6 +104,13 @@ def test_postgres__unusable_address__refused_without_its_password(given: Callabl
 
 def test_postgres__no_address__none() -> None:
     assert env.postgres(NAME) is None
+
+
+def test_patterns__unusable_one__named_with_what_is_wrong(given: Callable[[str], None]) -> None:
+    given('{"customer": "C-[0-9]+", "lot": "(L"}')
+
+    with pytest.raises(ImproperlyConfigured, match=r"lot: missing \)"):
+        env.patterns(NAME)
 
 
 def test_text__file_named__its_content(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

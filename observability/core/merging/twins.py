@@ -8,13 +8,12 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from observability.core.calls import CallFacts, SpanKey
+from observability.core.calls import INCOMPLETE, CallFacts, SpanKey
 from observability.core.merging.groups import TOLERANCE_NS, Groups, Profile, agree, end_ns, usage_of
 
 RECORD_WINDOW_NS = 1_500_000_000
 OVERLAP = 0.8
 NEIGHBOURS = 64  # how many calls of one usage are looked at after each: more never run at once in one request
-INCOMPLETE = "incomplete"
 
 
 class Pair(NamedTuple):

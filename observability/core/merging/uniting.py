@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
 
-from observability.core.calls import CallFacts, Context
+from observability.core.calls import INCOMPLETE, CallFacts, Context
 from observability.core.merging.groups import end_ns
 
 NATIVE_ANTHROPIC = "com.anthropic.sdk.python"  # counts what the provider sent; others are off by one in a stream
-INCOMPLETE = "incomplete"
 OTHER = "other"
 USAGE = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
 

@@ -14,6 +14,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import close_old_connections
 
+from observability.ingest.writer import settle_held
 from observability.services.scores import join_waiting_scores
 from rollout.evaluation import discard_leftovers, evaluate_due
 from rollout.webhooks.fan_out import deliver_new_events
@@ -47,7 +48,7 @@ def run(stopping: threading.Event) -> None:
         close_old_connections()
         _guarded(evaluate_due)
         if tick % TICKS_BETWEEN_REPAIRS == 0:
-            for repair in (join_waiting_scores, deliver_new_events, wake_due_deliveries):
+            for repair in (join_waiting_scores, settle_held, deliver_new_events, wake_due_deliveries):
                 _guarded(repair)
         if tick % TICKS_BETWEEN_CLEANINGS == 0:
             _guarded(discard_leftovers)

@@ -24,7 +24,7 @@ from observability.core.evidence import (
     TOP_LOG_BIN,
     TTFT,
 )
-from observability.models import Call, Score
+from observability.models import Call, CallText, Score
 from registry.core.versions import SemVer, parse_version
 from registry.models import Prompt
 
@@ -63,6 +63,15 @@ def calls(
     if since is not None:
         found = found.filter(started_at__gte=since)
     return found
+
+
+def text_of_call(*, trace_id: str, span_id: str) -> CallText | None:
+    """What is stored of the texts of the call with these ids, in hexadecimal; None also for what are no ids."""
+    try:
+        key = {"call__trace_id": bytes.fromhex(trace_id), "call__span_id": bytes.fromhex(span_id)}
+    except ValueError:
+        return None
+    return CallText.objects.select_related("call").filter(**key).first()
 
 
 def baseline(*, version_id: int, measure: str, since: datetime) -> dict[int, int]:

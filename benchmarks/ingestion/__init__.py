@@ -1,0 +1,1 @@
+"""What taking traces in costs: the parts of `python -m benchmarks.ingest`."""

@@ -1,0 +1,41 @@
+"""The range of hours that a reading is over: `since` and `until`, given as times, taken as whole hours."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.request import Request
+
+from common.clock import now
+from common.rest import StrictSerializer
+from observability.selectors.hours import HOUR, hour_of
+
+LONGEST = timedelta(days=400)
+
+
+class RangeFilters(StrictSerializer):
+    """since: from the start of its hour, a day ago where it is silent. until: to the end of its hour, now."""
+
+    since = serializers.DateTimeField(required=False)
+    until = serializers.DateTimeField(required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        until: datetime = attrs.get("until") or now()
+        since: datetime = attrs.get("since") or until - timedelta(days=1)
+        if since > until:
+            raise serializers.ValidationError({"since": "expected a time before until"})
+        if until - since > LONGEST:
+            raise serializers.ValidationError({"since": f"expected at most {LONGEST.days} days before until"})
+        return attrs | {"since": hour_of(since), "until": _end(until)}
+
+
+def read_query(filters: type[StrictSerializer], request: Request) -> dict[str, Any]:
+    """The query's parameters, checked; unknown ones are refused by name."""
+    form = filters(data=request.query_params.dict())
+    form.is_valid(raise_exception=True)
+    return dict(form.validated_data)
+
+
+def _end(until: datetime) -> datetime:
+    start = hour_of(until)
+    return start if start == until else start + HOUR

@@ -1,0 +1,106 @@
+"""Figures over many calls that add up: those of two sets of calls are those of both together.
+
+So an hour's figures can be stored, and a day's or a version's are sums of them. Times are kept as counts per bin of 1 %
+(core.evidence), from which every percentile is told within half a percent.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from math import sqrt
+from typing import NamedTuple
+
+from observability.core.evidence import SMALLEST, value_of_log_bin
+
+Z_95 = 1.959963984540054  # the normal quantile of 0.975
+
+
+class ScoreSums(NamedTuple):
+    """Sums over scores: how many, their values, the squares of their values."""
+
+    n: int
+    total: float
+    squares: float
+
+    def plus(self, other: "ScoreSums") -> "ScoreSums":
+        return ScoreSums(self.n + other.n, self.total + other.total, self.squares + other.squares)
+
+
+NO_SCORES = ScoreSums(0, 0.0, 0.0)
+ScoreKey = tuple[str, str]  # name and source
+
+
+@dataclass(slots=True)
+class Figures:
+    """Sums over LLM calls.
+
+    errors: failed calls by class. priced: calls whose cost is known; cost_usd: of these. timed_tokens: output tokens of
+    the answered calls whose duration is known; timed_ms: their durations. merged: calls that several spans tell of.
+    ttft_is_total: streams of several tokens whose first one came with the last. ttft, latency, inter_token: bin → calls
+    that did not fail.
+    """
+
+    calls: int = 0
+    errors: Counter[str] = field(default_factory=Counter)
+    attempts: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+    cost_usd: Decimal = Decimal(0)
+    priced: int = 0
+    timed_tokens: int = 0
+    timed_ms: float = 0.0
+    merged: int = 0
+    ttft_is_total: int = 0
+    ttft: Counter[int] = field(default_factory=Counter)
+    latency: Counter[int] = field(default_factory=Counter)
+    inter_token: Counter[int] = field(default_factory=Counter)
+    scores: dict[ScoreKey, ScoreSums] = field(default_factory=dict)
+
+    def add(self, other: "Figures") -> None:
+        for name in SUMS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for name in COUNTS:
+            getattr(self, name).update(getattr(other, name))
+        for key, sums in other.scores.items():
+            self.scores[key] = self.scores.get(key, NO_SCORES).plus(sums)
+
+
+SUMS = (
+    *("calls", "attempts", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"),
+    *("cost_usd", "priced", "timed_tokens", "timed_ms", "merged", "ttft_is_total"),
+)
+COUNTS = ("errors", "ttft", "latency", "inter_token")
+
+
+def percentile(bins: Mapping[int, int], share: float, measure: str) -> float | None:
+    """The smallest value that at least this share of the values do not exceed, within half a percent; None of none."""
+    wanted = share * sum(bins.values())
+    seen = 0
+    for bin_ in sorted(bins):
+        seen += bins[bin_]
+        if seen >= wanted:
+            return value_of_log_bin(bin_, SMALLEST[measure])
+    return None
+
+
+def mean_with_interval(sums: ScoreSums) -> tuple[float, float, float]:
+    """The mean of scores in [0, 1] and the ends of its 95 % interval. sums.n: at least 1.
+
+    Wilson's interval for the effective number of scores, n / d, as surveys have it for proportions. d is the variance
+    of the scores over m (1 - m), the largest that values in [0, 1] with the mean m can have: 1 for scores of 0 and 1,
+    whose interval is plain Wilson's, and less for graded ones. Two imagined scores of the largest variance count with
+    them, so that a few equal scores do not pass for certainty.
+    Source: Wilson 1927, JASA 22; Korn & Graubard 1998, Survey Methodology 24; for the largest variance Bhatia & Davis
+    2000, Am. Math. Monthly 107.
+    """
+    n, mean = sums.n, min(1.0, max(0.0, sums.total / sums.n))
+    largest = mean * (1 - mean)
+    deviations = max(0.0, sums.squares - n * mean * mean)
+    d = min(1.0, (deviations + 2 * largest) / ((n + 2) * largest)) if largest > 0 else 1.0
+    z2_over_n = Z_95 * Z_95 * d / n
+    centre = (mean + z2_over_n / 2) / (1 + z2_over_n)
+    half = sqrt(z2_over_n * (largest + z2_over_n / 4)) / (1 + z2_over_n)
+    return mean, min(mean, max(0.0, centre - half)), max(mean, min(1.0, centre + half))

@@ -1,0 +1,191 @@
+"""What a request's spans have to do with what was stored before: parents and twins may come in any order.
+
+A trace that arrives in one request, as most do, costs one look at an index.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
+
+from django.db import connection
+from django.db.models import Q
+
+from observability.core.calls import CallFacts, Context, SpanKey, inherit
+from observability.core.merging import Related
+from observability.core.merging.grouping import RESPONSE_WINDOW_NS
+from observability.core.otlp import Span
+from observability.ingest.rows import CALL_COLUMNS, KnownCall, as_stored, call_of_row, context_of
+from observability.models import Call, OtherSpan
+from observability.models import Span as SpanRow
+
+MOST_PARAMETERS = 10_000  # in one statement
+# Of a trace that comes in very many requests no more than this is looked at, so that no trace can make ingest slow.
+MOST_SPANS = 5_000
+MOST_CALLS = 1_000
+MOST_ANCESTORS = 100
+NS_PER_MS = 10**6
+TOLERANCE_NS = 25 * NS_PER_MS
+MOST_APART_NS = 60 * 10**9
+SAME_RESPONSE = """
+    SELECT call.id FROM (VALUES {values}) AS sent
+    JOIN observability_call AS call ON call.response_id = column1 AND call.scope {than} column2
+    WHERE call.started_at >= %s
+"""
+WITHOUT_RESPONSE_ID = """
+    SELECT id, scope, input_tokens, error FROM observability_call
+    WHERE response_id IS NULL AND NOT is_embedding AND started_at BETWEEN %s AND %s
+"""
+# Among the newest spans alone, since no index is by time and response id.
+NEWEST_WITH_RESPONSE_ID = """
+    SELECT id, scope, input_tokens, error FROM observability_call
+    WHERE id > (SELECT MAX(id) FROM observability_span) - 5000
+    AND response_id IS NOT NULL AND NOT is_embedding AND started_at BETWEEN %s AND %s
+"""
+
+
+@dataclass(slots=True)
+class Family:
+    """Spans that belong together by their traces, stored ones and new ones.
+
+    is_older: whether anything is stored of it. parents: by span. contexts: what spans say for their descendants.
+    calls: stored ones. stands_for: spans that tell of a call for which another span stands.
+    """
+
+    is_older: bool
+    parents: dict[SpanKey, bytes] = field(default_factory=dict)
+    contexts: dict[SpanKey, Context] = field(default_factory=dict)
+    calls: list[KnownCall] = field(default_factory=list)
+    stands_for: dict[SpanKey, SpanKey] = field(default_factory=dict)
+
+    def ancestors(self, key: SpanKey) -> Iterator[SpanKey]:
+        """The nearest first; a circle of parents ends the line."""
+        trace_id, seen = key[0], {key}
+        while len(seen) <= MOST_ANCESTORS and (parent_id := self.parents.get(key)):
+            key = (trace_id, parent_id)
+            if key in seen:
+                return
+            seen.add(key)
+            yield key
+
+    def with_context(self, call: CallFacts) -> CallFacts:
+        """Own values first, then those of the ancestors that are known."""
+        context = call.context
+        for ancestor in self.ancestors(call.key):
+            if ancestor in self.contexts:
+                context = inherit(context, self.contexts[ancestor])
+        return call._replace(context=context)
+
+    def related(self, call: CallFacts) -> Related:
+        line = list(self.ancestors(call.key))
+        standing = [self.stands_for[key] for key in line if key in self.stands_for]
+        ended = call.attempt_of is not None and (call.trace_id, call.attempt_of) in self.parents
+        return Related(call, frozenset(span_id for _, span_id in chain(line, standing)), ended)
+
+
+def known_traces(trace_ids: Collection[bytes]) -> set[bytes]:
+    """Those of which a span is stored."""
+    known: set[bytes] = set()
+    ids = sorted(trace_ids)
+    with connection.cursor() as cursor:
+        for start in range(0, len(ids), MOST_PARAMETERS):
+            chunk = ids[start : start + MOST_PARAMETERS]
+            values = ", ".join(["(%s)"] * len(chunk))
+            cursor.execute(
+                f"SELECT column1 FROM (VALUES {values}) AS traces WHERE EXISTS"  # noqa: S608 (placeholders only)
+                " (SELECT 1 FROM observability_span WHERE trace_id = column1)",
+                chunk,
+            )
+            known.update(bytes(trace_id) for (trace_id,) in cursor.fetchall())
+    return known
+
+
+def family(trace_ids: Collection[bytes], new_spans: Iterable[Span], contexts: Mapping[SpanKey, Context]) -> Family:
+    """The new spans, with all that is stored of those traces. contexts: what the new ones say for their descendants."""
+    found = Family(
+        is_older=bool(trace_ids),
+        parents={(span.trace_id, span.span_id): span.parent_id for span in new_spans},
+        contexts=dict(contexts),
+    )
+    if trace_ids:
+        _add_stored(found, trace_ids)
+    return found
+
+
+def twins(calls: Sequence[CallFacts]) -> list[KnownCall]:
+    """Stored calls of any trace that may be one of these, told by another instrumentation."""
+    calls = [call for call in calls if call.is_llm_call]
+    if not calls:
+        return []
+    ids = {*_same_response(calls), *_simultaneous(calls)}
+    return _calls(Q(id__in=ids)) if ids else []
+
+
+def _same_response(calls: Sequence[CallFacts]) -> Iterator[int]:
+    """Those of another scope that bear the response id of one of these."""
+    sent = sorted({(call.response_id, call.scope) for call in calls if call.response_id})
+    since = as_stored(min(call.started_ns for call in calls) - RESPONSE_WINDOW_NS)
+    for start in range(0, len(sent), MOST_PARAMETERS // 4):
+        chunk = list(chain.from_iterable(sent[start : start + MOST_PARAMETERS // 4]))
+        values = ", ".join(["(%s, %s)"] * (len(chunk) // 2))
+        # In two halves, so that the index leads past any number of calls of the scope itself: clients that replay a
+        # cached response repeat its id.
+        halves = (SAME_RESPONSE.format(values=values, than=than) for than in "<>")
+        yield from _select(" UNION ALL ".join(halves), [*chunk, since, *chunk, since])
+
+
+def _simultaneous(calls: Sequence[CallFacts]) -> Iterator[int]:
+    """Those of another scope that ran at the same time, with as many tokens or failed too, where no id can tell."""
+    starts = [call.started_ns for call in calls]
+    margin_ns = min(MOST_APART_NS, int(max(call.duration_ms or 0 for call in calls) * NS_PER_MS / 4) + TOLERANCE_NS)
+    times = [as_stored(min(starts) - margin_ns), as_stored(max(starts) + margin_ns)]
+    alike = {(call.scope, call.input_tokens, call.error) for call in calls}
+    for id_, scope, input_tokens, error in _rows(WITHOUT_RESPONSE_ID, times):
+        if any(_alike(scope, input_tokens, error, *one) for one in alike):
+            yield id_
+    without_id = [call for call in calls if call.response_id is None and call.input_tokens is not None]
+    if without_id:
+        tokens = {(call.scope, call.input_tokens) for call in without_id}
+        for id_, scope, input_tokens, _ in _rows(NEWEST_WITH_RESPONSE_ID, [*times]):
+            if any(scope != one and input_tokens == sent for one, sent in tokens):
+                yield id_
+
+
+def _alike(scope: str, tokens: int | None, error: bool, of: str, sent: int | None, failed: bool) -> bool:
+    return scope != of and ((tokens is not None and tokens == sent) or (error and failed))
+
+
+def _select(statement: str, parameters: Sequence[Any]) -> list[int]:
+    return [row[0] for row in _rows(statement, parameters)]
+
+
+def _rows(statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return list(cursor.fetchmany(MOST_CALLS))
+
+
+def _add_stored(found: Family, trace_ids: Collection[bytes]) -> None:
+    stored = SpanRow.objects.filter(trace_id__in=trace_ids).order_by()
+    ids: dict[int, SpanKey] = {}
+    for id_, trace_id, span_id, parent_id, context in stored.values_list(
+        "id", "trace_id", "span_id", "parent_id", "context"
+    )[:MOST_SPANS]:
+        key = bytes(trace_id), bytes(span_id)
+        ids[id_] = key
+        found.parents.setdefault(key, bytes(parent_id or b""))
+        if context is not None:
+            found.contexts.setdefault(key, context_of(context))
+    others = OtherSpan.objects.filter(trace_id__in=trace_ids).select_related("call")[:MOST_CALLS]
+    ids_of_calls = set(ids)
+    for other in others:
+        key = bytes(other.call.trace_id), bytes(other.call.span_id)
+        found.stands_for[bytes(other.trace_id), bytes(other.span_id)] = key
+        ids_of_calls.add(other.call_id)
+    found.calls += _calls(Q(id__in=ids_of_calls))
+    found.contexts.update((call.facts.key, call.facts.context) for call in found.calls)
+
+
+def _calls(condition: Q) -> list[KnownCall]:
+    rows = Call.objects.filter(condition).select_for_update(no_key=True).order_by("id")
+    return [call_of_row(row) for row in rows.values_list(*CALL_COLUMNS)[:MOST_CALLS]]

@@ -1,0 +1,115 @@
+"""How long is what happened kept? Each kind as long as its setting says; what is older is deleted, the oldest first.
+
+In small batches, each a transaction of its own, with as long a pause after each as it took: on SQLite, where one writer
+keeps all others waiting, taking in goes on meanwhile. What was not reached is deleted next time. Evidence, verdicts and
+roll-ups are of no call any more and stay.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import models, transaction
+from django.db.models import QuerySet
+from django_q.tasks import async_task
+
+from common.clock import now
+from observability.models import Call, CallText, Score, Span
+
+BATCH = 500  # calls, with all that goes with them
+LONGEST_SWEEP_S = 20.0  # of the 60 that a task may take
+EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of data. oldest: keys of what is older than a time, at most BATCH, without reading the whole table."""
+
+    name: str
+    model: type[models.Model]
+    keep: timedelta
+    oldest: Callable[[datetime], list[int]]
+    expired: Callable[[datetime], QuerySet[Any]]
+
+
+def kinds() -> list[Kind]:
+    """In the order in which they are deleted."""
+    return [
+        Kind(
+            "texts", CallText, settings.KEEP_TEXTS, _oldest_texts, lambda at: CallText.objects.filter(stored_at__lt=at)
+        ),
+        Kind("spans", Span, settings.KEEP_SPANS, _oldest_spans, lambda at: Span.objects.filter(started_ns__lt=_ns(at))),
+        _found_by_index("calls", settings.KEEP_CALLS, lambda at: Call.objects.filter(started_at__lt=at)),
+        _found_by_index("waiting scores", settings.KEEP_WAITING_SCORES, _waiting_scores),
+        _found_by_index("scores of an exposure alone", settings.KEEP_CALLS, _scores_of_no_call),
+    ]
+
+
+def count() -> Mapping[str, int]:
+    """By kind, how much is older than it is kept. Reads whole tables."""
+    at = now()
+    return {kind.name: kind.expired(at - kind.keep).count() for kind in kinds()}
+
+
+def prune(*, most_s: float | None = None) -> tuple[Mapping[str, int], bool]:
+    """Delete what is older than it is kept, for at most that long: how much of each kind, and whether that is all."""
+    at, ends_at = now(), None if most_s is None else time.monotonic() + most_s
+    deleted: dict[str, int] = {}
+    for kind in kinds():
+        deleted[kind.name] = 0
+        for rows in _delete(kind, at - kind.keep):
+            deleted[kind.name] += rows
+            if ends_at is not None and time.monotonic() >= ends_at:
+                return deleted, False
+    return deleted, True
+
+
+def sweep() -> None:
+    """For the worker: prune for a while, and come back at once when there is more."""
+    _, is_all = prune(most_s=LONGEST_SWEEP_S)
+    if not is_all:
+        async_task("observability.retention.sweep")
+
+
+def _delete(kind: Kind, before: datetime) -> Iterator[int]:
+    """Rows deleted, batch by batch. Keys are looked up outside the transaction, which then holds no lock meanwhile."""
+    while keys := kind.oldest(before):
+        started = time.monotonic()
+        with transaction.atomic():
+            kind.model._default_manager.filter(pk__in=keys).delete()
+        yield len(keys)
+        time.sleep(time.monotonic() - started)
+
+
+def _oldest_texts(before: datetime) -> list[int]:
+    first = CallText.objects.order_by("pk").values_list("pk", "stored_at")[:BATCH]
+    return [key for key, stored_at in first if stored_at < before]
+
+
+def _oldest_spans(before: datetime) -> list[int]:
+    """Among those stored first. One that was started after others stored later delays these by an hour at most, since
+    nothing from farther ahead is taken in."""
+    first = Span.objects.order_by("pk").values_list("pk", "started_ns")[:BATCH]
+    return [key for key, started_ns in first if started_ns < _ns(before)]
+
+
+def _found_by_index(name: str, keep: timedelta, expired: Callable[[datetime], QuerySet[Any]]) -> Kind:
+    def oldest(before: datetime) -> list[int]:
+        return list(expired(before).order_by().values_list("pk", flat=True)[:BATCH])
+
+    return Kind(name, expired(EPOCH).model, keep, oldest, expired)
+
+
+def _waiting_scores(before: datetime) -> QuerySet[Score]:
+    return Score.objects.filter(waiting=True, received_at__lt=before)
+
+
+def _scores_of_no_call(before: datetime) -> QuerySet[Score]:
+    return Score.objects.filter(call__isnull=True, waiting=False, received_at__lt=before)
+
+
+def _ns(at: datetime) -> int:
+    return (at - EPOCH) // timedelta(microseconds=1) * 1000

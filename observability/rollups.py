@@ -1,0 +1,178 @@
+"""Roll-ups: hours that are over, computed once from their calls, so that reading them does not depend on the calls.
+
+Nothing is written when calls come in. A worker computes each hour whole when it has been over for SETTLED_AFTER, and
+again when something of it has changed; an hour's rows are replaced in one transaction. Reads take the rolled hours and
+compute the others from the calls, with the same statements (selectors.hours), so what was measured and what was stored
+agree, whatever arrived late, was merged, scored or priced again.
+
+Who changes calls of an hour that may have been rolled up marks it in the same transaction. A mark is a row of its own,
+so nobody waits for anybody. A roll-up reads the marks, then the calls, then deletes exactly the marks it read: what it
+could not see has a mark that it did not see either, and the hour is computed again. Two workers may compute the same
+hour; the first to finish is believed, since the other finds the state or its marks gone.
+"""
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db import connection, transaction
+
+from common.clock import now
+from observability import bulk
+from observability.core.figures import COUNTS, SUMS, Figures
+from observability.models import Dimension, ExposureHour, RollUpState, SpendHour, StaleHour, VersionHour
+from observability.selectors import hours
+from observability.selectors.hours import HOUR, VersionKey, hour_of
+
+# Transactions are shorter and clocks nearer to each other than the difference, so that what is written without a mark
+# is committed before its hour is rolled up.
+MARKED_AFTER = timedelta(minutes=5)
+SETTLED_AFTER = timedelta(minutes=10)
+MOST_SECONDS = 20.0  # of one task: the cluster ends it after 60
+MOST_MARKS = 10_000  # of one hour at once
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+Rows = list[VersionHour | SpendHour | ExposureHour]
+
+
+def mark_stale(started_at: Iterable[datetime]) -> None:
+    """Say that the calls which started then are new or have changed, in the caller's transaction.
+
+    Calls of hours that cannot have been rolled up yet cost a comparison and nothing else.
+    """
+    before = _settled(now(), MARKED_AFTER)
+    changed = {hour_of(moment) for moment in started_at if moment < before}
+    if changed:
+        rows = [(connection.ops.adapt_datetimefield_value(hour),) for hour in sorted(changed)]
+        bulk.insert(StaleHour, ["hour"], rows)
+
+
+def roll_up() -> int:
+    """Roll up the hours that are due, the changed ones first, for MOST_SECONDS at most; answers how many."""
+    until, stop_at = _settled(now(), SETTLED_AFTER), time.monotonic() + MOST_SECONDS
+    RollUpState.objects.get_or_create(pk=1)
+    rolled = 0
+    changed = StaleHour.objects.filter(hour__lt=until).order_by("hour").values_list("hour", flat=True).distinct()
+    for hour in list(changed):
+        rolled += _roll_again(hour)
+        if time.monotonic() > stop_at:
+            return rolled
+    while time.monotonic() <= stop_at and _roll_next(until):
+        rolled += 1
+    return rolled
+
+
+def rolled_until() -> datetime:
+    """Every hour before this one has been rolled up, though it may wait to be rolled up again."""
+    return _state().rolled_until or NEVER
+
+
+def is_rolled(hour: datetime) -> bool:
+    """Whether the hour has been rolled up and nothing of it has changed since."""
+    return hour_of(hour) < rolled_until() and not StaleHour.objects.filter(hour=hour_of(hour)).exists()
+
+
+def seal(before: datetime) -> datetime:
+    """Keep the roll-ups of the hours before a moment for good; answers until when that holds, often less far.
+
+    To be called, and committed, before calls are deleted, and only calls that started before the answer may be: the
+    hours from the first one that is not rolled up, or waits to be rolled up again, still need theirs. A call that comes
+    for a sealed hour changes its roll-up no more.
+    """
+    RollUpState.objects.get_or_create(pk=1)
+    with transaction.atomic():
+        state = RollUpState.objects.select_for_update().get(pk=1)
+        sealed = state.sealed_until or NEVER
+        until = min(hour_of(before), state.rolled_until or NEVER)
+        waiting = StaleHour.objects.filter(hour__gte=sealed, hour__lt=until).order_by("hour")
+        until = waiting.values_list("hour", flat=True).first() or until
+        if until > sealed:
+            state.sealed_until = sealed = until
+            state.save(update_fields=["sealed_until"])
+    return sealed
+
+
+def _settled(moment: datetime, after: timedelta) -> datetime:
+    """The end of the newest hour that has been over for so long."""
+    return hour_of(moment - after)
+
+
+def _state() -> RollUpState:
+    return RollUpState.objects.filter(pk=1).first() or RollUpState()
+
+
+def _roll_next(until: datetime) -> bool:
+    """Roll up the first hour with calls that is not rolled up; False where there is none before `until`."""
+    known = _state().rolled_until
+    hour = hours.next_hour_with_calls(known or NEVER)
+    if hour is None or hour >= until:
+        if known is None or known < until:
+            _advance(known, until)
+        return False
+    marks = _marks(hour)
+    rows = _compute(hour)
+    with transaction.atomic():
+        if not _advance(known, hour + HOUR):
+            return True  # another worker has rolled it up; there may be more to do
+        _replace(hour, rows)
+        StaleHour.objects.filter(id__in=marks).delete()
+    return True
+
+
+def _advance(known: datetime | None, until: datetime) -> bool:
+    """Move on from where the state is known to be, unless it has moved."""
+    at = {"rolled_until__isnull": True} if known is None else {"rolled_until": known}
+    return bool(RollUpState.objects.filter(pk=1, **at).update(rolled_until=until))
+
+
+def _roll_again(hour: datetime) -> bool:
+    """Roll up an hour that was marked, unless it is sealed, not rolled up at all, or another worker was faster."""
+    marks = _marks(hour)
+    state = _state()
+    if state.rolled_until is None or hour >= state.rolled_until:
+        return False
+    sealed = state.sealed_until is not None and hour < state.sealed_until
+    rows = [] if sealed else _compute(hour)
+    with transaction.atomic():
+        state = RollUpState.objects.select_for_update().get(pk=1)
+        deleted, _ = StaleHour.objects.filter(id__in=marks).delete()
+        if deleted < len(marks) or (state.sealed_until and hour < state.sealed_until):
+            return False
+        _replace(hour, rows)
+    return True
+
+
+def _marks(hour: datetime) -> list[int]:
+    return list(StaleHour.objects.filter(hour=hour).order_by("id").values_list("id", flat=True)[:MOST_MARKS])
+
+
+def _compute(hour: datetime) -> Rows:
+    """The rows of an hour. Outside any transaction: on SQLite, nobody could write meanwhile."""
+    versions = [_version_hour(hour, key, figures) for key, figures in hours.version_figures(hour).items()]
+    spending = [
+        SpendHour(hour=hour, dimension=dimension, value=value, **asdict(sums))
+        for dimension in Dimension
+        for value, sums in hours.spending(hour, dimension).items()
+    ]
+    exposed = [
+        ExposureHour(hour=hour, **key._asdict(), calls=found.calls, scored=found.scored)
+        for key, found in hours.exposed(hour).items()
+    ]
+    return [*versions, *spending, *exposed]
+
+
+def _version_hour(hour: datetime, key: VersionKey, figures: Figures) -> VersionHour:
+    fields = {name: getattr(figures, name) for name in (*SUMS, *COUNTS)}
+    scores: dict[str, dict[str, Sequence[float]]] = {}
+    for (name, source), sums in figures.scores.items():
+        scores.setdefault(name, {})[source] = sums
+    return VersionHour(hour=hour, **key._asdict(), **fields, scores=scores)
+
+
+def _replace(hour: datetime, rows: Rows) -> None:
+    for model in (VersionHour, SpendHour, ExposureHour):
+        model.objects.filter(hour=hour).delete()
+        of_model: Any = [row for row in rows if isinstance(row, model)]
+        model.objects.bulk_create(of_model, batch_size=500)
