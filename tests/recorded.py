@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
+
 from tests.conftest import SHARED
 
 CLIENTS = SHARED / "captures" / "otlp"
@@ -32,6 +35,11 @@ def official_cases() -> list[dict[str, Any]]:
     return [case for case in _cases(CLIENTS) if case["client"] in OFFICIAL]
 
 
+def client_cases() -> list[dict[str, Any]]:
+    """All cases of all clients."""
+    return _cases(CLIENTS)
+
+
 def hostile_cases() -> list[dict[str, Any]]:
     return _cases(HOSTILE)
 
@@ -43,12 +51,36 @@ def trace_requests(case: dict[str, Any]) -> Iterator[Request]:
             yield _request(CLIENTS, request)
 
 
+def one_by_one(request: Request) -> Iterator[Request]:
+    """The request's spans, each in a request of its own, in their order and in the encoding they came in."""
+    if request.content_type == "application/json":
+        for resource, scope, span in _json_spans(json.loads(request.plain)):
+            alone = {"resourceSpans": [resource | {"scopeSpans": [scope | {"spans": [span]}]}]}
+            yield Request(json.dumps(alone).encode(), request.content_type, "identity")
+        return
+    for whole in ExportTraceServiceRequest.FromString(request.plain).resource_spans:
+        for scope_spans in whole.scope_spans:
+            for span in scope_spans.spans:
+                one = ScopeSpans(scope=scope_spans.scope, spans=[span])
+                body = ExportTraceServiceRequest(
+                    resource_spans=[ResourceSpans(resource=whole.resource, scope_spans=[one])]
+                )
+                yield Request(body.SerializeToString(), request.content_type, "identity")
+
+
 def hostile_request(case: dict[str, Any]) -> Request:
     return _request(HOSTILE, case)
 
 
 def name_of(case: dict[str, Any]) -> str:
     return "/".join(case[key] for key in ("client", "case") if key in case)
+
+
+def _json_spans(document: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]]:
+    for resource in document["resourceSpans"]:
+        for scope in resource["scopeSpans"]:
+            for span in scope["spans"]:
+                yield resource, scope, span
 
 
 def _cases(folder: Path) -> list[dict[str, Any]]:

@@ -1,7 +1,8 @@
 """Which of many calls are one: by what only one call can have, then by what two calls hardly ever have in common.
 
-Certain are a response id, a stream's request with its late record, and attempts under one wrapper. The rest are guesses,
-made in a fixed order, the surest first, and never between two spans of one scope: parallel identical calls are real.
+Certain are a response id, a stream's request with its late record, and attempts under one wrapper. The rest are
+guesses, made in a fixed order, the surest first, and never between two spans of one scope: parallel identical calls
+are real.
 """
 
 from collections.abc import Iterable, Sequence

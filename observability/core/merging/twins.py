@@ -8,13 +8,12 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from observability.core.calls import CallFacts, SpanKey
+from observability.core.calls import INCOMPLETE, CallFacts, SpanKey
 from observability.core.merging.groups import TOLERANCE_NS, Groups, Profile, agree, end_ns, usage_of
 
 RECORD_WINDOW_NS = 1_500_000_000
 OVERLAP = 0.8
 NEIGHBOURS = 64  # how many calls of one usage are looked at after each: more never run at once in one request
-INCOMPLETE = "incomplete"
 
 
 class Pair(NamedTuple):
@@ -121,13 +120,13 @@ def join_simultaneous(facts: Sequence[CallFacts], groups: Groups) -> None:
             for other in indexes[position + 1 : position + 1 + NEIGHBOURS]:
                 if facts[other].started_ns > latest:
                     break
-                if _may_be_twins(facts[one], facts[other]):
+                if facts[other].scope != facts[one].scope and _may_be_twins(facts[one], facts[other]):
                     pairs.append(_pair(3 if facts[one].trace_id == facts[other].trace_id else 4, one, other, facts))
     _join(pairs, groups)
 
 
 def _may_be_twins(one: CallFacts, other: CallFacts) -> bool:
-    if one.scope == other.scope or (one.response_id and other.response_id) or _contradict(one, other):
+    if (one.response_id and other.response_id) or _contradict(one, other):
         return False
     if one.trace_id == other.trace_id:
         return _lies_in(one, other) or _lies_in(other, one)
@@ -135,12 +134,20 @@ def _may_be_twins(one: CallFacts, other: CallFacts) -> bool:
 
 
 def _contradict(one: CallFacts, other: CallFacts) -> bool:
-    """Whether they name different prompts, arms or models. A model may be named with its maker or its date, or not."""
+    """Whether they name different prompts, arms, users or models."""
     a, b = one.context, other.context
-    if any(x and y and x != y for x, y in ((a.prompt_name, b.prompt_name), (a.exposure, b.exposure), (a.user, b.user))):
-        return True
+    return (
+        bool(a.prompt_name and b.prompt_name and a.prompt_name != b.prompt_name)
+        or bool(a.exposure and b.exposure and a.exposure != b.exposure)
+        or bool(a.user and b.user and a.user != b.user)
+        or (one.request_model != other.request_model and not _may_be_one_model(one, other))
+    )
+
+
+def _may_be_one_model(one: CallFacts, other: CallFacts) -> bool:
+    """A model may be named with its maker or its date, or without; or not at all."""
     models, others = _models(one), _models(other)
-    return bool(models and others) and not any(x.startswith(y) or y.startswith(x) for x in models for y in others)
+    return not (models and others) or any(x.startswith(y) or y.startswith(x) for x in models for y in others)
 
 
 def _models(call: CallFacts) -> set[str]:

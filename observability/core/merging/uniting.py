@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
 
-from observability.core.calls import CallFacts, Context
+from observability.core.calls import INCOMPLETE, CallFacts, Context
 from observability.core.merging.groups import end_ns
 
 NATIVE_ANTHROPIC = "com.anthropic.sdk.python"  # counts what the provider sent; others are off by one in a stream
-INCOMPLETE = "incomplete"
 OTHER = "other"
 USAGE = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
 
@@ -66,7 +65,7 @@ def _meet(one: CallFacts, other: CallFacts) -> bool:
 
 
 def _outermost_first(calls: Sequence[CallFacts]) -> list[CallFacts]:
-    """The longest first, for one that lies around another is longer. A record of a stream is no span around anything."""
+    """The longest first, for one that lies around another is longer. A stream's record lies around nothing."""
     return sorted(calls, key=lambda call: (call.is_summary, -(call.duration_ms or 0), call.started_ns, call.key))
 
 
@@ -78,7 +77,7 @@ def _first(told: Sequence[CallFacts], field: str) -> Any:
     return next((value for call in told if (value := getattr(call, field)) is not None), None)
 
 
-def _usage(told: Sequence[CallFacts]) -> dict[str, int | None]:
+def _usage(told: Sequence[CallFacts]) -> dict[str, Any]:
     """Of Anthropic's own span before the outermost, and what neither tells of the others."""
     by_trust = _native_first(told)
     return {field: _first(by_trust, field) for field in USAGE}
@@ -106,7 +105,7 @@ def _context(told: Sequence[CallFacts]) -> Context:
 
 def _filled(context: Context, other: Context) -> Context:
     """Version, exposure and label belong to a prompt, so they are not taken from one who tells of another prompt."""
-    fields = Context._fields
+    fields: tuple[str, ...] = Context._fields
     if context.prompt_name and other.prompt_name and context.prompt_name != other.prompt_name:
         fields = ("user", "session", "feature")
     missing = {field: getattr(other, field) for field in fields if getattr(context, field) is None}
