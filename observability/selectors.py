@@ -65,6 +65,24 @@ def calls(
     return found
 
 
+def scores(
+    *, joined: bool | None = None, name: str | None = None, source: str | None = None, since: datetime | None = None
+) -> QuerySet[Score]:
+    """Scores with their calls, the newest first. joined: false for those that look for a call, or did in vain."""
+    found = Score.objects.select_related("call")
+    if joined:
+        found = found.filter(call__isnull=False)
+    elif joined is not None:
+        found = found.filter(Q(waiting=True) | Q(gave_up=True), call__isnull=True)
+    if name is not None:
+        found = found.filter(name=name)
+    if source is not None:
+        found = found.filter(source=source)
+    if since is not None:
+        found = found.filter(received_at__gte=since)
+    return found
+
+
 def baseline(*, version_id: int, measure: str, since: datetime) -> dict[int, int]:
     """What a version's LLM calls were observed for since then: bin → observations, as evidence would count them.
 

@@ -12,10 +12,11 @@ from typing import Any
 from django.db import connection, transaction
 
 from observability import bulk, evidence
-from observability.core.calls import CallFacts, SpanKey, find_calls
+from observability.core.calls import NS_PER_MS, CallFacts, SpanKey, find_calls
+from observability.core.conversions import TEXT_LIMIT
 from observability.core.evidence import Observation
 from observability.core.measures import measures_of
-from observability.core.otlp import Span
+from observability.core.otlp import ERROR, Span
 from observability.core.outputs import are_valid
 from observability.core.prices import Cost, cost_of
 from observability.core.scores import targets_of_call
@@ -56,7 +57,35 @@ class KnownCall:
 def store(spans: Sequence[Span]) -> None:
     """Store what is new among the spans, in one transaction. Their ids must be valid (core.otlp.sift)."""
     by_key = {(span.trace_id, span.span_id): span for span in reversed(spans)}
-    calls = _know(find_calls(by_key.values()))
+    _write(by_key, find_calls(by_key.values()))
+
+
+def store_calls(calls: Sequence[CallFacts]) -> None:
+    """Store what is new among calls that no span tells of, in one transaction: each gets a span that says the same."""
+    by_key = {call.key: call for call in reversed(calls)}
+    _write({key: _span_of(call) for key, call in by_key.items()}, list(by_key.values()))
+
+
+def _span_of(call: CallFacts) -> Span:
+    """end_ns: before the start where the call does not say how long it took, so that the span does not either."""
+    duration_ns = None if call.duration_ms is None else round(call.duration_ms * NS_PER_MS)
+    return Span(
+        trace_id=call.trace_id,
+        span_id=call.span_id,
+        parent_id=call.parent_id,
+        name=f"{call.operation} {call.request_model or ''}".strip()[:TEXT_LIMIT],
+        scope=call.scope,
+        start_ns=call.started_ns,
+        end_ns=0 if duration_ns is None else call.started_ns + duration_ns,
+        status=ERROR if call.error else 0,
+        attributes={},
+        events=(),
+        resource={},
+    )
+
+
+def _write(by_key: Mapping[SpanKey, Span], facts: Sequence[CallFacts]) -> None:
+    calls = _know(facts)
     with transaction.atomic():
         new_keys = _insert_spans(by_key)
         new_calls = [call for call in calls if call.facts.key in new_keys]
