@@ -16,6 +16,7 @@ from observability.core.otlp import Span, Wanted, decode_protobuf
 from observability.core.otlp_logs import decode_protobuf as decode_logs
 from observability.ingest import writer
 from observability.models import Call, OtherSpan, Score
+from observability.services import scores as services
 from observability.services.scores import Recorded, give_up_waiting_scores, record, record_scores
 from registry.models import PromptVersion
 from tests import logs, make, parallel, traces
@@ -177,6 +178,17 @@ def test_record__in_the_callers_transaction__evidence_is_the_callers_to_add(vers
     assert recorded == Recorded(accepted=1, duplicates=0, waiting=0)
     assert [(each.metric, each.bin) for each in observations] == [("relevance", 250)]
     assert evidence_of(version) == {}
+
+
+def test_record__more_than_fit_in_one_statement__all_recorded_and_repeats_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(services, "MOST_AT_ONCE", 2)
+    sent = [logs.record(logs.attributes(value), at_ns=AT_NS) for value in (0.1, 0.2, 0.1, 0.3, 0.3)]
+
+    recorded = record_scores(scores=scores_of(decode_logs(logs.body(*sent)))[0])
+
+    assert recorded == Recorded(accepted=3, duplicates=2, waiting=3)
 
 
 def test_give_up__call_that_did_not_come_in_time__not_joined_any_more(version: PromptVersion, settings: Any) -> None:
