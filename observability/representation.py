@@ -128,3 +128,23 @@ def _score_mean_json(name: str, source: str, sums: ScoreSums) -> dict[str, Any]:
 
 def _ratio(part: float, whole: float) -> float | None:
     return part / whole if whole else None
+
+
+def listed_score_json(score: Score) -> dict[str, Any]:
+    """A score with its call, or with what it is about while it has none."""
+    call = score.call
+    return {
+        **score_json(score),
+        "state": _state(score),
+        "target": score.target,
+        "second_target": score.second_target,
+        "trace_id": bytes(call.trace_id).hex() if call else None,
+        "span_id": bytes(call.span_id).hex() if call else None,
+    }
+
+
+def _state(score: Score) -> str:
+    """joined, waiting, gave_up, or by_exposure for one that is about no call."""
+    if score.call_id is not None:
+        return "joined"
+    return "waiting" if score.waiting else "gave_up" if score.gave_up else "by_exposure"

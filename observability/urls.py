@@ -1,17 +1,28 @@
-"""Addresses of what happened: traces and scores in, calls and figures out."""
+"""Addresses of what happened: traces, logs, calls and scores in; calls, scores and figures out."""
 
 from django.urls import path, re_path
 
 from observability.api.calls import CallsView
+from observability.api.langfuse import LangfuseIngestion, LangfuseScores
 from observability.api.metrics import VersionMetricsView
 from observability.api.scores import ScoresView
 from observability.api.spend import SpendView
 from observability.api.texts import CallTextView
 from observability.api.traces import TraceView
 from observability.ingest import views
+from observability.ingest.logs import logs
+from observability.ingest.metrics import metrics
+
+OTLP_PREFIXES = ("", "otel/", "api/public/otel/")  # the others as clients of Langfuse and of proxies have them
 
 urlpatterns = [
-    path("v1/traces", views.traces),
+    *(
+        path(f"{prefix}v1/{signal}", view)
+        for prefix in OTLP_PREFIXES
+        for signal, view in [("traces", views.traces), ("logs", logs), ("metrics", metrics)]
+    ),
+    path("api/public/scores", LangfuseScores.as_view()),
+    path("api/public/ingestion", LangfuseIngestion.as_view()),
     path("api/v1/scores", ScoresView.as_view()),
     path("api/v1/calls", CallsView.as_view()),
     path("api/v1/calls/<str:trace_id>/<str:span_id>/text", CallTextView.as_view()),

@@ -1,14 +1,21 @@
-"""Calls out."""
+"""Calls out, and the calls of apps without OpenTelemetry in."""
 
 from typing import Any
 
 from rest_framework import generics, serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
 
+from common.bodies import read_json
 from common.rest import CursorPages, StrictSerializer
 from observability import selectors
 from observability.api.fields import Text, hexadecimal
+from observability.api.new_calls import read_calls
+from observability.ingest import writer
 from observability.models import Call
 from observability.representation import call_json
+from registry.keys import IngestKeyAuthentication
+from registry.models import Scope
 
 
 class CallSerializer(serializers.BaseSerializer[Call]):
@@ -28,8 +35,13 @@ class NewestFirst(CursorPages):
 
 
 class CallsView(generics.ListAPIView[Call]):
-    """GET: calls, the newest first; filters trace_id, prompt, version, since (ISO 8601)."""
+    """GET: calls, the newest first; filters trace_id, prompt, version, since (ISO 8601).
 
+    POST: one call, or up to 1000 in an array; all are stored or none. Answers with their ids, in the same order.
+    """
+
+    authentication_classes = [IngestKeyAuthentication]
+    scopes = {"POST": Scope.INGEST}
     serializer_class = CallSerializer
     pagination_class = NewestFirst
 
@@ -43,3 +55,8 @@ class CallsView(generics.ListAPIView[Call]):
         if trace_id := fields.pop("trace_id", None):
             fields["trace_id"] = bytes.fromhex(trace_id)
         return selectors.calls(**fields)
+
+    def post(self, request: Request) -> Response:
+        calls = read_calls(read_json(request._request))
+        writer.store_calls(calls)
+        return Response({"items": [{"trace_id": c.trace_id.hex(), "span_id": c.span_id.hex()} for c in calls]})

@@ -1,21 +1,23 @@
-"""Scores in."""
+"""Scores in, and out."""
 
 from dataclasses import asdict
 from typing import Any
 
-from rest_framework import serializers
+from rest_framework import generics, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from common.bodies import read_json
-from common.rest import StrictSerializer
+from common.rest import CursorPages, StrictSerializer
+from observability import selectors
 from observability.api.fields import ExposureText, Share, Text, hexadecimal
 from observability.core.conversions import TEXT_LIMIT
 from observability.core.evidence import BUILT_IN_METRICS
 from observability.core.scores import NewScore
-from observability.models import ScoreSource
+from observability.models import Score, ScoreSource
+from observability.representation import listed_score_json
 from observability.services.scores import record_scores
+from registry.keys import IngestKeyAuthentication
 from registry.models import Scope
 
 MOST_SCORES = 1000
@@ -48,15 +50,40 @@ class ScoreForm(StrictSerializer):
         return attrs | {key: attrs[key].lower() for key in ("trace_id", "span_id") if attrs.get(key)}
 
 
-class ScoresView(APIView):
-    """POST: one score, or up to 1000 in an array; all are recorded or none."""
+class ScoreSerializer(serializers.BaseSerializer[Score]):
+    def to_representation(self, instance: Score) -> dict[str, Any]:
+        return listed_score_json(instance)
 
+
+class ScoreFilters(StrictSerializer):
+    joined = serializers.BooleanField(required=False)
+    name = Text(required=False)
+    source = serializers.ChoiceField(ScoreSource.choices, required=False)  # type: ignore[assignment]  # DRF's own name
+    since = serializers.DateTimeField(required=False)
+
+
+class ScoresView(generics.ListAPIView[Score]):
+    """POST: one score, or up to 1000 in an array; all are recorded or none.
+
+    GET: scores, the newest first, with their calls or what they wait for; filters joined, name, source, since.
+    """
+
+    authentication_classes = [IngestKeyAuthentication]
+    serializer_class = ScoreSerializer
     scopes = {"POST": Scope.INGEST}
 
     def post(self, request: Request) -> Response:
         sent = read_json(request._request)
         fields = _read_many(sent) if isinstance(sent, list) else [_read_one(sent)]
         return Response(asdict(record_scores(scores=[NewScore(**score) for score in fields])))
+
+    def get_queryset(self) -> Any:
+        given = self.request.query_params.dict()
+        for paging in (CursorPages.cursor_query_param, CursorPages.page_size_query_param):
+            given.pop(paging, None)
+        filters = ScoreFilters(data=given)
+        filters.is_valid(raise_exception=True)
+        return selectors.scores(**filters.validated_data)
 
 
 def _read_one(sent: Any) -> dict[str, Any]:

@@ -85,6 +85,16 @@ def scores_of(evaluations: Sequence[Evaluation]) -> tuple[list[NewScore], Counte
     return scores, rejected
 
 
+def rewritten_name(sent: str) -> str:
+    """In lower case, everything that a name cannot hold as one underscore: `Answer Relevance` → `answer_relevance`."""
+    return NOT_IN_NAMES.sub("_", sent.strip().lower())[:LONGEST_NAME]
+
+
+def source_of(name: str) -> str:
+    """Who gave a score that does not say: a user where its name is of feedback, else a judge."""
+    return "user" if FEEDBACK.match(name) else "judge"
+
+
 def _score(evaluation: Evaluation) -> NewScore:
     get = evaluation.attributes.get
     name, value = _name(get(NAME)), _value(get(VALUE), get(LABEL))
@@ -93,7 +103,7 @@ def _score(evaluation: Evaluation) -> NewScore:
     score = NewScore(
         name=name,
         value=value,
-        source=source if source in SOURCES else "user" if FEEDBACK.match(name) else "judge",
+        source=source if source in SOURCES else source_of(name),
         id=text(get(OPENLIT_ID)),
         trace_id=_id(evaluation.trace_id, 16),
         span_id=_id(evaluation.span_id, 8) if _id(evaluation.trace_id, 16) else None,
@@ -110,8 +120,7 @@ def _score(evaluation: Evaluation) -> NewScore:
 
 
 def _name(sent: Any) -> str:
-    """In lower case, everything that a name cannot hold as one underscore: `Answer Relevance` → `answer_relevance`."""
-    name = NOT_IN_NAMES.sub("_", (text(sent) or "").lower())[:LONGEST_NAME]
+    name = rewritten_name(text(sent) or "")
     if not name.strip("_"):
         raise ValueError(NO_NAME)
     if name in BUILT_IN_METRICS:

@@ -1,4 +1,4 @@
-"""`POST /v1/metrics`: answered and ignored, since metrics carry no prompt; many clients send them without being asked."""
+"""`POST /v1/metrics`: answered and ignored: metrics carry no prompt, and many clients send them unasked."""
 
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt

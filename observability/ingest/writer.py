@@ -17,11 +17,12 @@ from django.db import transaction
 
 from common.clock import now
 from observability import bulk, evidence
-from observability.core.calls import INCOMPLETE, Context, SpanKey, find_calls
+from observability.core.calls import INCOMPLETE, NS_PER_MS, CallFacts, Context, Found, SpanKey, find_calls
+from observability.core.conversions import TEXT_LIMIT
 from observability.core.evidence import Observation
 from observability.core.measures import BITS, measures_of
 from observability.core.merging import awaits_another_attempt, group, unite
-from observability.core.otlp import Span
+from observability.core.otlp import ERROR, Span
 from observability.core.scores import targets_of_call
 from observability.ingest import late
 from observability.ingest.knowledge import complete
@@ -40,17 +41,44 @@ MOST_SETTLED = 1_000
 def store(spans: Sequence[Span]) -> None:
     """Store what is new among the spans, in one transaction. Their ids must be valid (core.otlp.sift)."""
     by_key = {(span.trace_id, span.span_id): span for span in reversed(spans)}
-    found = find_calls(by_key.values())
+    _store(by_key, find_calls(by_key.values()))
+
+
+def store_calls(calls: Sequence[CallFacts]) -> None:
+    """Store what is new among calls that no span tells of, in one transaction: each gets a span that says the same."""
+    by_key = {call.key: call for call in reversed(calls)}
+    _store({key: _span_of(call) for key, call in by_key.items()}, Found(list(by_key.values()), {}))
+
+
+def _span_of(call: CallFacts) -> Span:
+    """end_ns: before the start where the call does not say how long it took, so that the span does not either."""
+    duration_ns = None if call.duration_ms is None else round(call.duration_ms * NS_PER_MS)
+    return Span(
+        trace_id=call.trace_id,
+        span_id=call.span_id,
+        parent_id=call.parent_id,
+        name=f"{call.operation} {call.request_model or ''}".strip()[:TEXT_LIMIT],
+        scope=call.scope,
+        start_ns=call.started_ns,
+        end_ns=0 if duration_ns is None else call.started_ns + duration_ns,
+        status=ERROR if call.error else 0,
+        attributes={},
+        events=(),
+        resource={},
+    )
+
+
+def _store(spans: Mapping[SpanKey, Span], found: Found) -> None:
     calls = [call._replace(context=_hashed(call.context)) for call in found.calls]
     contexts = {key: _hashed(context) for key, context in found.contexts.items()}
     with transaction.atomic():
-        trace_ids = {trace_id for trace_id, _ in by_key}
+        trace_ids = {trace_id for trace_id, _ in spans}
         lock_traces(trace_ids)
         known = late.known_traces(trace_ids)
-        ids = _insert_spans(by_key, contexts)
+        ids = _insert_spans(spans, contexts)
         if ids:
             new = [KnownCall(ids[call.key], call) for call in calls if call.key in ids]
-            family = late.family(known, [by_key[key] for key in ids], contexts | {c.key: c.context for c in calls})
+            family = late.family(known, [spans[key] for key in ids], contexts | {c.key: c.context for c in calls})
             _store_calls(sorted(new, key=lambda call: call.facts.started_ns), family)
 
 

@@ -31,9 +31,15 @@ class CallQuerySet(models.QuerySet["Call"]):
 
     def of_trace(self, trace_id: bytes) -> Self:
         """Calls of which any span is in the trace."""
-        spans = Span.objects.filter(trace_id=trace_id).order_by().values("pk")
-        others = OtherSpan.objects.filter(trace_id=trace_id).order_by().values("call")
-        return self.filter(pk__in=spans.union(others))
+        return self._told_by(Q(trace_id=trace_id))
+
+    def of_span(self, trace_id: bytes, span_id: bytes) -> Self:
+        """The call that the span tells of, if it tells of one."""
+        return self._told_by(Q(trace_id=trace_id, span_id=span_id))
+
+    def _told_by(self, spans: Q) -> Self:
+        standing = Span.objects.filter(spans).order_by().values("pk")
+        return self.filter(pk__in=standing.union(OtherSpan.objects.filter(spans).order_by().values("call")))
 
 
 class CostSource(models.TextChoices):

@@ -8,6 +8,7 @@ from observability.selectors.past import (
     example_trace_ids,
     measures,
     score_names,
+    scores,
     text_of_call,
     traffic,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "example_trace_ids",
     "measures",
     "score_names",
+    "scores",
     "text_of_call",
     "trace",
     "traffic",

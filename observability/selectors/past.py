@@ -6,7 +6,7 @@ from datetime import datetime
 from math import log
 from typing import Any
 
-from django.db.models import Case, Count, F, FloatField, Q, When
+from django.db.models import Case, Count, F, FloatField, Q, QuerySet, When
 from django.db.models.functions import Cast, Floor, Least, Ln, Round
 
 from observability.core.evidence import (
@@ -66,12 +66,30 @@ def calls(
 
 
 def text_of_call(*, trace_id: str, span_id: str) -> CallText | None:
-    """What is stored of the texts of the call with these ids, in hexadecimal; None also for what are no ids."""
+    """What is stored of the texts of the call with this span, in hexadecimal; None also for what are no ids."""
     try:
-        key = {"call__trace_id": bytes.fromhex(trace_id), "call__span_id": bytes.fromhex(span_id)}
+        of_span = Call.objects.of_span(bytes.fromhex(trace_id), bytes.fromhex(span_id))
     except ValueError:
         return None
-    return CallText.objects.select_related("call").filter(**key).first()
+    return CallText.objects.select_related("call").filter(call__in=of_span).first()
+
+
+def scores(
+    *, joined: bool | None = None, name: str | None = None, source: str | None = None, since: datetime | None = None
+) -> QuerySet[Score]:
+    """Scores with their calls, the newest first. joined: false for those that look for a call, or did in vain."""
+    found = Score.objects.select_related("call")
+    if joined:
+        found = found.filter(call__isnull=False)
+    elif joined is not None:
+        found = found.filter(Q(waiting=True) | Q(gave_up=True), call__isnull=True)
+    if name is not None:
+        found = found.filter(name=name)
+    if source is not None:
+        found = found.filter(source=source)
+    if since is not None:
+        found = found.filter(received_at__gte=since)
+    return found
 
 
 def baseline(*, version_id: int, measure: str, since: datetime) -> dict[int, int]:

@@ -44,7 +44,9 @@ def trace(trace_id: bytes) -> Trace:
     A call is told of even when its span is gone: spans may be kept for a shorter time than calls.
     """
     rows = list(Span.objects.filter(trace_id=trace_id).order_by("started_ns", "id")[: MOST_SPANS + 1])
-    found = Call.objects.of_trace(trace_id).filter(trace_id=trace_id).select_related("version").prefetch_related("scores")
+    found = (
+        Call.objects.of_trace(trace_id).filter(trace_id=trace_id).select_related("version").prefetch_related("scores")
+    )
     calls = {bytes(call.span_id): call for call in found.order_by("started_at", "id")[:MOST_SPANS]}
     if not rows and not calls:
         raise NotFound("unknown_trace", f"There is no trace {trace_id.hex()}")

@@ -30,6 +30,7 @@ from observability.models import Call, OtherSpan, Score, Span
 RECHECKED_FOR = timedelta(seconds=60)
 MOST_RECHECKED = 5_000
 MOST_TARGETS = 10_000  # in one statement
+MOST_AT_ONCE = 5_000  # of which each names several targets in one statement
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SAME_WITHIN = timedelta(microseconds=SAME_WITHIN_NS // 1000)
@@ -48,6 +49,11 @@ class Recorded:
     accepted: int
     duplicates: int
     waiting: int
+
+    def __add__(self, other: "Recorded") -> "Recorded":
+        return Recorded(
+            self.accepted + other.accepted, self.duplicates + other.duplicates, self.waiting + other.waiting
+        )
 
 
 class Unjoined(NamedTuple):
@@ -99,20 +105,12 @@ def record(*, scores: Sequence[NewScore]) -> tuple[Recorded, list[Observation]]:
 
     The caller adds it to its own, so that all counters of one transaction are locked in order.
     """
-    first: dict[str, NewScore] = {}
-    for score in scores:
-        first.setdefault(score.key or new_id("sco"), score)
-    written = [(id_, first[key]) for id_, key in _insert(_without_repeats(first), now())]
-    unjoined = [
-        Unjoined(id_, s.target, s.second_target, s.name, s.value, _evaluated_at(s))
-        for id_, s in written
-        if s.names_a_call
-    ]
-    by_exposure = [_by_exposure(score) for _, score in written if not score.names_a_call]
-    joined = _join(unjoined, _find_calls(_targets(unjoined)))
-    accepted = len(written) - joined.repeats
-    recorded = Recorded(accepted, duplicates=len(scores) - accepted, waiting=len(unjoined) - joined.found)
-    return recorded, [*by_exposure, *joined.observations]
+    recorded, observations = Recorded(0, 0, 0), []
+    for start in range(0, len(scores), MOST_AT_ONCE):
+        chunk, found = _record(scores[start : start + MOST_AT_ONCE])
+        recorded += chunk
+        observations += found
+    return recorded, observations
 
 
 def join_waiting_scores() -> int:
@@ -156,6 +154,23 @@ def join_scores_to(calls: Mapping[str, ScoredCall]) -> list[Observation]:
         waiting = Score.objects.filter(meant, waiting=True).select_for_update().order_by("id")
         scores |= {row[0]: Unjoined(*row) for row in waiting.values_list(*LOOKED_AT)}
     return _join([scores[id_] for id_ in sorted(scores)], calls).observations
+
+
+def _record(scores: Sequence[NewScore]) -> tuple[Recorded, list[Observation]]:
+    first: dict[str, NewScore] = {}
+    for score in scores:
+        first.setdefault(score.key or new_id("sco"), score)
+    written = [(id_, first[key]) for id_, key in _insert(_without_repeats(first), now())]
+    unjoined = [
+        Unjoined(id_, s.target, s.second_target, s.name, s.value, _evaluated_at(s))
+        for id_, s in written
+        if s.names_a_call
+    ]
+    by_exposure = [_by_exposure(score) for _, score in written if not score.names_a_call]
+    joined = _join(unjoined, _find_calls(_targets(unjoined)))
+    accepted = len(written) - joined.repeats
+    recorded = Recorded(accepted, duplicates=len(scores) - accepted, waiting=len(unjoined) - joined.found)
+    return recorded, [*by_exposure, *joined.observations]
 
 
 def _targets(scores: Iterable[Unjoined]) -> set[str]:
