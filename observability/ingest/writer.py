@@ -24,18 +24,19 @@ from observability.models import Call
 from observability.models import Span as SpanRow
 from observability.privacy import user_hash
 from observability.services import scores
+from observability.services.prices import current_overrides
 from observability.services.scores import ScoredCall
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NO_EXPOSURE = (None, None, None, None)
-NO_COST = (None, None)
+NO_COST = (None, None, None)
 SPAN_COLUMNS = ("trace_id", "span_id", "parent_id", "name", "scope", "started_ns", "duration_ns", "status")
 CALL_COLUMNS = (
     *("trace_id", "span_id", "scope", "response_id", "prompt_name", "version_text", "version_id", "label"),
     *("rollout", "step", "arm", "unit_bucket", "operation", "provider", "request_model", "response_model", "stream"),
     *("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens"),
-    *("ttft_ms", "inter_token_ms", "duration_ms", "cost_usd", "cost_source", "reported_usd"),
-    *("finish_reason", "error", "error_class", "output_valid"),
+    *("ttft_ms", "inter_token_ms", "duration_ms", "cost_usd", "cost_source", "price_version"),
+    *("reported_usd", "finish_reason", "error", "error_class", "output_valid"),
     *("user_hash", "session", "feature", "environment", "attempts", "attempt_of", "observed", "held", "started_at"),
 )
 
@@ -71,8 +72,9 @@ def _know(calls: Sequence[CallFacts]) -> list[KnownCall]:
     oldest_first = sorted(calls, key=lambda call: call.started_ns)
     versions = [found.get((c.context.prompt_name or "", c.context.prompt_version or "")) for c in oldest_first]
     valid = _check_outputs(oldest_first, versions)
+    overrides = current_overrides()
     return [
-        KnownCall(call, version_id, cost_of(call), valid.get(call.key))
+        KnownCall(call, version_id, cost_of(call, overrides), valid.get(call.key))
         for call, version_id in zip(oldest_first, versions, strict=True)
     ]
 
@@ -118,7 +120,7 @@ def _call_row(known: KnownCall) -> tuple[Any, ...]:
         *(call.operation, call.provider, call.request_model, call.response_model, call.stream),
         *(call.input_tokens, call.output_tokens, call.cached_tokens, call.cache_write_tokens, call.reasoning_tokens),
         *(call.ttft_ms, call.inter_token_ms, call.duration_ms),
-        *((cost.usd, cost.source) if cost else NO_COST),
+        *(cost or NO_COST),
         call.reported_usd,
         *(call.finish_reason, call.error, call.error_class, known.output_valid),
         *(context.user and user_hash(context.user), context.session, context.feature, call.environment),

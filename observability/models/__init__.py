@@ -5,7 +5,19 @@ A rollout is known here only by the plain values of an exposure, never by a fore
 
 from observability.models.calls import Call, CostSource, OtherSpan
 from observability.models.evidence import Counted, Evidence, UnitBucket
+from observability.models.prices import PriceOverride
 from observability.models.scores import Score, ScoreSource
 from observability.models.spans import Span
 
-__all__ = ["Call", "CostSource", "Counted", "Evidence", "OtherSpan", "Score", "ScoreSource", "Span", "UnitBucket"]
+__all__ = [
+    "Call",
+    "CostSource",
+    "Counted",
+    "Evidence",
+    "OtherSpan",
+    "PriceOverride",
+    "Score",
+    "ScoreSource",
+    "Span",
+    "UnitBucket",
+]
