@@ -75,6 +75,13 @@ def shared() -> Path:
     return SHARED
 
 
+@pytest.fixture(autouse=True)
+def _no_price_overrides_of_the_test_before() -> None:
+    from observability.services.prices import forget_overrides  # models can be imported only once Django is set up
+
+    forget_overrides()
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _flush_past_the_immutability_trigger() -> Iterator[None]:
     """Emptying the tables between transactional tests on SQLite is a DELETE, which the trigger rightly refuses."""

@@ -1,6 +1,9 @@
-"""What a call cost: as its span reports it, else by the price table inside the genai-prices package.
+"""What a call cost: by an override of the project's own, else by the price table inside the genai-prices package, else
+as its client reported it.
 
-The table is never fetched from anywhere. A call that it does not price has no cost, which is None and never 0.
+Both arms of a rollout are measured with one ruler that way, whichever instrumentation is on: what clients report is a
+price table of their own, of whatever date. The table is never fetched from anywhere. A call that nothing prices has no
+cost, which is None and never 0.
 """
 
 import gc
@@ -8,10 +11,11 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from fnmatch import fnmatchcase
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING
+from importlib.metadata import version
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from observability.core.calls import CallFacts
 from observability.core.conversions import USD_STEP
 
 if TYPE_CHECKING:
@@ -22,8 +26,13 @@ if TYPE_CHECKING:
 REPORTED = "reported"
 GENAI_PRICES = "genai-prices"
 OVERRIDE = "override"
+TABLE_VERSION = version("genai-prices")
 
 MINUTE_NS = 60 * 10**9
+# Rates are whole numbers of 10^-24 USD: exact, since the table has up to 18 decimals for a million tokens, and four
+# times as fast as decimals.
+UNITS_PER_USD = 10**24
+UNITS_PER_STEP = 10**12  # of USD_STEP
 PER_TOKENS = 1_000_000
 PER_CALLS = 1_000
 # What OpenTelemetry calls some providers, as the price table calls them; the others it knows under either name.
@@ -31,77 +40,215 @@ PROVIDERS = {"azure.ai.inference": "azure", "azure.ai.openai": "azure", "x_ai": 
 DATED = re.compile(r"-20\d\d-\d\d-\d\d\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """source: REPORTED or GENAI_PRICES."""
+class Cost(NamedTuple):
+    """source: REPORTED, GENAI_PRICES or OVERRIDE. version: of the table, or which override; None as reported."""
 
     usd: Decimal
     source: str
-    version: str | None = None
+    version: str | None
+
+
+class Usage(Protocol):
+    """What a price depends on, of a call that arrives (core.calls.CallFacts) or is stored.
+
+    input_tokens: all of them, those read from and written to a cache as well.
+    """
+
+    @property
+    def provider(self) -> str | None: ...
+    @property
+    def request_model(self) -> str | None: ...
+    @property
+    def response_model(self) -> str | None: ...
+    @property
+    def is_llm_call(self) -> bool: ...
+    @property
+    def input_tokens(self) -> int | None: ...
+    @property
+    def output_tokens(self) -> int | None: ...
+    @property
+    def cached_tokens(self) -> int | None: ...
+    @property
+    def cache_write_tokens(self) -> int | None: ...
+    @property
+    def reported_usd(self) -> Decimal | None: ...
+    @property
+    def started_ns(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Rates:
-    """What a call with more than `above` input tokens costs, in USD: for each token, and `call` beside them.
+class Override:
+    """A project's own price of the models whose name the pattern matches, of calls that start at since_ns or later.
 
-    output: None where the model has none, as one for embeddings.
+    provider: empty for any. pattern: a glob in lower case. input, cached, written, output: USD for a million tokens.
+    call: USD for each call beside them.
     """
 
-    above: int
+    id: int
+    provider: str
+    pattern: str
+    since_ns: int
     input: Decimal
     cached: Decimal
-    output: Decimal | None
+    written: Decimal
+    output: Decimal
     call: Decimal
 
 
-def cost_of(call: CallFacts) -> Cost | None:
-    """The reported cost, unless it is the 0 that some clients write for "unknown"; else by the table; else None."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Overrides:
+    """The project's overrides. Compared by identity: what was found with them is remembered for as long as they live.
+
+    In the order in which they are asked: the one in effect for the shortest time, then the longer pattern, then one
+    for a provider, then the one that was made last.
+    """
+
+    in_order: tuple[Override, ...]
+
+    @classmethod
+    def of(cls, overrides: list[Override]) -> "Overrides":
+        order = sorted(overrides, key=lambda o: (o.since_ns, len(o.pattern), bool(o.provider), o.id), reverse=True)
+        return cls(tuple(order))
+
+
+NO_OVERRIDES = Overrides(())
+
+
+class Rates(NamedTuple):
+    """What a call that started at since_ns or later with more than `above` input tokens costs, in units.
+
+    For each token, and `call` beside them. output: None where the model has none, as one for embeddings. source and
+    version: as in Cost.
+    """
+
+    source: str
+    version: str
+    since_ns: int
+    above: int
+    input: int
+    cached: int
+    written: int
+    output: int | None
+    call: int
+
+
+def cost_of(call: Usage, overrides: Overrides) -> Cost | None:
+    """By an override, else by the table, else as reported, unless that is the 0 some clients write for "unknown"."""
+    priced = _price(call, overrides)
+    if priced is not None:
+        return priced
     reported = call.reported_usd
     if reported is not None and (reported or not (call.input_tokens or call.output_tokens)):
-        return Cost(reported, REPORTED)
-    priced = _price(call)
-    return Cost(priced, GENAI_PRICES) if priced else None
+        return Cost(reported, REPORTED, None)
+    return None
 
 
-def _price(call: CallFacts) -> Decimal | None:
-    provider, total, cached = call.provider, call.input_tokens, call.cached_tokens or 0
-    output = call.output_tokens if call.is_llm_call else call.output_tokens or 0
-    if provider is None or total is None or output is None or cached > total:
+def _price(call: Usage, overrides: Overrides) -> Cost | None:
+    total, output, started_ns = call.input_tokens, call.output_tokens, call.started_ns
+    if output is None and not call.is_llm_call:
+        output = 0
+    if total is None or output is None:
         return None
-    tiers = _tiers(provider, call.response_model, call.request_model, call.started_ns // MINUTE_NS)
-    rates = next((rates for rates in tiers if total > rates.above), None)
-    if rates is None or (output and rates.output is None):
+    cached, written = call.cached_tokens or 0, call.cache_write_tokens or 0
+    fresh = total - cached - written
+    if fresh < 0:
         return None
-    usd = rates.input * (total - cached) + rates.cached * cached + (rates.output or 0) * output + rates.call
-    return usd.quantize(USD_STEP)
+    known = _rates_of(call.provider, call.response_model, call.request_model, started_ns // MINUTE_NS, overrides)
+    for rates in known:
+        if total > rates.above and started_ns >= rates.since_ns:
+            return _priced(rates, fresh, cached, written, output)
+    return None
+
+
+def _priced(rates: Rates, fresh: int, cached: int, written: int, output: int) -> Cost | None:
+    if output and rates.output is None:
+        return None
+    units = rates.input * fresh + rates.cached * cached + rates.written * written + rates.call
+    units += (rates.output or 0) * output
+    if not units and rates.source is GENAI_PRICES:
+        return None  # the table's 0 says that nobody knows, an override's that it is free
+    return Cost((units + UNITS_PER_STEP // 2) // UNITS_PER_STEP * USD_STEP, rates.source, rates.version)
 
 
 @lru_cache(maxsize=4096)
-def _tiers(provider: str, response_model: str | None, request_model: str | None, minute: int) -> tuple[Rates, ...]:
-    """What the model cost in that minute since 1970, the most input tokens first; nothing where it has no price.
+def _rates_of(
+    provider: str | None, response_model: str | None, request_model: str | None, minute: int, overrides: Overrides
+) -> tuple[Rates, ...]:
+    """What the model cost in that minute since 1970, in the order in which to ask; nothing where it has no price."""
+    ours = _of_overrides(provider, response_model, request_model, minute * MINUTE_NS, overrides)
+    if ours and ours[-1].since_ns <= minute * MINUTE_NS:
+        return tuple(ours)
+    return (*ours, *_of_table(provider, response_model, request_model, minute))
 
-    Some prices begin on a day, or hold for some hours of each day.
-    """
-    model = _find_model(provider, response_model, request_model)
+
+def _of_overrides(
+    provider: str | None, response_model: str | None, request_model: str | None, minute_ns: int, overrides: Overrides
+) -> list[Rates]:
+    """The overrides of the first of the model's names that any matches, down to one that is in effect all minute."""
+    begun = [
+        override
+        for override in overrides.in_order
+        if override.since_ns < minute_ns + MINUTE_NS and override.provider in ("", provider)
+    ]
+    found: list[Rates] = []
+    for name in _names(response_model, request_model) if begun else ():
+        for override in begun:
+            if fnmatchcase(name.lower(), override.pattern):
+                found.append(_of_override(override))
+                if override.since_ns <= minute_ns:
+                    return found
+    return found
+
+
+def _of_override(override: Override) -> Rates:
+    return Rates(
+        OVERRIDE,
+        f"override {override.id}",
+        override.since_ns,
+        above=-1,
+        input=_units(override.input, PER_TOKENS),
+        cached=_units(override.cached, PER_TOKENS),
+        written=_units(override.written, PER_TOKENS),
+        output=_units(override.output, PER_TOKENS),
+        call=_units(override.call, 1),
+    )
+
+
+def _of_table(
+    provider: str | None, response_model: str | None, request_model: str | None, minute: int
+) -> tuple[Rates, ...]:
+    """The table's, the most input tokens first. Some prices begin on a day, or hold for some hours of each day."""
+    model = _find_model(provider, response_model, request_model) if provider is not None else None
     if model is None:
         return ()
     prices = model.get_prices(datetime.fromtimestamp(minute * 60, UTC))
     if prices.input_mtok is None:
         return ()
     cached = prices.input_mtok if prices.cache_read_mtok is None else prices.cache_read_mtok
-    in_parts = (prices.input_mtok, cached, prices.output_mtok, prices.requests_kcount)
+    written = prices.input_mtok if prices.cache_write_mtok is None else prices.cache_write_mtok
+    in_parts = (prices.input_mtok, cached, written, prices.output_mtok, prices.requests_kcount)
     bounds = {-1, *(tier.start for part in in_parts for tier in getattr(part, "tiers", ()))}
-    return tuple(_rates(above, *in_parts) for above in sorted(bounds, reverse=True))
+    return tuple(_of_tiers(above, *in_parts) for above in sorted(bounds, reverse=True))
 
 
-def _rates(above: int, fresh: "Price", cached: "Price", output: "Price | None", call: "Price | None") -> Rates:
+def _of_tiers(
+    above: int, fresh: "Price", cached: "Price", written: "Price", output: "Price | None", call: "Price | None"
+) -> Rates:
     return Rates(
-        above,
-        input=_of_tier(fresh, above) / PER_TOKENS,
-        cached=_of_tier(cached, above) / PER_TOKENS,
-        output=None if output is None else _of_tier(output, above) / PER_TOKENS,
-        call=Decimal(0) if call is None else _of_tier(call, above) / PER_CALLS,
+        GENAI_PRICES,
+        TABLE_VERSION,
+        since_ns=0,
+        above=above,
+        input=_units(_of_tier(fresh, above), PER_TOKENS),
+        cached=_units(_of_tier(cached, above), PER_TOKENS),
+        written=_units(_of_tier(written, above), PER_TOKENS),
+        output=None if output is None else _units(_of_tier(output, above), PER_TOKENS),
+        call=0 if call is None else _units(_of_tier(call, above), PER_CALLS),
     )
+
+
+def _units(usd: Decimal, per: int) -> int:
+    return int(usd * (UNITS_PER_USD // per))
 
 
 def _of_tier(price: "Price", above: int) -> Decimal:

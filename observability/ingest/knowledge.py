@@ -6,16 +6,18 @@ from observability.core.outputs import are_valid
 from observability.core.prices import cost_of
 from observability.ingest.rows import KnownCall
 from observability.ingest.versions import find_response_schemas, find_versions
+from observability.services.prices import current_overrides
 
 
 def complete(calls: Sequence[KnownCall]) -> list[KnownCall]:
     """The calls with version, cost and validity."""
     named = {(c.facts.context.prompt_name, c.facts.context.prompt_version) for c in calls}
     found = find_versions((name, version) for name, version in named if name and version)
+    overrides = current_overrides()
     calls = [
         call._replace(
             version_id=found.get((call.facts.context.prompt_name or "", call.facts.context.prompt_version or "")),
-            cost=cost_of(call.facts),
+            cost=cost_of(call.facts, overrides),
         )
         for call in calls
     ]

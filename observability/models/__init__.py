@@ -5,6 +5,7 @@ A rollout is known here only by the plain values of an exposure, never by a fore
 
 from observability.models.calls import Call, CostSource, OtherSpan
 from observability.models.evidence import Counted, Evidence, UnitBucket
+from observability.models.prices import PriceOverride
 from observability.models.quality import Refused, RefusedHour
 from observability.models.rollups import Dimension, ExposureHour, RollUpState, SpendHour, StaleHour, VersionHour
 from observability.models.scores import Score, ScoreSource
@@ -21,6 +22,7 @@ __all__ = [
     "ExposureHour",
     "KeptBecause",
     "OtherSpan",
+    "PriceOverride",
     "Refused",
     "RefusedHour",
     "RollUpState",

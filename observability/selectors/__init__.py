@@ -1,6 +1,7 @@
 """Reading what happened: calls for people and programs, and what a rollout needs to know of the past."""
 
 from observability.selectors.past import (
+    UNPRICED_FOR,
     ScoreName,
     Traffic,
     baseline,
@@ -11,10 +12,12 @@ from observability.selectors.past import (
     scores,
     text_of_call,
     traffic,
+    unpriced_models,
 )
 from observability.selectors.traces import trace
 
 __all__ = [
+    "UNPRICED_FOR",
     "ScoreName",
     "Traffic",
     "baseline",
@@ -26,4 +29,5 @@ __all__ = [
     "text_of_call",
     "trace",
     "traffic",
+    "unpriced_models",
 ]

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import log
 from typing import Any
 
-from django.db.models import Case, Count, F, FloatField, Q, QuerySet, When
-from django.db.models.functions import Cast, Floor, Least, Ln, Round
+from django.db.models import Case, Count, F, FloatField, Max, Q, QuerySet, Sum, When
+from django.db.models.functions import Cast, Coalesce, Floor, Least, Ln, Round
 
 from observability.core.evidence import (
     COST_PER_CALL,
@@ -28,6 +28,9 @@ from observability.models.calls import CallQuerySet
 from registry.core.versions import SemVer, parse_version
 from registry.models import Prompt
 
+UNPRICED_FOR = timedelta(days=7)
+MOST_UNPRICED = 200
+
 
 @dataclass(frozen=True, slots=True)
 class ScoreName:
@@ -35,6 +38,17 @@ class ScoreName:
 
     name: str
     only_zero_or_one: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UnpricedModel:
+    """A model as its calls name it, the one that answered where that is told; tokens: in and out of those calls."""
+
+    provider: str | None
+    model: str | None
+    calls: int
+    tokens: int
+    last_seen: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +106,18 @@ def scores(
     return found
 
 
+def unpriced_models(*, since: datetime) -> list[UnpricedModel]:
+    """The models of calls since then that told tokens and have no cost, at most 200, the most tokens first."""
+    told = Q(input_tokens__gt=0) | Q(output_tokens__gt=0)
+    unpriced = Call.objects.filter(told, cost_usd__isnull=True).since(since).order_by()
+    found = unpriced.values("provider", model=Coalesce("response_model", "request_model")).annotate(
+        calls=Count("id"),
+        tokens=Sum(Coalesce("input_tokens", 0) + Coalesce("output_tokens", 0)),
+        last_seen=Max("started_at"),
+    )
+    return [UnpricedModel(**row) for row in found.order_by("-tokens", "provider", "model")[:MOST_UNPRICED]]
+
+
 def baseline(*, version_id: int, measure: str, since: datetime) -> dict[int, int]:
     """What a version's LLM calls were observed for since then: bin → observations, as evidence would count them.
 
@@ -100,7 +126,7 @@ def baseline(*, version_id: int, measure: str, since: datetime) -> dict[int, int
     """
     prompt = Prompt.objects.get(versions=version_id)  # most of its calls name this version: its index serves as well
     of_prompt = Call.objects.filter(prompt_name=prompt.name).since(since)
-    of_version = of_prompt.filter(version=version_id).filter(is_embedding=False)
+    of_version = of_prompt.filter(version=version_id, is_embedding=False)
     value = VALUES.get(measure)
     if value is None:
         of_version, value = of_version.filter(scores__name=measure, scores__counts=True), F("scores__value")

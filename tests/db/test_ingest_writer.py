@@ -16,6 +16,7 @@ from observability.core.otlp import decode_protobuf
 from observability.ingest import writer
 from observability.models import Call, Evidence, Span, UnitBucket
 from observability.privacy import user_hash
+from observability.services.prices import forget_overrides
 from registry.models import PromptVersion
 from tests import make, parallel, traces
 from tests.traces import CHAT
@@ -35,6 +36,7 @@ FULL = {
     "gen_ai.usage.input_tokens": 240,
     "gen_ai.usage.output_tokens": 11,
 }
+HOUSE = {"gen_ai.request.model": "house-model"}  # in no price table
 SCHEMA = {"type": "object", "properties": {"order": {"type": "integer"}}, "required": ["order"]}
 
 pytestmark = pytest.mark.django_db
@@ -140,11 +142,11 @@ def test_store__no_output_or_no_schema_or_a_failure__not_checked(changes: dict[s
 @pytest.mark.parametrize(
     ("attributes", "expected"),
     [
-        ({"gen_ai.usage.cost": 0.0123456789012345}, (Decimal("0.012345678901"), "reported")),
-        ({"gen_ai.usage.cost": 1e-12}, (Decimal("1e-12"), "reported")),
-        ({"gen_ai.usage.cost": 999_999.5}, (Decimal("999999.5"), "reported")),
+        (HOUSE | {"gen_ai.usage.cost": 0.0123456789012345}, (Decimal("0.012345678901"), "reported")),
+        (HOUSE | {"gen_ai.usage.cost": 1e-12}, (Decimal("1e-12"), "reported")),
+        (HOUSE | {"gen_ai.usage.cost": 999_999.5}, (Decimal("999999.5"), "reported")),
         ({}, (Decimal("0.0000426"), "genai-prices")),
-        ({"gen_ai.request.model": "house-model"}, (None, None)),
+        (HOUSE, (None, None)),
     ],
 )
 def test_store__cost__to_twelve_decimals_with_its_source(attributes: dict[str, Any], expected: Any) -> None:
@@ -238,8 +240,10 @@ def test_store__number_of_queries__the_same_for_any_batch(version: PromptVersion
     writer.store(sent(traces.span(stamp, trace=2)))  # finds out which version is meant
     many = sent(*(traces.span(stamp, trace=1, number=number) for number in range(500)))
 
+    forget_overrides()
     with CaptureQueriesContext(connection) as for_few:
         writer.store(few)
+    forget_overrides()
     with CaptureQueriesContext(connection) as for_many:
         writer.store(many)
 

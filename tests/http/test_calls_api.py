@@ -126,8 +126,9 @@ def test_calls__what_the_client_did_not_say__null(key: str) -> None:
 
 
 @pytest.mark.parametrize("reported", [0.00123, "0.00123"])
-def test_calls__cost_that_was_reported__as_it_was(key: str, reported: Any) -> None:
-    ingest(traces.span(FULL | {"gen_ai.usage.cost": reported}))
+def test_calls__cost_that_was_reported_of_an_unknown_model__as_it_was(key: str, reported: Any) -> None:
+    house = {"gen_ai.request.model": "house-model", "gen_ai.response.model": "house-model"}
+    ingest(traces.span(FULL | house | {"gen_ai.usage.cost": reported}))
 
     (call,) = get(key).json()["items"]
     assert (call["cost_usd"], call["cost_source"]) == ("0.00123", "reported")
