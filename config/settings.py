@@ -26,7 +26,6 @@ SCRUB_PATTERNS = env.patterns("SERINUS_SCRUB_PATTERNS")
 KEEP_TEXTS = env.duration("SERINUS_KEEP_TEXTS", "14d")
 KEEP_SPANS = env.duration("SERINUS_KEEP_SPANS", "30d")
 KEEP_CALLS = env.duration("SERINUS_KEEP_CALLS", "90d", least="8d")  # baselines look back seven days
-KEEP_WAITING_SCORES = env.duration("SERINUS_KEEP_WAITING_SCORES", "7d", least="1h")
 
 INSTALLED_APPS = [
     "config",
