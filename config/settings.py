@@ -25,9 +25,9 @@ TEXT_SAMPLE_BP = env.share_bp("SERINUS_TEXT_SAMPLE", "5%")
 TEXT_LIMIT = env.integer("SERINUS_TEXT_LIMIT", 100_000, least=1)
 SCRUB_PATTERNS = env.patterns("SERINUS_SCRUB_PATTERNS")
 KEEP_TEXTS = env.duration("SERINUS_KEEP_TEXTS", "14d")
-KEEP_SPANS = env.duration("SERINUS_KEEP_SPANS", "30d")
 KEEP_CALLS = env.duration("SERINUS_KEEP_CALLS", "90d", least="8d")  # baselines look back seven days
-KEEP_WAITING_SCORES = env.duration("SERINUS_KEEP_WAITING_SCORES", "30d", least="1h")
+# By its spans a call is found, and known again when it is sent again.
+KEEP_SPANS = env.duration("SERINUS_KEEP_SPANS", "90d", least=env.text("SERINUS_KEEP_CALLS", "90d"))
 
 INSTALLED_APPS = [
     "config",

@@ -132,11 +132,8 @@ def _ascii_of_character() -> dict[str, str]:
     dots = dict.fromkeys("\u3002\uff61\u2024\ufe52", ".") | {"\ufe6b": "@", "\u3000": " "}
     spaces = dict.fromkeys("\u00a0\u202f\u205f\u1680" + "".join(map(chr, range(0x2000, 0x200B))), " ")
     full_width = {chr(0xFEE0 + code): chr(code) for code in range(0x21, 0x7F)}
-    digits = {
-        char: str(unicodedata.decimal(char))
-        for char in map(chr, range(0x80, 0x1FBFA))
-        if unicodedata.decimal(char, -1) >= 0
-    }
+    characters = map(chr, range(0x80, 0x20000))  # the planes that have digits
+    digits = {character: str(unicodedata.decimal(character)) for character in characters if character.isdecimal()}
     return dashes | dots | spaces | full_width | digits
 
 
@@ -205,7 +202,7 @@ ESCAPE = r"\\[nrtbf]"
 LEFT = rf"(?:\A|[^0-9A-Za-z]|{ESCAPE})"
 ATS = ("@", "%40", "&#64;", "&#x40;")
 EMAIL = re2.compile(
-    r"(?:[\pL\pM\pN._%+'!#$&*^~-]+|\"[\pL\pN][\pL\pM\pN ._+-]{0,63}\")(?:@|%40|&#64;|&#x40;)"
+    r"(?:[\pL\pM\pN._%+'!#$&*^~-]+|\"[\pL\pN][\pL\pM\pN ._+-]*\")(?:@|%40|&#64;|&#x40;)"
     r"(?:(?:[\pL\pM\pN_-]+\.)+(?:xn--[a-z0-9-]+|[\pL\pM]{2,})|\[[0-9A-Fa-fIPv.:]+\])"
 )
 
