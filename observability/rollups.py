@@ -13,7 +13,7 @@ hour; the first to finish is believed, since the other finds the state or its ma
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import astuple, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -34,7 +34,19 @@ MOST_SECONDS = 20.0  # of one task: the cluster ends it after 60
 MOST_MARKS = 10_000  # of one hour at once
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
-Rows = list[VersionHour | SpendHour | ExposureHour]
+SPEND_COLUMNS = (
+    *("hour", "dimension", "value", "calls", "input_tokens", "output_tokens"),
+    *("cost_usd", "unpriced", "unpriced_tokens"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """An hour's rows. spending: in the order of SPEND_COLUMNS, since there is one for every user."""
+
+    versions: list[VersionHour]
+    spending: list[tuple[Any, ...]]
+    exposed: list[ExposureHour]
 
 
 def mark_stale(started_at: Iterable[datetime]) -> None:
@@ -133,8 +145,10 @@ def _roll_again(hour: datetime) -> bool:
     state = _state()
     if state.rolled_until is None or hour >= state.rolled_until:
         return False
-    sealed = state.sealed_until is not None and hour < state.sealed_until
-    rows = [] if sealed else _compute(hour)
+    if state.sealed_until and hour < state.sealed_until:
+        StaleHour.objects.filter(id__in=marks).delete()
+        return False
+    rows = _compute(hour)
     with transaction.atomic():
         state = RollUpState.objects.select_for_update().get(pk=1)
         deleted, _ = StaleHour.objects.filter(id__in=marks).delete()
@@ -150,17 +164,19 @@ def _marks(hour: datetime) -> list[int]:
 
 def _compute(hour: datetime) -> Rows:
     """The rows of an hour. Outside any transaction: on SQLite, nobody could write meanwhile."""
-    versions = [_version_hour(hour, key, figures) for key, figures in hours.version_figures(hour).items()]
-    spending = [
-        SpendHour(hour=hour, dimension=dimension, value=value, **asdict(sums))
-        for dimension in Dimension
-        for value, sums in hours.spending(hour, dimension).items()
-    ]
-    exposed = [
-        ExposureHour(hour=hour, **key._asdict(), calls=found.calls, scored=found.scored)
-        for key, found in hours.exposed(hour).items()
-    ]
-    return [*versions, *spending, *exposed]
+    at = connection.ops.adapt_datetimefield_value(hour)
+    return Rows(
+        versions=[_version_hour(hour, key, figures) for key, figures in hours.version_figures(hour).items()],
+        spending=[
+            (at, dimension.value, value, *astuple(sums))
+            for dimension in Dimension
+            for value, sums in hours.spending(hour, dimension).items()
+        ],
+        exposed=[
+            ExposureHour(hour=hour, **key._asdict(), calls=found.calls, scored=found.scored)
+            for key, found in hours.exposed(hour).items()
+        ],
+    )
 
 
 def _version_hour(hour: datetime, key: VersionKey, figures: Figures) -> VersionHour:
@@ -173,6 +189,7 @@ def _version_hour(hour: datetime, key: VersionKey, figures: Figures) -> VersionH
 
 def _replace(hour: datetime, rows: Rows) -> None:
     for model in (VersionHour, SpendHour, ExposureHour):
-        model.objects.filter(hour=hour).delete()
-        of_model: Any = [row for row in rows if isinstance(row, model)]
-        model.objects.bulk_create(of_model, batch_size=500)
+        model._default_manager.filter(hour=hour).delete()
+    VersionHour.objects.bulk_create(rows.versions, batch_size=500)
+    bulk.insert(SpendHour, SPEND_COLUMNS, rows.spending)
+    ExposureHour.objects.bulk_create(rows.exposed, batch_size=500)

@@ -9,9 +9,11 @@ from rest_framework.views import APIView
 
 from common.errors import BadRequest
 from common.rest import StrictSerializer
+from observability.api.ranges import RangeFilters, read_query
 from registry.keys import grant_behind
 from registry.models import Scope
 from rollout import selectors, services
+from rollout.data_quality import data_quality_json
 from rollout.models import Rollout, Transition, Verdict
 from rollout.representation import rollout_json, transition_json, verdict_json
 
@@ -126,6 +128,13 @@ class TransitionList(generics.ListAPIView[Transition]):
 
     def get_queryset(self) -> Any:
         return selectors.find_rollout(self.kwargs["rollout_id"]).transitions.select_related("verdict")
+
+
+class DataQuality(APIView):
+    """GET: what was refused, and what was taken but is not all it should be; since a day ago, or `since`, `until`."""
+
+    def get(self, request: Request) -> Response:
+        return Response(data_quality_json(**read_query(RangeFilters, request)))
 
 
 def _if_match(request: Request) -> int | None:

@@ -10,6 +10,7 @@ urlpatterns = [
     path("api/v1/rollouts/<slug:rollout_id>", api.RolloutDetail.as_view()),
     path("api/v1/rollouts/<slug:rollout_id>/verdicts", api.VerdictList.as_view()),
     path("api/v1/rollouts/<slug:rollout_id>/transitions", api.TransitionList.as_view()),
+    path("api/v1/data-quality", api.DataQuality.as_view()),
     re_path(
         rf"^api/v1/rollouts/(?P<rollout_id>[-a-zA-Z0-9_]+)/(?P<action>{'|'.join(api.ACTIONS)})$",
         api.RolloutAction.as_view(),

@@ -139,6 +139,18 @@ def test_metrics__silent_query__the_last_day_in_all_by_version() -> None:
     assert answer["left_out"] == 0
 
 
+@pytest.mark.parametrize(
+    ("until", "end"),
+    [
+        ("2026-01-31T14:00:00Z", "2026-01-31T14:00:00Z"),
+        ("2026-01-31T14:00:01Z", "2026-01-31T15:00:00Z"),
+        ("2026-01-31T19:15:00+05:30", "2026-01-31T14:00:00Z"),
+    ],
+)
+def test_metrics__until__to_the_end_of_its_hour(until: str, end: str) -> None:
+    assert get(until=until).json()["until"] == end
+
+
 @time_machine.travel(NOW, tick=False)
 def test_metrics__embeddings_and_held_attempts__are_no_calls_of_a_version() -> None:
     from observability.models import Call
@@ -170,6 +182,9 @@ def test_metrics__limit__the_rest_is_counted() -> None:
         ({"since": "yesterday"}, "since"),
         ({"since": "2026-01-02T00:00:00Z", "until": "2026-01-01T00:00:00Z"}, "since"),
         ({"since": "1970-01-01T00:00:00Z"}, "since"),
+        ({"until": "0001-01-01T00:00:00Z"}, "until"),
+        ({"until": "9999-12-31T23:59:59Z"}, "until"),
+        ({"since": "0001-01-01T00:00:00+14:00"}, "since"),
         ({"limit": "0"}, "limit"),
     ],
 )
