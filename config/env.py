@@ -19,6 +19,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 DURATION = re.compile(r"([0-9]{1,6})([smhd])")
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+TEN_YEARS = timedelta(days=3650)
 
 
 def text(name: str, default: str = "") -> str:
@@ -46,12 +47,13 @@ def integer(name: str, default: int, *, least: int = 0) -> int:
 
 
 def duration(name: str, default: str) -> timedelta:
-    """A length of time, written `90s`, `15m`, `24h` or `7d`; more than none."""
+    """A length of time, written `90s`, `15m`, `24h` or `7d`; more than none and at most ten years."""
     value = text(name, default)
     found = DURATION.fullmatch(value)
-    if found is None or int(found[1]) == 0:
+    length = timedelta(**{UNITS[found[2]]: int(found[1])}) if found else timedelta()
+    if not timedelta() < length <= TEN_YEARS:
         raise ImproperlyConfigured(f"{name}: expected a duration such as 90s, 15m, 24h or 7d, got {value!r}")
-    return timedelta(**{UNITS[found[2]]: int(found[1])})
+    return length
 
 
 def words(name: str, default: str = "") -> list[str]:

@@ -1,6 +1,7 @@
 """Settings from the environment: what is accepted, and that every refusal names the setting."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ read_address = env.address, {"default": "http://localhost"}
 read_integer = env.integer, {"default": 3, "least": 2}
 read_flag = env.flag, {"default": False}
 read_one_of = env.one_of, {"choices": ("open", "login")}
+read_duration = env.duration, {"default": "7d"}
 read_postgres = env.postgres, {}
 
 Reader = tuple[Callable[..., Any], dict[str, Any]]
@@ -34,6 +36,10 @@ def given(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
         (read_flag, "True", True),
         (read_flag, "0", False),
         (read_one_of, "login", "login"),
+        (read_duration, "90s", timedelta(seconds=90)),
+        (read_duration, "15m", timedelta(minutes=15)),
+        (read_duration, "24h", timedelta(hours=24)),
+        (read_duration, "7d", timedelta(days=7)),
     ],
 )
 def test_read__usable_value__taken(reader: Reader, value: str, expected: object, given: Callable[[str], None]) -> None:
@@ -55,6 +61,11 @@ def test_read__usable_value__taken(reader: Reader, value: str, expected: object,
         (read_address, "https://example.org/?page=1"),
         (read_address, "https://exa mple.org"),
         (read_address, ""),
+        (read_duration, "7"),
+        (read_duration, "0d"),
+        (read_duration, "1.5h"),
+        (read_duration, "1 week"),
+        (read_duration, "3651d"),
         (read_integer, "1"),
         (read_integer, "-3"),
         (read_integer, "3.5"),
