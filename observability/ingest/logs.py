@@ -21,6 +21,8 @@ from observability.core.evaluations import Evaluation, scores_of
 from observability.core.otlp import HOUR_NS, DecodeError
 from observability.core.scores import NS_PER_S
 from observability.ingest import answers
+from observability.models import Refused
+from observability.quality import count_refused
 from observability.services.scores import record_scores
 from registry.keys import require_ingest
 
@@ -41,6 +43,7 @@ def logs(request: HttpRequest) -> HttpResponse:
         rejected += unusable
         if scores:
             record_scores(scores=scores)
+        count_refused(Refused.EVALUATIONS, rejected)
     except DomainError as error:
         return answers.refusal(media_type, error)
     except (OperationalError, InterfaceError):

@@ -140,6 +140,11 @@ def context_of(written: str | None) -> Context:
     return Context(name, version, parse_exposure(exposure) if exposure else None, *others)
 
 
+def hour_of_ns(ns: int) -> datetime:
+    """The hour in which something happened."""
+    return EPOCH + timedelta(hours=ns // NS_PER_HOUR)
+
+
 def as_stored(ns: int) -> Any:
     """A time in nanoseconds since 1970 as a parameter that compares with stored ones; the earliest for a negative."""
     return _as_time()(max(ns, 0))

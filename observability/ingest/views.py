@@ -16,6 +16,8 @@ from observability.core.dialects import WANTED
 from observability.core.otlp import Batch, DecodeError, Wanted, decode_json, decode_protobuf, sift
 from observability.ingest import answers, writer
 from observability.ingest.gate import gate
+from observability.models import Refused
+from observability.quality import count_refused
 from registry.keys import require_ingest
 
 logger = logging.getLogger(__name__)
@@ -35,8 +37,9 @@ def traces(request: HttpRequest) -> HttpResponse:
         body = read_body(request)  # however slowly it comes: nobody waits for it
         with gate.turn():
             batch = sift(_decode(decode, body), int(now().timestamp() * NS_PER_S))
-            if batch.spans:
-                writer.store(batch.spans)
+            evaluations = writer.store(batch.spans) if batch.spans else {}
+        count_refused(Refused.SPANS, batch.rejected)
+        count_refused(Refused.EVALUATIONS, evaluations)
     except DomainError as error:
         return answers.refusal(media_type, error)
     except (OperationalError, InterfaceError):

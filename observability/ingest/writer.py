@@ -6,6 +6,7 @@ goes into evidence once for each measure and is never taken back. Nothing is ack
 is after the COMMIT.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import reduce
@@ -16,21 +17,31 @@ from typing import NamedTuple
 from django.db import transaction
 
 from common.clock import now
-from observability import bulk, evidence
+from observability import bulk, evidence, texts
 from observability.core.calls import INCOMPLETE, NS_PER_MS, CallFacts, Context, Found, SpanKey, find_calls
 from observability.core.conversions import TEXT_LIMIT
+from observability.core.evaluations import scores_of_events
 from observability.core.evidence import Observation
 from observability.core.measures import BITS, measures_of
 from observability.core.merging import awaits_another_attempt, group, unite
 from observability.core.otlp import ERROR, Span
-from observability.core.scores import targets_of_call
+from observability.core.scores import NewScore, targets_of_call
 from observability.ingest import late
 from observability.ingest.knowledge import complete
-from observability.ingest.rows import CALL_COLUMNS, SPAN_COLUMNS, KnownCall, call_of_row, call_rows, span_row
+from observability.ingest.rows import (
+    CALL_COLUMNS,
+    SPAN_COLUMNS,
+    KnownCall,
+    call_of_row,
+    call_rows,
+    hour_of_ns,
+    span_row,
+)
 from observability.ingest.trace_locks import lock_traces
 from observability.models import Call, OtherSpan
 from observability.models import Span as SpanRow
 from observability.privacy import user_hash
+from observability.rollups import mark_stale
 from observability.services import scores
 from observability.services.scores import ScoredCall
 
@@ -38,10 +49,13 @@ HELD_FOR = timedelta(minutes=2)  # exporters send every few seconds, and a clien
 MOST_SETTLED = 1_000
 
 
-def store(spans: Sequence[Span]) -> None:
-    """Store what is new among the spans, in one transaction. Their ids must be valid (core.otlp.sift)."""
+def store(spans: Sequence[Span]) -> Counter[str]:
+    """Store what is new among the spans, in one transaction. Their ids must be valid (core.otlp.sift).
+
+    Answers how many evaluations among their events cannot be scores, by reason.
+    """
     by_key = {(span.trace_id, span.span_id): span for span in reversed(spans)}
-    _store(by_key, find_calls(by_key.values()))
+    return _store(by_key, find_calls(by_key.values()))
 
 
 def store_calls(calls: Sequence[CallFacts]) -> None:
@@ -68,7 +82,7 @@ def _span_of(call: CallFacts) -> Span:
     )
 
 
-def _store(spans: Mapping[SpanKey, Span], found: Found) -> None:
+def _store(spans: Mapping[SpanKey, Span], found: Found) -> Counter[str]:
     calls = [call._replace(context=_hashed(call.context)) for call in found.calls]
     contexts = {key: _hashed(context) for key, context in found.contexts.items()}
     with transaction.atomic():
@@ -76,10 +90,18 @@ def _store(spans: Mapping[SpanKey, Span], found: Found) -> None:
         lock_traces(trace_ids)
         known = late.known_traces(trace_ids)
         ids = _insert_spans(spans, contexts)
+        new_spans = [spans[key] for key in ids]
+        evaluations, rejected = scores_of_events(new_spans, {call.key for call in calls})
         if ids:
             new = [KnownCall(ids[call.key], call) for call in calls if call.key in ids]
-            family = late.family(known, [spans[key] for key in ids], contexts | {c.key: c.context for c in calls})
-            _store_calls(sorted(new, key=lambda call: call.facts.started_ns), family)
+            family = late.family(known, new_spans, contexts | {call.key: call.context for call in calls})
+            observations = _store_calls(sorted(new, key=lambda call: call.facts.started_ns), family)
+            evidence.add([*observations, *_record(evaluations)])
+    return rejected
+
+
+def _record(evaluations: Sequence[NewScore]) -> list[Observation]:
+    return scores.record(scores=evaluations)[1] if evaluations else []
 
 
 def settle_held() -> int:
@@ -92,6 +114,7 @@ def settle_held() -> int:
         held = [call_of_row(row) for row in rows]
         settled, observations = _observe([call._replace(held=False) for call in held])
         bulk.update(Call, CALL_COLUMNS[:-1], call_rows(settled))
+        mark_stale({hour_of_ns(call.facts.started_ns) for call in settled})
         evidence.add(observations)
     return len(held)
 
@@ -103,8 +126,8 @@ def _insert_spans(spans: Mapping[SpanKey, Span], contexts: Mapping[SpanKey, Cont
     return {key: id_ for key, id_ in zip(in_order, ids, strict=True) if id_ is not None}
 
 
-def _store_calls(new: Sequence[KnownCall], family: late.Family) -> None:
-    """Write what the new spans tell: calls of their own, and more about calls that are stored."""
+def _store_calls(new: Sequence[KnownCall], family: late.Family) -> list[Observation]:
+    """Write what the new spans tell: calls of their own, and more about calls that are stored. Answers the evidence."""
     stored = {call.id: call for call in chain(family.calls, late.twins([call.facts for call in new]))}
     merged = [
         one
@@ -120,7 +143,9 @@ def _store_calls(new: Sequence[KnownCall], family: late.Family) -> None:
     # Scores that were joined before the exposure of their call was known are evidence only now.
     exposed = [_scored(call) for call in changed if call.is_evidence and not stored[call.id].is_evidence]
     waiting = _join_scores(merged, {call.id: call for call in calls})
-    evidence.add([*observations, *scores.observations_of(exposed), *waiting])
+    texts.store((call.id, call.facts) for call in calls)
+    mark_stale({hour_of_ns(call.facts.started_ns) for call in calls})
+    return [*observations, *scores.observations_of(exposed), *waiting]
 
 
 class Merged(NamedTuple):

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from common.clock import now
 from common.ids import new_id
@@ -39,6 +39,7 @@ COLUMNS = (
     *("key", "target", "second_target", "waiting", "recheck", "counts", "name", "value", "label", "comment", "source"),
     *("evaluator", "evaluated_at", "received_at"),
 )
+TURN = "UPDATE observability_score SET target = %s WHERE id = %s"
 JOIN = "UPDATE observability_score SET call_id = %s, counts = %s, waiting = %s, recheck = %s WHERE id = %s"
 
 
@@ -124,9 +125,12 @@ def join_waiting_scores() -> int:
         due = Score.objects.filter(recheck=True).select_for_update().order_by("id")[:MOST_RECHECKED]
         scores = [Unjoined(*row) for row in due.values_list(*LOOKED_AT)]
         joined = _join(scores, _find_calls(_targets(scores)))
-        evidence.add(joined.observations)
-        Score.objects.filter(recheck=True, received_at__lt=now() - RECHECKED_FOR).update(recheck=False)
-    return joined.found
+        overdue = Score.objects.filter(recheck=True, received_at__lt=now() - RECHECKED_FOR)
+        about_traces = _turn_to_traces(overdue)
+        joined_by_trace = _join(about_traces, _find_calls(_targets(about_traces)))
+        evidence.add([*joined.observations, *joined_by_trace.observations])
+        overdue.update(recheck=False)
+    return joined.found + joined_by_trace.found
 
 
 def give_up_waiting_scores() -> int:
@@ -171,6 +175,27 @@ def _record(scores: Sequence[NewScore]) -> tuple[Recorded, list[Observation]]:
     accepted = len(written) - joined.repeats
     recorded = Recorded(accepted, duplicates=len(scores) - accepted, waiting=len(unjoined) - joined.found)
     return recorded, [*by_exposure, *joined.observations]
+
+
+def _turn_to_traces(overdue: QuerySet[Score]) -> list[Unjoined]:
+    """Evaluations in spans that are stored and no calls, such as the span of an app's request: they are about the trace.
+
+    So are span events in such spans, from the beginning (core.evaluations); of a log record it shows when its span has
+    come.
+    """
+    in_spans = overdue.filter(evaluated_at__isnull=False, second_target__isnull=True, target__startswith="span:")
+    scores = [Unjoined(*row) for row in in_spans.order_by("id").values_list(*LOOKED_AT)[:MOST_RECHECKED]]
+    ids = [bytes.fromhex(score.target.removeprefix("span:").replace(":", "")) for score in scores]  # trace, then span
+    known = Span.objects.filter(trace_id__in={id_[:16] for id_ in ids}, span_id__in={id_[16:] for id_ in ids})
+    stored = {bytes(trace_id) + bytes(span_id) for trace_id, span_id in known.values_list("trace_id", "span_id")}
+    turned = [
+        score._replace(target=f"trace:{id_[:16].hex()}")
+        for score, id_ in zip(scores, ids, strict=True)
+        if id_ in stored
+    ]
+    with connection.cursor() as cursor:
+        cursor.executemany(TURN, [(score.target, score.id) for score in turned])
+    return turned
 
 
 def _targets(scores: Iterable[Unjoined]) -> set[str]:

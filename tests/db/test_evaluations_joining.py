@@ -17,8 +17,15 @@ from observability.core.otlp_logs import decode_protobuf as decode_logs
 from observability.ingest import writer
 from observability.models import Call, OtherSpan, Score
 from observability.services import scores as services
-from observability.services.scores import Recorded, give_up_waiting_scores, record, record_scores
+from observability.services.scores import (
+    Recorded,
+    give_up_waiting_scores,
+    join_waiting_scores,
+    record,
+    record_scores,
+)
 from registry.models import PromptVersion
+from rollout.management.commands import run_evaluator
 from tests import logs, make, parallel, traces
 
 ROLLOUT = "rol_06b3t2k9w0x4y8z1c5d7"
@@ -140,6 +147,52 @@ def test_log_record__in_the_evaluators_own_span__the_call_of_the_response(
 
     assert Score.objects.get().call == Call.objects.get()
     assert evidence_of(version) == {250: 1}
+
+
+def test_log_record__in_a_span_that_is_no_call__about_its_trace_after_a_minute(version: PromptVersion) -> None:
+    log(number=5)
+    ingest()
+    ingest({"gen_ai.operation.name": "invoke_agent"}, number=5)
+    joined_at_once = join_waiting_scores()
+
+    with time_machine.travel(now() + timedelta(seconds=61)):
+        joined = [join_waiting_scores(), join_waiting_scores()]
+
+    assert (joined_at_once, joined) == (0, [1, 0])
+    assert Score.objects.get().call == Call.objects.get()
+    assert evidence_of(version) == {250: 1}
+
+
+def test_log_record__in_a_span_that_has_not_come__goes_on_waiting_for_it(version: PromptVersion) -> None:
+    ingest()
+    log(number=5)
+
+    with time_machine.travel(now() + timedelta(seconds=61)):
+        join_waiting_scores()
+
+    assert Score.objects.get().target == f"span:{traces.TRACE_ID.hex()}:{traces.span_id(5).hex()}"
+    assert evidence_of(version) == {}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_evaluator__once_a_minute__gives_up(settings: Any) -> None:
+    settings.SCORES_WAIT = timedelta(days=2)
+    log()
+
+    with time_machine.travel(now() + timedelta(days=3)):
+        run_evaluator.run(OneTick())  # type: ignore[arg-type]
+
+    assert Score.objects.get().gave_up
+
+
+class OneTick:
+    """Instead of the event that stops the evaluator: it does each of its works once."""
+
+    def __init__(self) -> None:
+        self.answers = iter([False, True])
+
+    def wait(self, timeout: float) -> bool:
+        return next(self.answers)
 
 
 def test_evaluation__about_another_span_of_the_call__joined() -> None:
