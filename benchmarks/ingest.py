@@ -25,13 +25,14 @@ import psutil
 from benchmarks.ingestion import stages
 from benchmarks.ingestion.bodies import Kind, requests_of
 from benchmarks.ingestion.load import cpu_s, memory_mb, peak_memory, send
-from benchmarks.ingestion.servers import Running, bare, new_database, postgres_server, serinus
+from benchmarks.ingestion.servers import Running, bare, postgres_server, serinus
+from tests.process.server import new_database
 
 Row = dict[str, Any]
 
 RESULTS = Path(__file__).parent / "results" / "ingest.json"
 ROUNDS = 3
-SPANS_A_ROUND, QUICK_SPANS = 40_000, 10_000
+SPANS_A_ROUND, QUICK_SPANS = 20_000, 10_000
 WARM_UP_SPANS = 4_000
 KINDS = [
     *(Kind(encoding, spans, exposed=True) for spans in (100, 500) for encoding in ("protobuf", "json", "gzip")),
