@@ -25,6 +25,7 @@ import psutil
 from benchmarks.ingestion import stages
 from benchmarks.ingestion.bodies import Kind, requests_of
 from benchmarks.ingestion.load import cpu_s, memory_mb, peak_memory, send
+from benchmarks.ingestion.page import PAGE, publish
 from benchmarks.ingestion.servers import Running, bare, postgres_server, serinus
 from tests.process.server import new_database
 
@@ -189,11 +190,13 @@ def repeat(once: Callable[[], Row]) -> list[float]:
 
 
 def keep(rows: Sequence[Row]) -> None:
-    """Put the rows into the results in place of those that answer the same, one row a line."""
+    """Put the rows into the results and the page, in place of those that answer the same; one row a line."""
     fresh = {(row["database"], "growth" in row) for row in rows}
     kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
     kept = [row for row in kept if (row["database"], "growth" in row) not in fresh]
-    RESULTS.write_text("[\n" + ",\n".join(json.dumps(row) for row in [*kept, *rows]) + "\n]\n")
+    kept += rows
+    RESULTS.write_text("[\n" + ",\n".join(json.dumps(row) for row in kept) + "\n]\n")
+    publish(kept, PAGE)
 
 
 if __name__ == "__main__":
