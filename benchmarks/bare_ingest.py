@@ -164,7 +164,7 @@ def insert(table: str, columns: Iterable[str], mark: str) -> str:
 def connect() -> Any:
     if is_postgres():
         return psycopg.connect(os.environ[DATABASE], autocommit=True)
-    connection = sqlite3.connect(os.environ[DATABASE], timeout=8, isolation_level=None)
+    connection = sqlite3.connect(os.environ[DATABASE], timeout=5, isolation_level=None)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")  # as Django has it

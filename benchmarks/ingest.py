@@ -25,13 +25,15 @@ import psutil
 from benchmarks.ingestion import stages
 from benchmarks.ingestion.bodies import Kind, requests_of
 from benchmarks.ingestion.load import cpu_s, memory_mb, peak_memory, send
-from benchmarks.ingestion.servers import Running, bare, new_database, postgres_server, serinus
+from benchmarks.ingestion.page import PAGE, publish
+from benchmarks.ingestion.servers import Running, bare, postgres_server, serinus
+from tests.process.server import new_database
 
 Row = dict[str, Any]
 
 RESULTS = Path(__file__).parent / "results" / "ingest.json"
 ROUNDS = 3
-SPANS_A_ROUND, QUICK_SPANS = 40_000, 10_000
+SPANS_A_ROUND, QUICK_SPANS = 20_000, 10_000
 WARM_UP_SPANS = 4_000
 KINDS = [
     *(Kind(encoding, spans, exposed=True) for spans in (100, 500) for encoding in ("protobuf", "json", "gzip")),
@@ -188,11 +190,13 @@ def repeat(once: Callable[[], Row]) -> list[float]:
 
 
 def keep(rows: Sequence[Row]) -> None:
-    """Put the rows into the results in place of those that answer the same, one row a line."""
+    """Put the rows into the results and the page, in place of those that answer the same; one row a line."""
     fresh = {(row["database"], "growth" in row) for row in rows}
     kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
     kept = [row for row in kept if (row["database"], "growth" in row) not in fresh]
-    RESULTS.write_text("[\n" + ",\n".join(json.dumps(row) for row in [*kept, *rows]) + "\n]\n")
+    kept += rows
+    RESULTS.write_text("[\n" + ",\n".join(json.dumps(row) for row in kept) + "\n]\n")
+    publish(kept, PAGE)
 
 
 if __name__ == "__main__":

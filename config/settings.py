@@ -97,7 +97,7 @@ def _database() -> dict[str, Any]:
         "CONN_MAX_AGE": None,
         "OPTIONS": {
             "transaction_mode": "IMMEDIATE",
-            "timeout": 8,  # seconds; an exporter gives up after 10, and must hear the 503 before
+            "timeout": 5,  # seconds, after 4 at the gate: an exporter gives up after 10, and must hear the 503 before
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
         },
         # A file, as in production: a database in memory would know neither WAL nor writers that wait for each other.

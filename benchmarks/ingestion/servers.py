@@ -113,11 +113,3 @@ def postgres_server(folder: Path) -> Iterator[tuple[psutil.Process, str]]:
         yield psutil.Process(server.get_pid()), server.get_uri()
     finally:
         server.cleanup()
-
-
-def new_database(address: str, name: str) -> str:
-    """A database beside the one at the address; returns its own address."""
-    with psycopg.connect(address, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    head, _, tail = address.partition("?")
-    return f"{head.rpartition('/')[0]}/{name}{'?' + tail if tail else ''}"

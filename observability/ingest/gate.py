@@ -16,7 +16,7 @@ from common.errors import Unavailable
 
 AT_WORK = {"sqlite": 1, "postgresql": 4}
 MOST_WAITING = 11  # with the one at work 12 of the web server's 16 threads; the others are for prompts and pages
-PATIENCE_S = 1.0  # then at most 8 s for the database's lock: an exporter gives up after 10
+PATIENCE_S = 4.0  # then at most 5 s for the lock of SQLite: an exporter gives up after 10
 
 
 class Gate:

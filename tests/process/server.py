@@ -7,13 +7,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
+import psycopg
 
 HOST = "127.0.0.1"
 MANAGE = Path(__file__).resolve().parents[2] / "manage.py"
@@ -23,11 +24,12 @@ READY_WITHIN_S = 60
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A started server, leader of its process group. folder: its data and its output."""
+    """A started server, leader of its process group. folder: its data and its output. settings: from outside of it."""
 
     folder: Path
     port: int
     process: subprocess.Popen[bytes]
+    settings: Mapping[str, str]
 
     @property
     def output(self) -> str:
@@ -53,8 +55,9 @@ class Server:
 
     def manage(self, *command: str) -> str:
         """What another management command prints, run on this server's data."""
+        env = {**environment(self.folder), **self.settings}
         return subprocess.run(
-            [sys.executable, MANAGE, *command], env=environment(self.folder), capture_output=True, text=True, check=True
+            [sys.executable, MANAGE, *command], env=env, capture_output=True, text=True, check=True
         ).stdout.strip()
 
     def tree(self) -> list[psutil.Process]:
@@ -91,7 +94,7 @@ def started(folder: Path, *arguments: str, port: int | None = None, **settings: 
             stderr=log,
             start_new_session=True,
         )
-    server = Server(folder, port, process)
+    server = Server(folder, port, process, settings)
     try:
         yield server
     finally:
@@ -111,6 +114,14 @@ def environment(folder: Path) -> dict[str, str]:
     """The embedded default, whatever the test run itself uses."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("SERINUS_", "DATABASE_URL"))}
     return inherited | {"SERINUS_DATA_DIR": str(folder)}
+
+
+def new_database(address: str, name: str) -> str:
+    """A database beside the one at the address; returns its own address."""
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    head, _, tail = address.partition("?")
+    return f"{head.rpartition('/')[0]}/{name}{'?' + tail if tail else ''}"
 
 
 def free_port() -> int:
