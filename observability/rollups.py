@@ -21,7 +21,7 @@ from django.db import connection, transaction
 
 from common.clock import now
 from observability import bulk
-from observability.core.figures import COUNTS, SUMS, Figures
+from observability.core.figures import SUMS, TIMES, Figures
 from observability.models import Dimension, ExposureHour, RollUpState, SpendHour, StaleHour, VersionHour
 from observability.selectors import hours
 from observability.selectors.hours import HOUR, VersionKey, hour_of
@@ -180,11 +180,12 @@ def _compute(hour: datetime) -> Rows:
 
 
 def _version_hour(hour: datetime, key: VersionKey, figures: Figures) -> VersionHour:
-    fields = {name: getattr(figures, name) for name in (*SUMS, *COUNTS)}
+    fields = {name: getattr(figures, name) for name in (*SUMS, "errors")}
+    bins = {name: [[*getattr(figures, name).keys()], [*getattr(figures, name).values()]] for name in TIMES}
     scores: dict[str, dict[str, Sequence[float]]] = {}
     for (name, source), sums in figures.scores.items():
         scores.setdefault(name, {})[source] = sums
-    return VersionHour(hour=hour, **key._asdict(), **fields, scores=scores)
+    return VersionHour(hour=hour, **key._asdict(), **fields, **bins, scores=scores)
 
 
 def _replace(hour: datetime, rows: Rows) -> None:

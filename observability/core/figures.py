@@ -72,7 +72,8 @@ SUMS = (
     *("calls", "attempts", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"),
     *("cost_usd", "priced", "timed_tokens", "timed_ms", "merged", "ttft_is_total"),
 )
-COUNTS = ("errors", "ttft", "latency", "inter_token")
+TIMES = ("ttft", "latency", "inter_token")
+COUNTS = ("errors", *TIMES)
 
 
 def percentile(bins: Mapping[int, int], share: float, measure: str) -> float | None:

@@ -13,7 +13,8 @@ class VersionHour(models.Model):
     """The figures (core.figures) of the LLM calls that started in an hour, by what they name.
 
     version: null where no such version exists; version_text is then what the client sent. errors: class → calls.
-    ttft, latency, inter_token: bin of 1 % → calls. scores: name → source → [n, sum, sum of squares].
+    ttft, latency, inter_token: bins of 1 %, and the calls of each, as two lists: read twice as fast as an object.
+    scores: name → source → [n, sum, sum of squares].
     """
 
     hour = models.DateTimeField()

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from observability.core.figures import COUNTS, SUMS, Figures, ScoreSums
+from observability.core.figures import SUMS, TIMES, Figures, ScoreSums
 from observability.models import VersionHour
 from observability.selectors.hours import VersionKey, version_figures
 from observability.selectors.rolled import Range, hours_between
@@ -67,8 +67,9 @@ def version_numbers(ids: Collection[int]) -> dict[int, str]:
 def _figures(row: VersionHour) -> Figures:
     figures = Figures(**{name: getattr(row, name) for name in SUMS})
     figures.errors.update(row.errors)
-    for name in COUNTS[1:]:  # bins, which JSON has as text
-        getattr(figures, name).update({int(bin_): n for bin_, n in getattr(row, name).items()})
+    for name in TIMES:
+        bins, calls = getattr(row, name)
+        getattr(figures, name).update(dict(zip(bins, calls, strict=True)))
     for name, by_source in row.scores.items():
         for source, sums in by_source.items():
             figures.scores[name, source] = ScoreSums(*sums)

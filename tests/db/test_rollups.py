@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.utils.module_loading import import_string
+from django_q.models import Schedule
 
 from observability import rollups
 from observability.core.scores import NewScore
@@ -44,6 +46,13 @@ def read() -> int:
     """How many calls the metrics tell of."""
     since, until = NOW - timedelta(days=3), TWELVE + 3 * HOUR
     return sum(f.calls for _, f in version_metrics(since=since, until=until, by=(), interval="total"))
+
+
+def test_schedule__rolls_up() -> None:
+    scheduled = Schedule.objects.get(name="roll up hours")
+
+    assert import_string(scheduled.func) is rollups.roll_up
+    assert (scheduled.schedule_type, scheduled.minutes) == (Schedule.MINUTES, 1)
 
 
 def test_roll_up__hours_that_are_over__once_each() -> None:
