@@ -127,6 +127,7 @@ def test_label__rollout_and_unit__arm_by_hash_with_its_exposure(
     assert found["trace"] == {
         "gen_ai.prompt.name": "order-extractor",
         "gen_ai.prompt.version": number,
+        "serinus.label": "production",
         "serinus.exposure": f"rol_1:1:{arm}:{unit_bucket}",
     }
 
