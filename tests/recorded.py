@@ -32,6 +32,11 @@ def official_cases() -> list[dict[str, Any]]:
     return [case for case in _cases(CLIENTS) if case["client"] in OFFICIAL]
 
 
+def client_cases() -> list[dict[str, Any]]:
+    """The cases of all clients."""
+    return _cases(CLIENTS)
+
+
 def hostile_cases() -> list[dict[str, Any]]:
     return _cases(HOSTILE)
 

@@ -39,10 +39,11 @@ class DecodeError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The keys of attributes and the names of span events that are worth reading."""
+    """The keys of attributes and the names of span events that are worth reading. prefixes: of keys, likewise."""
 
     attributes: frozenset[str]
     events: frozenset[str]
+    prefixes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,9 @@ def _span(span: Any, scope: str, resource: Mapping[str, Any], wanted: Wanted) ->
 
 
 def _attributes(pairs: Iterable[Any], wanted: Wanted) -> dict[str, Any]:
-    keys = wanted.attributes
+    keys, prefixes = wanted.attributes, wanted.prefixes
+    if prefixes:
+        return {key: _value(pair.value) for pair in pairs if (key := pair.key) in keys or key.startswith(prefixes)}
     return {key: _value(pair.value) for pair in pairs if (key := pair.key) in keys}
 
 
@@ -211,7 +214,7 @@ def _json_attributes(owner: dict[str, Any], wanted: Wanted) -> dict[str, Any]:
     return {
         key: _json_value(_object(pair, "value"))
         for pair in _objects(owner, "attributes")
-        if (key := _text(pair, "key")) in wanted.attributes
+        if (key := _text(pair, "key")) in wanted.attributes or key.startswith(wanted.prefixes)
     }
 
 

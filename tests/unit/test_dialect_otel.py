@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from observability.core.calls import CallFacts, find_calls
-from observability.core.dialects import KINDS, WANTED
+from observability.core.dialects import WANTED
 from observability.core.evidence import Exposure
 from observability.core.otlp import decode_json, decode_protobuf
 from tests import recorded, traces
