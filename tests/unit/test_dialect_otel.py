@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from observability.core.calls import CallFacts, find_calls
-from observability.core.dialects import KINDS, WANTED
+from observability.core.dialects import WANTED
 from observability.core.evidence import Exposure
 from observability.core.otlp import decode_json, decode_protobuf
 from tests import recorded, traces
@@ -16,7 +16,7 @@ EXPOSURE = "rol_06b3t2k9w0x4y8z1c5d7:0:canary:182"
 
 
 def facts(*spans: Any, **kwargs: Any) -> list[CallFacts]:
-    return find_calls(decode_protobuf(traces.body(*spans, **kwargs), WANTED).spans)
+    return find_calls(decode_protobuf(traces.body(*spans, **kwargs), WANTED).spans).calls
 
 
 def fact(attributes: dict[str, Any] | None = None, **kwargs: Any) -> CallFacts:
@@ -32,7 +32,7 @@ def test_recorded_body__what_the_provider_sent(case: dict[str, Any]) -> None:
     calls, finish_reason_sent = [], False
     for request in recorded.trace_requests(case):
         decode = decode_json if request.content_type == "application/json" else decode_protobuf
-        calls += find_calls(decode(request.plain, WANTED).spans)
+        calls += find_calls(decode(request.plain, WANTED).spans).calls
         finish_reason_sent = finish_reason_sent or b"finish_reason" in request.plain
 
     llm_calls = [call for call in calls if call.is_llm_call]
