@@ -1,7 +1,7 @@
 """pydantic-ai and logfire: `gen_ai.*`, with JSON beside it and a log record at the end of a stream.
 
 logfire's integrations of OpenAI and Anthropic end the span of a streamed request at its first byte and write what
-came of it into a record of its own, a span without a length. 
+came of it into a record of its own, a span without a length.
 Source: pydantic/logfire, logfire/_internal/integrations/llm_providers; pydantic-ai, models/instrumented.py.
 """
 
