@@ -36,7 +36,7 @@ def _in_metadata(key: str, convert: Any = read.text) -> Source:
 
 OPENINFERENCE = Dialect(
     name="OpenInference",
-    scope="openinference",
+    scopes=("openinference",),
     mend=mend,
     kinds={"openinference.span.kind": kind_of_span},
     fields={

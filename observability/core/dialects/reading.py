@@ -41,7 +41,7 @@ class Index:
         self.sources = joined(told, content)
         self.first_token_events = frozenset(name for dialect in dialects for name in dialect.first_token_events)
         self._families = [family for dialect in in_order for family in dialect.families]
-        self._by_scope = {dialect.scope: dialect for dialect in dialects if dialect.scope}
+        self._by_scope = {scope: dialect for dialect in dialects for scope in dialect.scopes}
         self._marks: dict[str, list[Mark]] = {}
         self._inherited: dict[str, Readers] = {SPAN: {}}  # by the place where attributes stand
         self._of_calls: dict[str, Readers] = {SPAN: {}}
