@@ -168,7 +168,11 @@ def _facts(span: Span, reading: Reading, context: Context) -> CallFacts:
     stream = True if ttft_ms is not None or is_summary else get("stream")
     failed = _failed(span, fields)
     cut = bool(stream) and not (
-        is_summary or "finish_reason" in fields or "input_tokens" in fields or "output_tokens" in fields
+        is_summary
+        or "finish_reason" in fields
+        or "input_tokens" in fields
+        or "output_tokens" in fields
+        or "ends_elsewhere" in fields
     )
     return CallFacts(
         trace_id=span.trace_id,

@@ -100,8 +100,7 @@ def lower(value: Any) -> str | None:
 
 def operation(value: Any) -> str | None:
     """What the span does, by today's names."""
-    found = lower(value)
-    return found and OPERATIONS.get(found, found)
+    return _named(value, OPERATIONS)
 
 
 def kind_of_operation(value: Any) -> Literal["call", "embedding", "other"] | None:
@@ -113,8 +112,15 @@ def kind_of_operation(value: Any) -> Literal["call", "embedding", "other"] | Non
 
 
 def provider(value: Any) -> str | None:
+    return _named(value, PROVIDERS)
+
+
+def _named(value: Any, names: Mapping[str, str]) -> str | None:
+    """The name, in lower case, that stands for the value. Most are written as they are looked for."""
+    if type(value) is str and (known := names.get(value)):
+        return known
     found = lower(value)
-    return found and PROVIDERS.get(found, found)
+    return found and names.get(found, found)
 
 
 @lru_cache(maxsize=1024)
@@ -173,8 +179,7 @@ def finish_reason(value: Any) -> str | None:
         value = structure_in_json(value)
     if isinstance(value, list):
         value = next(iter(value), None)
-    found = lower(value)
-    return found and FINISH_REASONS.get(found, found)
+    return _named(value, FINISH_REASONS)
 
 
 def http_error_class(value: Any) -> str | None:
@@ -202,6 +207,11 @@ def error_class_of_message(value: Any) -> str | None:
 def untouched(value: Any) -> Any:
     """As it came, for what is worth reading only of some calls."""
     return value
+
+
+def one_message(value: Any) -> Any:
+    """A bare text, which may be JSON itself, as the one message that it is."""
+    return [{"content": value}] if isinstance(value, str) else value
 
 
 def unquoted(value: Any) -> Any:

@@ -26,7 +26,7 @@ def mend(span: Span, fields: dict[str, Any]) -> None:
 
 LITELLM = Dialect(
     name="litellm",
-    scope="litellm",
+    scopes=("litellm",),
     kind_of_scope=kind_of_scope,
     mend=mend,
     fields={

@@ -8,10 +8,18 @@ from typing import Any
 
 from observability.core import conversions as read
 from observability.core.dialects.table import Dialect, Kind, Source, joined, stamped
+from observability.core.otlp import Span
 
 USAGE = "mlflow.chat.tokenUsage"
 OUTPUTS = "mlflow.spanOutputs"
 TAG = "mlflow.traceTag."
+LINKED = "mlflow.linkedPrompts"
+TEXTS = frozenset(
+    {
+        *("prompt_name", "prompt_version", "label", "user", "session", "feature", "environment", "operation"),
+        *("provider", "request_model", "response_model", "response_id", "finish_reason"),
+    }
+)
 
 
 def kind_of_type(value: Any) -> Kind | None:
@@ -22,17 +30,32 @@ def kind_of_type(value: Any) -> Kind | None:
     return "call" if kind in {"chat_model", "llm"} else "embedding" if kind == "embedding" else "other"
 
 
+def mend(_: Span, fields: dict[str, Any]) -> None:
+    """It writes what an app sets as JSON too, under whatever name."""
+    for field, value in fields.items():
+        if isinstance(value, str) and value.startswith('"') and field in TEXTS:
+            fields[field] = read.text(read.unquoted(value))
+
+
 def _quoted(key: str, convert: Callable[[Any], Any]) -> Source:
     return Source(key, lambda value: convert(read.unquoted(value)))
 
 
 MLFLOW = Dialect(
     name="MLflow",
+    scopes=("mlflow",),
+    mend=mend,
     kinds={"mlflow.spanType": kind_of_type},
     fields=joined(
         {
-            "prompt_name": (Source(TAG + "prompt.name"),),
-            "prompt_version": (Source(TAG + "prompt.version"),),
+            "prompt_name": (
+                Source(TAG + "prompt.name"),
+                Source(LINKED, parse=read.structure_in_json, path=(0, "name")),
+            ),
+            "prompt_version": (
+                Source(TAG + "prompt.version"),
+                Source(LINKED, parse=read.structure_in_json, path=(0, "version")),
+            ),
             "user": (Source(TAG + "mlflow.trace.user", read.identity),),
             "session": (Source(TAG + "mlflow.trace.session", read.identity),),
             "provider": (_quoted("mlflow.llm.provider", read.provider),),

@@ -8,6 +8,7 @@ from typing import Any
 
 from observability.core import conversions as read
 from observability.core.dialects.table import Dialect, Family, Kind, Source
+from observability.core.otlp import Span
 
 PARAMETERS = "llm.invocation_parameters"
 OF_EMBEDDINGS = "embedding.invocation_parameters"
@@ -22,12 +23,21 @@ def kind_of_span(value: Any) -> Kind | None:
     return "call" if found == "llm" else "embedding" if found == "embedding" else "other"
 
 
+def mend(span: Span, fields: dict[str, Any]) -> None:
+    """Where it writes `gen_ai.*` too, it takes the model that answered for the one that was asked for."""
+    if "gen_ai.request.model" in span.attributes:
+        parameters = read.structure_in_json(span.attributes.get(PARAMETERS))
+        fields["request_model"] = read.text(read.inside(parameters, ("model",))) or fields.get("request_model")
+
+
 def _in_metadata(key: str, convert: Any = read.text) -> Source:
     return Source(METADATA, convert, parse=read.structure_in_json, path=(key,))
 
 
 OPENINFERENCE = Dialect(
     name="OpenInference",
+    scopes=("openinference",),
+    mend=mend,
     kinds={"openinference.span.kind": kind_of_span},
     fields={
         "prompt_name": (_in_metadata("gen_ai.prompt.name"), _in_metadata("prompt_name")),

@@ -39,7 +39,7 @@ def _add_cached_input(fields: dict[str, Any]) -> None:
 
 OPENLIT = Dialect(
     name="OpenLIT",
-    scope="openlit",
+    scopes=("openlit",),
     kind_of_scope=kind_of_scope,
     mend=mend,
     fields={

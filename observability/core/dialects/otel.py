@@ -73,6 +73,7 @@ OTEL = Dialect(
             Source("gen_ai.usage.cache_read_input_tokens", read.tokens),
             Source("cache_read_input_tokens", read.tokens),
             Source("gen_ai.usage.details.cache_read_tokens", read.tokens),
+            Source("gen_ai.usage.details.cache_read_input_tokens", read.tokens),
         ),
         "cache_write_tokens": (
             Source("gen_ai.usage.cache_write.input_tokens", read.tokens),
@@ -80,6 +81,7 @@ OTEL = Dialect(
             Source("gen_ai.usage.cache_creation_input_tokens", read.tokens),
             Source("cache_creation_input_tokens", read.tokens),
             Source("gen_ai.usage.details.cache_write_tokens", read.tokens),
+            Source("gen_ai.usage.details.cache_creation_input_tokens", read.tokens),
         ),
         "reasoning_tokens": (
             Source("gen_ai.usage.reasoning.output_tokens", read.tokens),

@@ -42,16 +42,16 @@ class Dialect(NamedTuple):
     """How one library speaks.
 
     name: as people know it. fields: the sources of each canonical field, the first with a value decides. kinds: the
-    attributes that tell whether a span of it is a call, and how; None leaves it to the next dialect. scope: the first
-    word of the names of its instrumentation scopes, where kind_of_scope and mend are needed: they say of a span by its
-    scope what kind it is, and what no table can about what was read. content: where texts of prompts and answers
+    attributes that tell whether a span of it is a call, and how; None leaves it to the next dialect. scopes: the
+    first words of the names of its instrumentation scopes, where kind_of_scope and mend are needed: they say of a span
+    by its scope what kind it is, and what no table can about what was read. content: where texts of prompts and answers
     stand, read only when texts are stored. first_token_events: the span events that mark a stream's first chunk.
     """
 
     name: str
     fields: Table = {}
     kinds: Mapping[str, Callable[[Any], Kind | None]] = {}
-    scope: str = ""
+    scopes: Sequence[str] = ()
     kind_of_scope: Callable[[Span], Kind | None] | None = None
     mend: Callable[[Span, dict[str, Any]], None] | None = None
     content: Table = {}
