@@ -27,6 +27,7 @@ from config.management.commands.run_web import THREADS
 
 DATABASE = "BARE_INGEST_DATABASE"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+NS_PER_HOUR, PLACES_PER_HOUR = 3_600 * 10**9, 2**40
 CALLS = {"chat", "embeddings"}
 SPAN_COLUMNS = (
     *("trace_id", "span_id", "parent_id", "name", "scope", "started_ns", "duration_ns", "status", "context"),
@@ -52,10 +53,10 @@ OTHER_COLUMNS = (  # that tell of the span, or have no attribute in these bodies
     *("trace_id", "span_id", "scope", "duration_ms", "error", "started_at", "attempts", "observed", "held"),
     *("version_id", "label", "rollout", "step", "arm", "unit_bucket", "stream", "cached_tokens", "cache_write_tokens"),
     *("reasoning_tokens", "ttft_ms", "inter_token_ms", "cost_usd", "cost_source", "price_version", "reported_usd"),
-    *("output_valid", "attempt_of"),
+    *("output_valid", "attempt_of", "is_embedding", "is_summary", "place"),
 )
 CALL_COLUMNS = (*FACTS.values(), *OTHER_COLUMNS)
-NOTHING_KNOWN = dict.fromkeys(CALL_COLUMNS) | {"attempts": 1, "observed": 0, "held": False}
+NOTHING_KNOWN = dict.fromkeys(CALL_COLUMNS) | {"attempts": 1, "observed": 0, "held": False, "is_summary": False}
 
 connections = threading.local()
 Statements = tuple[str, str]
@@ -131,6 +132,8 @@ def call_row(span: tuple[Any, ...], facts: dict[str, Any]) -> tuple[Any, ...]:
         "scope": scope,
         "duration_ms": duration_ns / 1e6,
         "error": status == 2,
+        "is_embedding": facts["operation"] == "embeddings",
+        "place": started_ns // NS_PER_HOUR * PLACES_PER_HOUR,
         "started_at": started_at if is_postgres() else started_at.strftime("%Y-%m-%d %H:%M:%S.%f"),
     }
     return tuple((NOTHING_KNOWN | facts | told).values())

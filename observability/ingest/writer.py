@@ -9,7 +9,7 @@ is after the COMMIT.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
-from functools import reduce
+from functools import cache, reduce
 from itertools import chain
 from operator import attrgetter, or_
 from typing import NamedTuple
@@ -23,7 +23,7 @@ from observability.core.conversions import TEXT_LIMIT
 from observability.core.evaluations import scores_of_events
 from observability.core.evidence import Observation
 from observability.core.measures import BITS, measures_of
-from observability.core.merging import awaits_another_attempt, group, unite
+from observability.core.merging import Related, awaits_another_attempt, group, unite
 from observability.core.otlp import ERROR, Span
 from observability.core.scores import NewScore, targets_of_call
 from observability.ingest import late
@@ -55,7 +55,7 @@ def store(spans: Sequence[Span]) -> Counter[str]:
     Answers how many evaluations among their events cannot be scores, by reason.
     """
     by_key = {(span.trace_id, span.span_id): span for span in reversed(spans)}
-    return _store(by_key, find_calls(by_key.values(), user_hash))
+    return _store(by_key, find_calls(by_key.values(), cache(user_hash)))
 
 
 def store_calls(calls: Sequence[CallFacts]) -> None:
@@ -157,7 +157,9 @@ class Merged(NamedTuple):
 def _merge(calls: Sequence[KnownCall], stored: Mapping[int, KnownCall], family: late.Family) -> Iterator[Merged]:
     if family.is_older:
         calls = [call._replace(facts=family.with_context(call.facts)) for call in calls]
-    for indexes in group([family.related(call.facts) for call in calls]):
+    scopes = {call.facts.scope for call in calls}
+    related = family.related if len(scopes) > 1 else Related  # no call is inside another one of its own scope
+    for indexes in group([related(call.facts) for call in calls]):
         yield _merged([calls[index] for index in indexes], stored, family)
 
 
