@@ -28,6 +28,7 @@ KEEP_TEXTS = env.duration("SERINUS_KEEP_TEXTS", "14d")
 KEEP_CALLS = env.duration("SERINUS_KEEP_CALLS", "90d", least="8d")  # baselines look back seven days
 # By its spans a call is found, and known again when it is sent again.
 KEEP_SPANS = env.duration("SERINUS_KEEP_SPANS", "90d", least=env.text("SERINUS_KEEP_CALLS", "90d"))
+KEEP_ROLLUPS = env.duration("SERINUS_KEEP_ROLLUPS", "400d")
 
 INSTALLED_APPS = [
     "config",

@@ -1,8 +1,8 @@
 """How long is what happened kept? Each kind as long as its setting says; what is older is deleted, the oldest first.
 
 In small batches, each a transaction of its own, with as long a pause after each as it took: on SQLite, where one writer
-keeps all others waiting, taking in goes on meanwhile. What was not reached is deleted next time. Evidence, verdicts and
-roll-ups are of no call any more and stay.
+keeps all others waiting, taking in goes on meanwhile. What was not reached is deleted next time. Calls go only after
+their hours are rolled up. Evidence and verdicts are of no call any more and stay.
 """
 
 import time
@@ -17,22 +17,34 @@ from django.db.models import QuerySet
 from django_q.tasks import async_task
 
 from common.clock import now
-from observability.models import Call, CallText, Score, Span
+from observability.models import Call, CallText, ExposureHour, RefusedHour, Score, Span, SpendHour, VersionHour
+from observability.rollups import seal
 
 BATCH = 200  # of calls, with all that goes with them: some 10 ms, under 80 ms with 200 000 stored (2 cores, SQLite)
+HOURS: Mapping[str, type[models.Model]] = {
+    "hours of versions": VersionHour,
+    "hours of spending": SpendHour,
+    "hours of exposures": ExposureHour,
+    "hours of refusals": RefusedHour,
+}
 LONGEST_SWEEP_S = 20.0  # of the 60 that a task may take
 EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of data. oldest: keys of what is older than a time, at most BATCH, without reading the whole table."""
+    """One kind of data.
+
+    oldest: keys of what is older than a time, at most BATCH, without reading the whole table. until: up to when it may
+    be deleted, of the time up to which it is kept no longer.
+    """
 
     name: str
     model: type[models.Model]
     keep: timedelta
     oldest: Callable[[datetime], list[int]]
     expired: Callable[[datetime], QuerySet[Any]]
+    until: Callable[[datetime], datetime] = lambda at: at
 
 
 def kinds() -> list[Kind]:
@@ -41,9 +53,10 @@ def kinds() -> list[Kind]:
         Kind(
             "texts", CallText, settings.KEEP_TEXTS, _oldest_texts, lambda at: CallText.objects.filter(stored_at__lt=at)
         ),
-        Kind("spans", Span, settings.KEEP_SPANS, _oldest_spans, lambda at: Span.objects.filter(started_ns__lt=_ns(at))),
-        _found_by_index("calls", settings.KEEP_CALLS, lambda at: Call.objects.before(at)),
+        _found_by_index("calls", settings.KEEP_CALLS, lambda at: Call.objects.before(at), seal),
+        Kind("spans", Span, settings.KEEP_SPANS, _oldest_spans, _expired_spans, seal),
         _found_by_index("scores without a call", settings.KEEP_CALLS, _scores_of_no_call),
+        *(_found_by_index(name, settings.KEEP_ROLLUPS, _hours(model)) for name, model in HOURS.items()),
     ]
 
 
@@ -59,7 +72,7 @@ def prune(*, most_s: float | None = None) -> tuple[Mapping[str, int], bool]:
     deleted: dict[str, int] = {}
     for kind in kinds():
         deleted[kind.name] = 0
-        for rows in _delete(kind, at - kind.keep):
+        for rows in _delete(kind, kind.until(at - kind.keep)):
             deleted[kind.name] += rows
             if ends_at is not None and time.monotonic() >= ends_at:
                 return deleted, False
@@ -95,16 +108,29 @@ def _oldest_spans(before: datetime) -> list[int]:
     return [key for key, started_ns in first if started_ns < _ns(before)]
 
 
-def _found_by_index(name: str, keep: timedelta, expired: Callable[[datetime], QuerySet[Any]]) -> Kind:
+def _expired_spans(before: datetime) -> QuerySet[Span]:
+    return Span.objects.filter(started_ns__lt=_ns(before))
+
+
+def _found_by_index(
+    name: str,
+    keep: timedelta,
+    expired: Callable[[datetime], QuerySet[Any]],
+    until: Callable[[datetime], datetime] = lambda at: at,
+) -> Kind:
     def oldest(before: datetime) -> list[int]:
         return list(expired(before).order_by().values_list("pk", flat=True)[:BATCH])
 
-    return Kind(name, expired(EPOCH).model, keep, oldest, expired)
+    return Kind(name, expired(EPOCH).model, keep, oldest, expired, until)
 
 
 def _scores_of_no_call(before: datetime) -> QuerySet[Score]:
     """Of an exposure alone, or whose call never came: it would be gone by now."""
     return Score.objects.filter(call__isnull=True, received_at__lt=before)
+
+
+def _hours(model: type[models.Model]) -> Callable[[datetime], QuerySet[Any]]:
+    return lambda before: model._default_manager.filter(hour__lt=before)
 
 
 def _ns(at: datetime) -> int:

@@ -3,11 +3,13 @@
 A number that the client did not send stays None; it is never guessed (otlp.md, section 4).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from observability.core.dialects import EXCEPTION, FIRST_TOKEN_EVENTS, KINDS, read_span
+from observability.core.conversions import provider_of_scope
+from observability.core.dialects import EXCEPTION, INDEX, Reading, read_span
+from observability.core.dialects.reading import INHERITED
 from observability.core.evidence import Exposure
 from observability.core.otlp import ERROR, Span
 
@@ -16,13 +18,16 @@ INCOMPLETE = "incomplete"  # the class of a stream that ended with neither a fin
 MS_PER_S = 1e3
 LONGEST_MS = 86_400_000.0  # a day: no token takes longer, and nothing beyond a float gets in
 NS_PER_MS = 1e6
+NS_PER_S = 1e9
+FIRST_TOKEN_EVENTS = INDEX.first_token_events
+OPERATIONS = frozenset({"chat", "text_completion", "generate_content", "realtime_inference"})
 
 SpanKey = tuple[bytes, bytes]  # trace id and span id
 Fields = Mapping[str, Any]  # what a span tells, by the canonical names of dialects
 
 
 class Context(NamedTuple):
-    """What a span inherits from its ancestors. user: as sent, until observability.privacy has hashed it."""
+    """What a span inherits from its ancestors. user: of the id that was sent, what find_calls was told to keep."""
 
     prompt_name: str | None = None
     prompt_version: str | None = None
@@ -88,79 +93,95 @@ class CallFacts(NamedTuple):
 
 
 class Found(NamedTuple):
-    """calls: in the order of their spans. contexts: what each other span says for its descendants."""
+    """What spans tell. contexts: what each span that is no call hands on to those below it, where it says anything."""
 
     calls: list[CallFacts]
     contexts: dict[SpanKey, Context]
 
 
-def find_calls(spans: Iterable[Span]) -> Found:
-    """The calls among the spans of one request; ancestors are looked for in the same request."""
-    read = {(span.trace_id, span.span_id): (span, read_span(span)) for span in spans}
-    known: dict[SpanKey, Context] = {}
-    calls, contexts = [], {}
-    for key, (span, fields) in read.items():
-        operation = fields.get("operation", "")
-        if kind := KINDS.get(operation):
-            context = _context(key, read, known)
-            calls.append(_facts(span, fields, EMBEDDINGS if kind == "embedding" else operation, context))
-        elif (own := _own(fields)) != NOTHING:
+def find_calls(spans: Iterable[Span], identify: Callable[[str], str] = str) -> Found:
+    """The calls among the spans of one request, in their order, and what the other spans hand on.
+
+    A call inherits from its ancestors in the request. identify: what takes the place of a user's id as it was sent.
+    """
+    calls: list[tuple[Span, Reading]] = []
+    said: dict[SpanKey, tuple[bytes, Context]] = {}
+    contexts: dict[SpanKey, Context] = {}
+    for span in spans:
+        reading = read_span(span)
+        key = span.trace_id, span.span_id
+        own = _own(reading.fields, identify)
+        said[key] = span.parent_id, own
+        if reading.is_call or reading.is_embedding:
+            calls.append((span, reading))
+        elif own is not NOTHING:
             contexts[key] = own
-    return Found(calls, contexts)
+    known: dict[SpanKey, Context] = {}
+    return Found([_facts(span, reading, _context(span, said, known)) for span, reading in calls], contexts)
 
 
-def _context(key: SpanKey, read: Mapping[SpanKey, tuple[Span, Fields]], known: dict[SpanKey, Context]) -> Context:
+def _context(span: Span, said: Mapping[SpanKey, tuple[bytes, Context]], known: dict[SpanKey, Context]) -> Context:
     """A span's context, computed once per span from the farthest ancestor down; a circle of parents ends the line."""
-    line: dict[SpanKey, Fields] = {}
-    while key in read and key not in known and key not in line:
-        span, line[key] = read[key]
-        key = span.trace_id, span.parent_id
-    inherited = known.get(key, NOTHING)
+    trace_id, span_id = span.trace_id, span.span_id
+    line: dict[SpanKey, Context] = {}
+    key = trace_id, span_id
+    while key not in known and key not in line and (found := said.get(key)):
+        parent_id, line[key] = found
+        key = trace_id, parent_id
+    context = known.get(key, NOTHING)
     for key in reversed(line):
-        inherited = known[key] = inherit(_own(line[key]), inherited)
-    return inherited
+        context = known[key] = inherit(line[key], context)
+    return context
 
 
-def _own(fields: Fields) -> Context:
+def _own(fields: Fields, identify: Callable[[str], str]) -> Context:
+    if INHERITED.isdisjoint(fields):
+        return NOTHING
     get = fields.get
+    user = get("user")
     return Context(
         *(get("prompt_name"), get("prompt_version"), get("exposure"), get("label")),
-        *(get("user"), get("session"), get("feature")),
+        *(identify(user) if user else None, get("session"), get("feature")),
     )
 
 
 def inherit(own: Context, parent: Context) -> Context:
     """Own values first. Version and exposure belong to a prompt: they do not come from an ancestor with another one."""
-    if parent is NOTHING:
-        return own
-    own = own._replace(
-        user=own.user or parent.user, session=own.session or parent.session, feature=own.feature or parent.feature
-    )
-    if own.prompt_name and parent.prompt_name and own.prompt_name != parent.prompt_name:
-        return own
-    return own._replace(
-        prompt_name=own.prompt_name or parent.prompt_name,
-        prompt_version=own.prompt_version or parent.prompt_version,
-        exposure=own.exposure or parent.exposure,
-        label=own.label or parent.label,
+    if parent is NOTHING or own is NOTHING:
+        return parent if own is NOTHING else own
+    name, version, exposure, label, user, session, feature = own
+    if not (name and parent.prompt_name and name != parent.prompt_name):
+        name, version = name or parent.prompt_name, version or parent.prompt_version
+        exposure, label = exposure or parent.exposure, label or parent.label
+    return Context(
+        *(name, version, exposure, label),
+        *(user or parent.user, session or parent.session, feature or parent.feature),
     )
 
 
-def _facts(span: Span, fields: Fields, operation: str, context: Context) -> CallFacts:
+def _facts(span: Span, reading: Reading, context: Context) -> CallFacts:
+    fields = reading.fields
     get = fields.get
-    duration_ms = None if span.duration_ns is None else span.duration_ns / NS_PER_MS
+    is_summary = get("record_type") == "log" and "record_duration_s" in fields
+    duration_ms = _duration_ms(span, fields, is_summary)
     ttft_ms = _ttft_ms(span, fields, duration_ms)
-    stream = True if ttft_ms is not None else get("stream")
+    stream = True if ttft_ms is not None or is_summary else get("stream")
     failed = _failed(span, fields)
-    cut = bool(stream) and not fields.keys() & {"finish_reason", "input_tokens", "output_tokens"}
+    cut = bool(stream) and not (
+        is_summary
+        or "finish_reason" in fields
+        or "input_tokens" in fields
+        or "output_tokens" in fields
+        or "ends_elsewhere" in fields
+    )
     return CallFacts(
         trace_id=span.trace_id,
         span_id=span.span_id,
         parent_id=span.parent_id,
         scope=span.scope,
         context=context,
-        operation=operation,
-        provider=get("provider"),
+        operation=EMBEDDINGS if reading.is_embedding else _operation(get("operation")),
+        provider=get("provider") or provider_of_scope(span.scope),
         request_model=get("request_model"),
         response_model=get("response_model"),
         response_id=get("response_id"),
@@ -177,10 +198,33 @@ def _facts(span: Span, fields: Fields, operation: str, context: Context) -> Call
         error=failed or cut,
         error_class=get("error_class", "other") if failed else INCOMPLETE if cut else None,
         environment=get("environment"),
-        started_ns=span.start_ns,
-        reported_usd=get("cost_usd"),
+        started_ns=span.start_ns - int(fields["record_duration_s"] * NS_PER_S) if is_summary else span.start_ns,
+        reported_usd=_reported_usd(fields),
+        attempt_of=span.parent_id if span.parent_id and get("is_attempt") else None,
+        is_summary=is_summary,
+        input_messages=get("input_messages"),
         output_messages=get("output_messages"),
     )
+
+
+def _operation(said: str | None) -> str:
+    """The operation of an LLM call: a chat, unless the span names another one that is a call too."""
+    return said if said in OPERATIONS else "chat"
+
+
+def _duration_ms(span: Span, fields: Fields, is_summary: bool) -> float | None:
+    if is_summary:
+        told_ms = fields["record_duration_s"] * MS_PER_S
+        return float(told_ms) if 0 <= told_ms <= LONGEST_MS else None
+    return None if span.duration_ns is None else span.duration_ns / NS_PER_MS
+
+
+def _reported_usd(fields: Fields) -> Decimal | None:
+    """What the client says the call cost. 0 for tokens is what some write who do not know."""
+    cost: Decimal | None = fields.get("cost_usd")
+    if cost == 0 and (fields.get("input_tokens") or fields.get("output_tokens")):
+        return None
+    return cost
 
 
 def _ttft_ms(span: Span, fields: Fields, duration_ms: float | None) -> float | None:
@@ -193,8 +237,12 @@ def _ttft_ms(span: Span, fields: Fields, duration_ms: float | None) -> float | N
 def _ttft_sources(span: Span, fields: Fields) -> Iterable[float]:
     if "first_chunk_s" in fields:
         yield fields["first_chunk_s"] * MS_PER_S
+    if "first_chunk_ms" in fields:
+        yield fields["first_chunk_ms"]
     if "first_token_s_of_streams" in fields and fields.get("stream"):
         yield fields["first_token_s_of_streams"] * MS_PER_S
+    if "first_token_at_ns" in fields:
+        yield (fields["first_token_at_ns"] - span.start_ns) / NS_PER_MS
     for event in span.events:
         if event.name in FIRST_TOKEN_EVENTS:
             yield (event.at_ns - span.start_ns) / NS_PER_MS

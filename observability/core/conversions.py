@@ -4,18 +4,36 @@ Each takes whatever an attribute may hold and returns the canonical value, or No
 client did not say is never made up.
 """
 
+import ast
 import json
 import math
 import re
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from functools import lru_cache
+from typing import Any, Literal
 
 from observability.core.evidence import Exposure, parse_exposure
 
 TEXT_LIMIT = 200
+LONGEST_CONTAINER = 32_768  # characters of a structure that is written as text: longer ones are left closed
+LONGEST_LITERAL = 4_096  # the same, of one in Python's notation
+DEEPEST_LITERAL = 60  # brackets that open in it
+MOST_LEAVES = 2_000  # attributes that make up one structure
 MOST_TOKENS = 100_000_000  # far above any context window: what is larger was never counted
 MOST_USD = 1_000_000  # far above any call
 USD_STEP = Decimal("1e-12")  # a thousandth of the cheapest token
+
+OPERATIONS = {  # as they are called today
+    "acompletion": "chat",
+    "responses": "chat",
+    "aresponses": "chat",
+    "completion": "text_completion",
+    "atext_completion": "text_completion",
+    "embedding": "embeddings",
+    "aembedding": "embeddings",
+}
+CALL_OPERATIONS = frozenset({"chat", "text_completion", "generate_content", "realtime_inference"})
 
 PROVIDERS = {
     "az.ai.inference": "azure.ai.inference",
@@ -24,6 +42,7 @@ PROVIDERS = {
     "vertex_ai": "gcp.vertex_ai",
     "xai": "x_ai",
 }
+PROVIDERS_IN_SCOPES = frozenset({"anthropic", "cohere", "groq", "openai"})
 FINISH_REASONS = {
     "end_turn": "stop",
     "stop_sequence": "stop",
@@ -54,11 +73,18 @@ def clean(value: str) -> str:
 
 def text(value: Any) -> str | None:
     """Text of at most 200 characters; a number is written out, so that 3 and "3" are the same version."""
+    if type(value) is str:
+        if not value.isascii() or "\0" in value:
+            value = clean(value)
+        return value.strip()[:TEXT_LIMIT] or None
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    return clean(str(value)).strip()[:TEXT_LIMIT] or None
+    try:
+        return clean(str(value)).strip()[:TEXT_LIMIT] or None
+    except ValueError:  # an integer of more digits than Python writes out
+        return None
 
 
 def identity(value: Any) -> str | None:
@@ -72,9 +98,35 @@ def lower(value: Any) -> str | None:
     return found and found.lower()[:TEXT_LIMIT]
 
 
+def operation(value: Any) -> str | None:
+    """What the span does, by today's names."""
+    return _named(value, OPERATIONS)
+
+
+def kind_of_operation(value: Any) -> Literal["call", "embedding", "other"] | None:
+    """Whether an operation is a call of a model; None where none is named."""
+    found = operation(value)
+    if found is None:
+        return None
+    return "call" if found in CALL_OPERATIONS else "embedding" if found == "embeddings" else "other"
+
+
 def provider(value: Any) -> str | None:
+    return _named(value, PROVIDERS)
+
+
+def _named(value: Any, names: Mapping[str, str]) -> str | None:
+    """The name, in lower case, that stands for the value. Most are written as they are looked for."""
+    if type(value) is str and (known := names.get(value)):
+        return known
     found = lower(value)
-    return found and PROVIDERS.get(found, found)
+    return found and names.get(found, found)
+
+
+@lru_cache(maxsize=1024)
+def provider_of_scope(scope: str) -> str | None:
+    """The provider whose library an instrumentation is for, by the name of its scope."""
+    return next((word for word in re.split(r"[._-]", scope) if word in PROVIDERS_IN_SCOPES), None)
 
 
 def exposure(value: Any) -> Exposure | None:
@@ -97,6 +149,8 @@ def number(value: Any) -> float | None:
 
 def tokens(value: Any) -> int | None:
     """A count of tokens; None for a negative, broken or absurd one."""
+    if type(value) is int:
+        return value if 0 <= value <= MOST_TOKENS else None
     found = number(value)
     return int(found) if found is not None and found.is_integer() and 0 <= found <= MOST_TOKENS else None
 
@@ -114,21 +168,18 @@ def flag(value: Any) -> bool | None:
     return {"true": True, "false": False}.get(value.lower()) if isinstance(value, str) else None
 
 
+def true_flag(value: Any) -> bool | None:
+    """true, where it is said; what says false says nothing."""
+    return flag(value) or None
+
+
 def finish_reason(value: Any) -> str | None:
     """The first of the finish reasons, which may be an array, an array written as JSON text, or one text."""
-    if isinstance(value, str) and value.startswith("["):
-        value = _json(value)
+    if isinstance(value, str) and value[:1] in {"[", '"'}:
+        value = structure_in_json(value)
     if isinstance(value, list):
         value = next(iter(value), None)
-    found = lower(value)
-    return found and FINISH_REASONS.get(found, found)
-
-
-def finish_reason_of_messages(value: Any) -> str | None:
-    """The finish reason inside the first output message; the messages may be written as JSON text."""
-    messages = _json(value) if isinstance(value, str) else value
-    first = messages[0] if isinstance(messages, list) and messages else None
-    return finish_reason(first.get("finish_reason")) if isinstance(first, dict) else None
+    return _named(value, FINISH_REASONS)
 
 
 def http_error_class(value: Any) -> str | None:
@@ -158,8 +209,65 @@ def untouched(value: Any) -> Any:
     return value
 
 
-def _json(value: str) -> Any:
+def one_message(value: Any) -> Any:
+    """A bare text, which may be JSON itself, as the one message that it is."""
+    return [{"content": value}] if isinstance(value, str) else value
+
+
+def unquoted(value: Any) -> Any:
+    """A value that is written as JSON; as it is where it is no JSON."""
+    if not isinstance(value, str):
+        return value
+    found = structure_in_json(value)
+    return value if found is None else found
+
+
+def structure_in_json(value: Any) -> Any:
+    """What JSON text of bounded length holds; what came as a structure already, as it is; else None."""
+    if not isinstance(value, str):
+        return value
+    if len(value) > LONGEST_CONTAINER:
+        return None
     try:
         return json.loads(value)
     except (ValueError, RecursionError):
         return None
+
+
+def structure_in_python(value: Any) -> Any:
+    """What text in Python's notation holds, which is read as literals alone; else as of JSON."""
+    if not isinstance(value, str):
+        return value
+    if len(value) > LONGEST_LITERAL or sum(map(value.count, "([{-+~")) > DEEPEST_LITERAL:
+        return None
+    try:
+        return ast.literal_eval(value)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return structure_in_json(value)
+
+
+def inside(structure: Any, path: tuple[str | int, ...]) -> Any:
+    """What stands at the end of a path of keys and positions; None where it leads nowhere."""
+    for step in path:
+        if isinstance(step, str):
+            structure = structure.get(step) if isinstance(structure, Mapping) else None
+        else:
+            structure = structure[step] if isinstance(structure, list) and len(structure) > step else None
+    return structure
+
+
+def unflattened(leaves: Mapping[str, Any]) -> list[Any]:
+    """The structure of attributes such as `0.message.content`, as a list in the order of the first number."""
+    top: dict[str, Any] = {}
+    for key, value in list(leaves.items())[:MOST_LEAVES]:
+        *path, last = key.split(".", 8)
+        place = top
+        for step in path:
+            deeper = place.setdefault(step, {})
+            if not isinstance(deeper, dict):
+                break
+            place = deeper
+        else:
+            place[last] = value
+    numbered = [(int(key), item) for key, item in top.items() if key.isascii() and key.isdigit() and len(key) < 9]
+    return [item for _, item in sorted(numbered, key=lambda numbered_item: numbered_item[0])]

@@ -18,6 +18,7 @@ from jsonschema.protocols import Validator
 from jsonschema.validators import extend, validator_for
 from referencing import Registry
 
+from observability.core.content import answer as text_of_answer
 from registry.core.schema_compatibility import dialect
 
 LONGEST = 100_000  # characters of an output or a schema
@@ -49,8 +50,8 @@ _budget: ContextVar[_Budget] = ContextVar("budget of the output that is being ch
 def are_valid(outputs: Iterable[tuple[Any, str]]) -> list[bool | None]:
     """Whether each output follows the schema, given as JSON text, beside it; None where that was not to be found out.
 
-    An output is the value of `gen_ai.output.messages`, structured or as JSON text: the text parts of its first message
-    are the answer, and no text is no answer. All outputs of one call share a budget ten times that of a single one.
+    An output is what a call answered, in the shape of its dialect: the text of its first message is the answer, and no
+    text is no answer. All outputs of one call share a budget ten times that of a single one.
     """
     left, found = MOST_WORK_OF_ALL, []
     for messages, schema in outputs:
@@ -62,7 +63,7 @@ def are_valid(outputs: Iterable[tuple[Any, str]]) -> list[bool | None]:
 
 
 def _is_valid(messages: Any, schema: str, budget: _Budget) -> bool | None:
-    text = _text(messages)
+    text = text_of_answer(messages)
     if text is None or len(text) > LONGEST or len(schema) > LONGEST:
         return None
     outer = _budget.set(budget)
@@ -78,24 +79,6 @@ def _is_valid(messages: Any, schema: str, budget: _Budget) -> bool | None:
         return None  # Not logged, for its messages quote the output.
     finally:
         _budget.reset(outer)
-
-
-def _text(messages: Any) -> str | None:
-    """The text of the first message; None where it has no part of text, as when it calls a tool."""
-    if isinstance(messages, str):
-        try:
-            messages = json.loads(messages) if len(messages) <= 2 * LONGEST else None
-        except (ValueError, RecursionError):
-            return None
-    match messages:
-        case [{"parts": [*parts]}, *_]:
-            texts = [part["content"] for part in parts if _is_text(part)]
-            return "".join(texts) if texts else None
-    return None
-
-
-def _is_text(part: Any) -> bool:
-    return isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("content"), str)
 
 
 def _not_json(constant: str) -> NoReturn:

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST
 from common.bodies import read_body
 from common.clock import now
 from common.errors import BadRequest, DomainError, TooLarge, Unavailable, UnsupportedMediaType
-from observability.core.dialects import WANTED
+from observability.core.dialects import wanted
 from observability.core.otlp import Batch, DecodeError, Wanted, decode_json, decode_protobuf, sift
 from observability.ingest import answers, writer
 from observability.ingest.gate import gate
@@ -23,6 +23,7 @@ from registry.keys import require_ingest
 logger = logging.getLogger(__name__)
 
 NS_PER_S = 10**9
+WANTED = {with_content: wanted(with_content=with_content) for with_content in (False, True)}
 Decoder = Callable[[bytes, Wanted], Batch]
 DECODERS: Mapping[str, Decoder] = {answers.PROTOBUF: decode_protobuf, answers.JSON: decode_json}
 
@@ -59,7 +60,7 @@ def _decoder(media_type: str) -> Decoder:
 
 def _decode(decode: Decoder, body: bytes) -> Batch:
     try:
-        batch = decode(body, WANTED)
+        batch = decode(body, WANTED[settings.STORE_TEXT])
     except DecodeError as error:
         raise BadRequest("undecodable", str(error)) from error
     if len(batch.spans) > settings.MAX_SPANS_PER_REQUEST:

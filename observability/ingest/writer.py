@@ -55,12 +55,12 @@ def store(spans: Sequence[Span]) -> Counter[str]:
     Answers how many evaluations among their events cannot be scores, by reason.
     """
     by_key = {(span.trace_id, span.span_id): span for span in reversed(spans)}
-    return _store(by_key, find_calls(by_key.values()))
+    return _store(by_key, find_calls(by_key.values(), user_hash))
 
 
 def store_calls(calls: Sequence[CallFacts]) -> None:
     """Store what is new among calls that no span tells of, in one transaction: each gets a span that says the same."""
-    by_key = {call.key: call for call in reversed(calls)}
+    by_key = {call.key: call._replace(context=_hashed(call.context)) for call in reversed(calls)}
     _store({key: _span_of(call) for key, call in by_key.items()}, Found(list(by_key.values()), {}))
 
 
@@ -83,8 +83,7 @@ def _span_of(call: CallFacts) -> Span:
 
 
 def _store(spans: Mapping[SpanKey, Span], found: Found) -> Counter[str]:
-    calls = [call._replace(context=_hashed(call.context)) for call in found.calls]
-    contexts = {key: _hashed(context) for key, context in found.contexts.items()}
+    calls, contexts = found
     with transaction.atomic():
         trace_ids = {trace_id for trace_id, _ in spans}
         lock_traces(trace_ids)

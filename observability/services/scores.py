@@ -25,6 +25,7 @@ from observability import bulk, evidence
 from observability.core.evidence import BY_EXPOSURE_ALONE, Exposure, Observation, bin_of, parse_exposure
 from observability.core.scores import SAME_WITHIN_NS, NewScore, targets_of_call
 from observability.models import Call, OtherSpan, Score, Span
+from observability.rollups import mark_stale
 
 # Far longer than any transaction lives: a call not found by then did not arrive at the same moment as its score.
 RECHECKED_FOR = timedelta(seconds=60)
@@ -178,7 +179,7 @@ def _record(scores: Sequence[NewScore]) -> tuple[Recorded, list[Observation]]:
 
 
 def _turn_to_traces(overdue: QuerySet[Score]) -> list[Unjoined]:
-    """Evaluations in spans that are stored and no calls, such as the span of an app's request: they are about the trace.
+    """Evaluations in spans that are stored and no calls, such as of an app's request: they are about the trace.
 
     So are span events in such spans, from the beginning (core.evaluations); of a log record it shows when its span has
     come.
@@ -319,7 +320,9 @@ def _join(scores: Sequence[Unjoined], calls: Mapping[str, ScoredCall]) -> Joined
         return Joined([])
     counted: set[tuple[int, str]] = set()
     said: dict[tuple[int, str, float], list[datetime]] = defaultdict(list)
-    joined_before = Score.objects.filter(call_id__in={call.id for _, call in found})
+    ids = {call.id for _, call in found}
+    mark_stale(set(Call.objects.filter(pk__in=ids).values_list("started_at", flat=True)))
+    joined_before = Score.objects.filter(call_id__in=ids)
     for call_id, name, value, at, counts in joined_before.values_list(
         "call_id", "name", "value", "evaluated_at", "counts"
     ):

@@ -109,6 +109,8 @@ def _answer(
     rollout: dict[str, Any] | None = None,
 ) -> Answer:
     trace = {"gen_ai.prompt.name": version.prompt, "gen_ai.prompt.version": version.number}
+    if label:
+        trace["serinus.label"] = label
     if rollout:
         trace["serinus.exposure"] = f"{rollout['id']}:{rollout['step']}:{rollout['arm']}:"
     others = {"label": label, "reason": reason, "sticky": sticky, "rollout": rollout, "trace": trace}

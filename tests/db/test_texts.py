@@ -43,7 +43,7 @@ def call(
     """A stored call with its id."""
     spans = decode_protobuf(traces.body(traces.span(number=number, trace=trace, failed=failed)), WANTED).spans
     writer.store(spans)
-    (facts,) = find_calls(spans)
+    (facts,) = find_calls(spans).calls
     stored = Call.objects.get(trace_id=facts.trace_id, span_id=facts.span_id)
     return stored.pk, facts._replace(input_messages=into, output_messages=out)
 

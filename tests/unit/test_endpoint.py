@@ -107,7 +107,7 @@ def test_label__no_rollout__the_whole_version_and_sticky() -> None:
         "reason": "label",
         "sticky": True,
         "rollout": None,
-        "trace": {"gen_ai.prompt.name": "order-extractor", "gen_ai.prompt.version": "v2.4"},
+        "trace": {"gen_ai.prompt.name": "order-extractor", "gen_ai.prompt.version": "v2.4", "serinus.label": "staging"},
     }
     assert header(response, "Content-Type") == "application/json"
     assert header(response, "Content-Length") == str(len(response.body))
@@ -127,6 +127,7 @@ def test_label__rollout_and_unit__arm_by_hash_with_its_exposure(
     assert found["trace"] == {
         "gen_ai.prompt.name": "order-extractor",
         "gen_ai.prompt.version": number,
+        "serinus.label": "production",
         "serinus.exposure": f"rol_1:1:{arm}:{unit_bucket}",
     }
 

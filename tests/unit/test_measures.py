@@ -22,7 +22,7 @@ COST = Decimal("0.00123")
 
 
 def fact(attributes: dict[str, Any], **span: Any) -> CallFacts:
-    (call,) = find_calls(decode_protobuf(traces.body(traces.span(attributes, **span)), WANTED).spans)
+    (call,) = find_calls(decode_protobuf(traces.body(traces.span(attributes, **span)), WANTED).spans).calls
     return call
 
 

@@ -117,7 +117,7 @@ def test_json__deeply_nested_value__decode_error_or_nothing() -> None:
     body = as_json({"attributes": [tokens(nested)]})
 
     try:
-        calls = find_calls(decode_json(body, WANTED).spans)
+        calls = find_calls(decode_json(body, WANTED).spans).calls
     except DecodeError:
         calls = []
 
@@ -128,7 +128,7 @@ def test_json__deeply_nested_value__decode_error_or_nothing() -> None:
 def test_json__numbers_as_text_or_number(value: dict[str, Any]) -> None:
     span = decoded_json(attributes=[{"key": "gen_ai.operation.name", "value": {"stringValue": "chat"}}, tokens(value)])
 
-    assert [call.input_tokens for call in find_calls([span])] == [202]
+    assert [call.input_tokens for call in find_calls([span]).calls] == [202]
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", float("nan"), float("inf")])
@@ -136,7 +136,7 @@ def test_json__not_a_number__none(number: Any) -> None:
     value = {"doubleValue": number}
     span = decoded_json(attributes=[{"key": "gen_ai.operation.name", "value": {"stringValue": "chat"}}, tokens(value)])
 
-    assert [call.input_tokens for call in find_calls([span])] == [None]
+    assert [call.input_tokens for call in find_calls([span]).calls] == [None]
 
 
 @pytest.mark.parametrize("time", ["1795424828261000000", 1795424828261000000])
@@ -220,7 +220,7 @@ def find_calls_or_none(decode: Any, body: bytes) -> None:
         batch = decode(body, WANTED)
     except DecodeError:
         return
-    for call in find_calls(sift(batch, NOW_NS).spans):
+    for call in find_calls(sift(batch, NOW_NS).spans).calls:
         assert call.duration_ms is None or call.duration_ms >= 0
         assert call.ttft_ms is None or (call.duration_ms is not None and 0 < call.ttft_ms <= call.duration_ms)
 

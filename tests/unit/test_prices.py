@@ -32,7 +32,7 @@ REPORTED = ["gen_ai.usage.cost", "gen_ai.cost.total_cost", "llm.cost.total"]
 
 
 def fact(attributes: dict[str, Any]) -> CallFacts:
-    (call,) = find_calls(decode_protobuf(traces.body(traces.span(traces.CHAT | attributes)), WANTED).spans)
+    (call,) = find_calls(decode_protobuf(traces.body(traces.span(traces.CHAT | attributes)), WANTED).spans).calls
     return call
 
 
@@ -292,7 +292,7 @@ def call_of(at: datetime, total: int, cached: int, written: int, output: int) ->
     }
     span = traces.span(traces.CHAT | MINI | tokens)
     span.start_time_unix_nano = int(at.timestamp() * 1e9)
-    (call,) = find_calls(decode_protobuf(traces.body(span), WANTED).spans)
+    (call,) = find_calls(decode_protobuf(traces.body(span), WANTED).spans).calls
     return call
 
 
