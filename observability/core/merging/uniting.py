@@ -9,7 +9,10 @@ from observability.core.merging.groups import end_ns
 
 NATIVE_ANTHROPIC = "com.anthropic.sdk.python"  # counts what the provider sent; others are off by one in a stream
 OTHER = "other"
-USAGE = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
+OF_THE_PROVIDER = (
+    *("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens"),
+    "response_id",
+)
 
 
 def unite(calls: Sequence[CallFacts]) -> CallFacts:
@@ -22,32 +25,22 @@ def unite(calls: Sequence[CallFacts]) -> CallFacts:
     if len(calls) == 1:
         return calls[0]
     told = _outermost_first(_of_last_attempt(calls))
-    outer = told[0]
-    usage = _usage(told)
+    first = _first_told(told)
     duration_ms = _duration_ms(told)
     timed = next((call for call in told if call.ttft_ms and duration_ms and call.ttft_ms <= duration_ms), None)
-    finish_reason = _first(told, "finish_reason")
-    error_class = _error_class(told, answered=finish_reason is not None or usage["output_tokens"] is not None)
-    return outer._replace(
+    answered = first.finish_reason is not None or first.output_tokens is not None
+    error_class = _error_class(told, answered=answered)
+    return first._replace(
         context=_context(told),
-        provider=_first(told, "provider"),
-        request_model=_first(told, "request_model"),
-        response_model=_response_model(told),
-        response_id=_first(_native_first(told), "response_id"),
-        stream=any(call.stream for call in told) or _first(told, "stream"),
-        **usage,
+        response_model=_response_model(told) or first.response_model,
+        stream=any(call.stream for call in told) or first.stream,
         ttft_ms=timed and timed.ttft_ms,
-        inter_token_ms=(timed and timed.inter_token_ms) or _first(told, "inter_token_ms"),
+        inter_token_ms=(timed and timed.inter_token_ms) or first.inter_token_ms,
         duration_ms=duration_ms,
-        finish_reason=finish_reason,
         error=error_class is not None,
         error_class=error_class,
-        environment=_first(told, "environment"),
-        reported_usd=_first(told, "reported_usd"),
         attempts=_attempts(calls),
-        attempt_of=_first(told, "attempt_of"),
-        input_messages=_first(told, "input_messages"),
-        output_messages=_first(told, "output_messages"),
+        **_told_by_the_provider(told),
     )
 
 
@@ -69,37 +62,40 @@ def _outermost_first(calls: Sequence[CallFacts]) -> list[CallFacts]:
     return sorted(calls, key=lambda call: (call.is_summary, -(call.duration_ms or 0), call.started_ns, call.key))
 
 
-def _native_first(told: Sequence[CallFacts]) -> list[CallFacts]:
-    return sorted(told, key=lambda call: call.scope != NATIVE_ANTHROPIC)
+def _first_told(told: Sequence[CallFacts]) -> CallFacts:
+    """Of every field what the first tells that tells anything about it."""
+    first = told[0]
+    for call in told[1:]:
+        first = CallFacts._make([other if own is None else own for own, other in zip(first, call, strict=True)])
+    return first
 
 
-def _first(told: Sequence[CallFacts], field: str) -> Any:
-    return next((value for call in told if (value := getattr(call, field)) is not None), None)
-
-
-def _usage(told: Sequence[CallFacts]) -> dict[str, Any]:
-    """Of Anthropic's own span before the outermost, and what neither tells of the others."""
-    by_trust = _native_first(told)
-    return {field: _first(by_trust, field) for field in USAGE}
+def _told_by_the_provider(told: Sequence[CallFacts]) -> dict[str, Any]:
+    """Usage and response id by Anthropic's own span, where it is among them."""
+    native = next((call for call in told if call.scope == NATIVE_ANTHROPIC), None)
+    if native is None:
+        return {}
+    return {field: value for field in OF_THE_PROVIDER if (value := getattr(native, field)) is not None}
 
 
 def _duration_ms(told: Sequence[CallFacts]) -> float | None:
     """The outermost's own. A stream whose record tells its end lasted as long as that, not as long as its request."""
     lasted = [call.duration_ms for call in told if call.is_summary and call.duration_ms is not None]
-    outermost: float | None = _first(told, "duration_ms")
-    return outermost if outermost is None else max([outermost, *lasted])
+    outermost = next((call.duration_ms for call in told if call.duration_ms is not None), None)
+    return max([outermost, *lasted]) if outermost is not None else None
 
 
-def _response_model(told: Sequence[CallFacts]) -> Any:
-    """Some only repeat the model that was asked for, so one that says another one knows better."""
-    exact = [call for call in told if call.response_model != call.request_model]
-    return _first(exact, "response_model") or _first(told, "response_model")
+def _response_model(told: Sequence[CallFacts]) -> str | None:
+    """One that is not the model that was asked for knows better than those who only repeat it."""
+    models = (call.response_model for call in told if call.response_model != call.request_model)
+    return next((model for model in models if model), None)
 
 
 def _context(told: Sequence[CallFacts]) -> Context:
     context = told[0].context
     for call in told[1:]:
-        context = _filled(context, call.context)
+        if call.context != context:
+            context = _filled(context, call.context)
     return context
 
 
@@ -109,7 +105,7 @@ def _filled(context: Context, other: Context) -> Context:
     if context.prompt_name and other.prompt_name and context.prompt_name != other.prompt_name:
         fields = ("user", "session", "feature")
     missing = {field: getattr(other, field) for field in fields if getattr(context, field) is None}
-    return context._replace(**missing)
+    return context._replace(**missing) if missing else context
 
 
 def _error_class(told: Sequence[CallFacts], *, answered: bool) -> str | None:
