@@ -78,7 +78,7 @@ def united(*calls: Related) -> CallFacts:
 # Response ids
 
 
-@pytest.mark.parametrize(("scope", "trace"), [(NATIVE, 0), (NATIVE, 1), (OPENAI, 0), (OPENAI, 1)])
+@pytest.mark.parametrize(("scope", "trace"), [(NATIVE, 0), (NATIVE, 1), (OPENAI, 0)])
 def test_group__same_response_id__one_call(scope: str, trace: int) -> None:
     calls = [
         told(1, response_id="msg_1"),
@@ -86,6 +86,16 @@ def test_group__same_response_id__one_call(scope: str, trace: int) -> None:
     ]
 
     assert grouped(*calls) == [[0, 1]]
+
+
+def test_group__response_replayed_by_a_cache_in_another_trace__two_calls_each_with_its_twin() -> None:
+    calls = [
+        told(2 * trace + twin, scope=scope, trace=trace, at=5_000 * trace, response_id="msg_1")
+        for trace in (0, 1)
+        for twin, scope in enumerate((OPENAI, NATIVE))
+    ]
+
+    assert grouped(*calls) == [[0, 1], [2, 3]]
 
 
 def test_group__same_response_id_after_more_than_ten_minutes__two_calls() -> None:

@@ -5,7 +5,7 @@ guesses, made in a fixed order, the surest first, and never between two spans of
 are real.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -84,17 +84,28 @@ def _look_at(calls: Iterable[Related]) -> _Hints:
 
 
 def _join_responses(facts: Sequence[CallFacts], groups: Groups) -> None:
-    """A provider gives an id to one response only, so even two spans of one scope in one trace are one call by it: an
-    application's own span around a client of the same library. Ten minutes, since local servers count from 1 again."""
-    first: dict[tuple[str, bool], int] = {}
-    for index, call in enumerate(facts):
-        if call.response_id is not None:
-            response = call.response_id, call.is_llm_call
-            earliest = first.setdefault(response, index)
-            if call.started_ns - facts[earliest].started_ns <= RESPONSE_WINDOW_NS:
-                groups.join(earliest, index)
-            else:
-                first[response] = index
+    """A provider gives an id to one response only: two spans with it are one call. Within ten minutes, since local
+    servers count from 1 again.
+
+    In one trace that holds for two of one scope too: an application's own span around a client of the same library. In
+    different traces those are two calls, the second of which a cache has answered with the response of the first.
+    """
+    with_id = [index for index, call in enumerate(facts) if call.response_id is not None]
+    _join_near(facts, groups, with_id, lambda call: (call.response_id, call.is_llm_call, call.trace_id))
+    _join_near(facts, groups, with_id, lambda call: (call.response_id, call.is_llm_call))
+
+
+def _join_near(
+    facts: Sequence[CallFacts], groups: Groups, indexes: Iterable[int], response: Callable[[CallFacts], Hashable]
+) -> None:
+    first: dict[Hashable, int] = {}
+    for index in indexes:
+        call = facts[index]
+        earliest = first.setdefault(response(call), index)
+        if call.started_ns - facts[earliest].started_ns > RESPONSE_WINDOW_NS:
+            first[response(call)] = index
+        elif call.trace_id == facts[earliest].trace_id or groups.scopes_differ(earliest, index):
+            groups.join(earliest, index)
 
 
 def _join_attempts(facts: Sequence[CallFacts], groups: Groups) -> None:

@@ -61,6 +61,9 @@ class Groups:
             found = self._profiles[root] = profile_of(self._facts[root])
         return found
 
+    def scopes_differ(self, one: int, other: int) -> bool:
+        return self.profile(one).scopes.isdisjoint(self.profile(other).scopes)
+
     def join(self, one: int, other: int) -> None:
         """Both are one call for certain. It lasted from the start of either to the end of either."""
         if self.find(one) == self.find(other):
