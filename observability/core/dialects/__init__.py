@@ -13,12 +13,12 @@ from observability.core.dialects.mlflow import MLFLOW
 from observability.core.dialects.openinference import OPENINFERENCE
 from observability.core.dialects.openlit import OPENLIT
 from observability.core.dialects.otel import OTEL
-from observability.core.dialects.reading import Index, Reading
+from observability.core.dialects.reading import Reader, Reading
 from observability.core.dialects.table import ASSIGNMENT, EXCEPTION
 from observability.core.dialects.traceloop import TRACELOOP
 from observability.core.dialects.vercel import VERCEL
 
-__all__ = ["ASSIGNMENT", "DIALECTS", "EXCEPTION", "INDEX", "WANTED", "Reading", "read_span", "wanted"]
+__all__ = ["ASSIGNMENT", "DIALECTS", "EXCEPTION", "READER", "WANTED", "Reading", "read_span", "wanted"]
 
 # In the order in which they say whether a span is a call. Of what a span tells, OpenTelemetry's own names go first.
 DIALECTS = (
@@ -34,8 +34,8 @@ DIALECTS = (
     LOGFIRE,
     ANTHROPIC,
 )
-INDEX = Index(DIALECTS, first=OTEL)
+READER = Reader(DIALECTS, first=OTEL)
 
-read_span = INDEX.read
-wanted = INDEX.wanted
+read_span = READER.read
+wanted = READER.wanted
 WANTED = wanted(with_content=False)
