@@ -28,6 +28,7 @@ def span(
     age_s: float = 10,
     failed: bool = False,
     events: Sequence[tuple[str, Attributes]] = (),
+    name: str = "chat gpt-4o-mini",
 ) -> Span:
     """A span that ended `age_s` seconds ago after `ms`; its ids are told by the numbers of its trace and itself."""
     end = time.time_ns() - int(age_s * 1e9)
@@ -35,7 +36,7 @@ def span(
         trace_id=trace_id(trace),
         span_id=span_id(number),
         parent_span_id=b"" if parent is None else span_id(parent),
-        name="chat gpt-4o-mini",
+        name=name,
         start_time_unix_nano=end - int(ms * 1e6),
         end_time_unix_nano=end,
         attributes=pairs(attributes),

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from observability.core.conversions import provider_of_scope
-from observability.core.dialects import EXCEPTION, INDEX, Reading, read_span
+from observability.core.dialects import EXCEPTION, READER, Reading, read_span
 from observability.core.dialects.reading import INHERITED
 from observability.core.evidence import Exposure
 from observability.core.otlp import ERROR, Span
@@ -19,7 +19,7 @@ MS_PER_S = 1e3
 LONGEST_MS = 86_400_000.0  # a day: no token takes longer, and nothing beyond a float gets in
 NS_PER_MS = 1e6
 NS_PER_S = 1e9
-FIRST_TOKEN_EVENTS = INDEX.first_token_events
+FIRST_TOKEN_EVENTS = READER.first_token_events
 OPERATIONS = frozenset({"chat", "text_completion", "generate_content", "realtime_inference"})
 
 SpanKey = tuple[bytes, bytes]  # trace id and span id

@@ -42,6 +42,7 @@ PROVIDERS = {
     "vertex_ai": "gcp.vertex_ai",
     "xai": "x_ai",
 }
+ENDPOINTS = frozenset({"chat", "completion", "embedding", "generative-ai", "image", "messages", "responses"})
 PROVIDERS_IN_SCOPES = frozenset({"anthropic", "cohere", "groq", "openai"})
 FINISH_REASONS = {
     "end_turn": "stop",
@@ -112,7 +113,11 @@ def kind_of_operation(value: Any) -> Literal["call", "embedding", "other"] | Non
 
 
 def provider(value: Any) -> str | None:
-    return _named(value, PROVIDERS)
+    """The provider, by its name of today, without the endpoint that the Vercel AI SDK puts behind it: `openai.chat`."""
+    found = _named(value, PROVIDERS)
+    if found and "." in found and found.rpartition(".")[2] in ENDPOINTS:
+        found = found.partition(".")[0]
+    return found
 
 
 def _named(value: Any, names: Mapping[str, str]) -> str | None:

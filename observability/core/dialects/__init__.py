@@ -14,13 +14,13 @@ from observability.core.dialects.mlflow import MLFLOW
 from observability.core.dialects.openinference import OPENINFERENCE
 from observability.core.dialects.openlit import OPENLIT
 from observability.core.dialects.otel import OTEL
-from observability.core.dialects.reading import Index, Reading
+from observability.core.dialects.reading import Reader, Reading
 from observability.core.dialects.table import ASSIGNMENT, EXCEPTION
 from observability.core.dialects.traceloop import TRACELOOP
 from observability.core.dialects.vercel import VERCEL
 from observability.core.otlp import Wanted
 
-__all__ = ["ASSIGNMENT", "DIALECTS", "EXCEPTION", "INDEX", "WANTED", "Reading", "read_span", "wanted"]
+__all__ = ["ASSIGNMENT", "DIALECTS", "EXCEPTION", "READER", "WANTED", "Reading", "read_span", "wanted"]
 
 # In the order in which they say whether a span is a call. Of what a span tells, OpenTelemetry's own names go first.
 DIALECTS = (
@@ -36,14 +36,14 @@ DIALECTS = (
     LOGFIRE,
     ANTHROPIC,
 )
-INDEX = Index(DIALECTS, first=OTEL)
+READER = Reader(DIALECTS, first=OTEL)
 
-read_span = INDEX.read
+read_span = READER.read
 
 
 def wanted(*, with_content: bool) -> Wanted:
     """What of a span is worth decoding, the evaluations among its events too; prompts and answers only if asked for."""
-    found = INDEX.wanted(with_content=with_content)
+    found = READER.wanted(with_content=with_content)
     return Wanted(found.attributes | evaluations.ATTRIBUTES, found.events | {evaluations.EVALUATION}, found.prefixes)
 
 

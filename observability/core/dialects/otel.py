@@ -94,6 +94,7 @@ OTEL = Dialect(
             Source("gen_ai.response.finish_reasons", read.finish_reason),
             Source("gen_ai.response.finish_reason", read.finish_reason),
             Source("gen_ai.response.stop_reason", read.finish_reason),
+            Source("gen_ai.completion.0.finish_reason", read.finish_reason),
             Source(
                 "gen_ai.output.messages", read.finish_reason, parse=read.structure_in_json, path=(0, "finish_reason")
             ),

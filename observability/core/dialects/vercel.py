@@ -29,12 +29,6 @@ def is_attempt(value: Any) -> bool | None:
     return kind_of_operation(value) in {"call", "embedding"} or None
 
 
-def provider(value: Any) -> str | None:
-    """`openai.chat` is openai."""
-    found = read.text(value)
-    return found and read.provider(found.partition(".")[0])
-
-
 VERCEL = Dialect(
     name="Vercel AI SDK",
     kinds={"ai.operationId": kind_of_operation},
@@ -51,7 +45,7 @@ VERCEL = Dialect(
             "user": (Source(METADATA + "userId", read.identity),),
             "session": (Source(METADATA + "sessionId", read.identity),),
             "exposure": (Source(METADATA + "exposure", read.exposure),),
-            "provider": (Source("ai.model.provider", provider),),
+            "provider": (Source("ai.model.provider", read.provider),),
             "request_model": (Source("ai.model.id"),),
             "response_model": (Source("ai.response.model"),),
             "response_id": (Source("ai.response.id"),),
