@@ -33,10 +33,6 @@ class Migration(migrations.Migration):
         ),
         migrations.RemoveIndex(
             model_name="call",
-            name="calls_by_span",
-        ),
-        migrations.RemoveIndex(
-            model_name="call",
             name="calls_by_response",
         ),
         migrations.RemoveIndex(
@@ -119,12 +115,6 @@ class Migration(migrations.Migration):
                 choices=[("reported", "Reported"), ("genai-prices", "Genai Prices"), ("override", "Override")],
                 max_length=12,
                 null=True,
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="call",
-            index=models.Index(
-                condition=models.Q(("is_embedding", False)), fields=["span_id"], name="llm_calls_by_span"
             ),
         ),
         migrations.AddIndex(

@@ -10,9 +10,10 @@ SPAN_ID = """
 """
 MOVE_SCORES = f"""
     UPDATE observability_score AS score
-    SET call_id = (SELECT ({SPAN_ID}) FROM observability_call AS call WHERE call.id = score.call_id)
+    SET call_id = (SELECT -({SPAN_ID}) FROM observability_call AS call WHERE call.id = score.call_id)
     WHERE call_id IS NOT NULL
 """  # noqa: S608 (constants only)
+FINISH_SCORES = "UPDATE observability_score SET call_id = -call_id WHERE call_id < 0"
 TAKE_IDS = f"UPDATE observability_call AS call SET id = -({SPAN_ID})"  # noqa: S608 (constants only)
 FINISH = """
     UPDATE observability_call
@@ -23,7 +24,7 @@ FINISH = """
 def give_calls_the_ids_of_their_spans(apps, schema_editor):
     """By way of negative ids, since old and new ones overlap."""
     hour = HOUR_OF_START[schema_editor.connection.vendor]
-    for statement in (MOVE_SCORES, TAKE_IDS, FINISH.format(hour=hour)):
+    for statement in (MOVE_SCORES, FINISH_SCORES, TAKE_IDS, FINISH.format(hour=hour)):
         schema_editor.execute(statement, None)
 
 

@@ -118,7 +118,7 @@ class Call(models.Model):
     class Meta:
         ordering = ["-place"]
         indexes = [
-            models.Index(fields=["span_id"], name="llm_calls_by_span", condition=Q(is_embedding=False)),
+            models.Index(fields=["span_id"], name="calls_by_span"),
             models.Index(
                 fields=["response_id", "scope"], name="calls_by_response", condition=Q(response_id__isnull=False)
             ),

@@ -1,7 +1,7 @@
 """One trace as a tree of its spans, with the calls that they tell of."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from common.errors import NotFound
 from observability.core.trees import Node, Stage, Timed, nest, stages
@@ -39,25 +39,16 @@ class Trace:
 
 
 def trace(trace_id: bytes) -> Trace:
-    """The trace's first MOST_SPANS spans. Raises NotFound.
-
-    A call is told of even when its span is gone: spans may be kept for a shorter time than calls.
-    """
+    """The trace's first MOST_SPANS spans. Raises NotFound."""
     rows = list(Span.objects.filter(trace_id=trace_id).order_by("started_ns", "id")[: MOST_SPANS + 1])
-    found = (
-        Call.objects.of_trace(trace_id).filter(trace_id=trace_id).select_related("version").prefetch_related("scores")
-    )
-    calls = {bytes(call.span_id): call for call in found.order_by("started_at", "id")[:MOST_SPANS]}
-    if not rows and not calls:
+    if not rows:
         raise NotFound("unknown_trace", f"There is no trace {trace_id.hex()}")
+    cut, rows = len(rows) > MOST_SPANS, rows[:MOST_SPANS]
+    found = Call.objects.filter(pk__in=[row.pk for row in rows])  # a call has the id of the span that stands for it
+    calls = {bytes(call.span_id): call for call in found.select_related("version").prefetch_related("scores")}
     twins = _twins(trace_id, [bytes(row.span_id) for row in rows])
-    told = {bytes(row.span_id): _told(row, calls, twins) for row in rows[:MOST_SPANS]}
-    timed = [_timed(row, told[bytes(row.span_id)]) for row in rows[:MOST_SPANS]]
-    for span_id, call in calls.items():
-        if span_id not in told and len(told) < MOST_SPANS:
-            told[span_id] = Told(call.operation, _kind(call), 2 if call.error else 0, call.scope, call)
-            start_ns = (call.started_at - EPOCH) // timedelta(microseconds=1) * 1000
-            timed.append(Timed(span_id, None, start_ns, round((call.duration_ms or 0) * 1e6), call.operation))
+    told = {bytes(row.span_id): _told(row, calls, twins) for row in rows}
+    timed = [_timed(row, told[bytes(row.span_id)]) for row in rows]
     nodes = nest(timed)
     return Trace(
         trace_id,
@@ -66,7 +57,7 @@ def trace(trace_id: bytes) -> Trace:
         nodes,
         told,
         stages(nodes),
-        cut=len(rows) > MOST_SPANS,
+        cut=cut,
     )
 
 

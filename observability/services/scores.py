@@ -299,15 +299,13 @@ def _find_calls(targets: Collection[str]) -> dict[str, ScoredCall]:
 def _ids_of_calls(span_ids: Collection[bytes], by_kind: Mapping[str, Sequence[str]]) -> Iterator[int]:
     """Ids of calls that are meant, and of some that are not; each kind by an index of its own.
 
-    A call has the id of its span. By a span id without its trace only LLM calls are found.
+    A call has the id of its span.
     """
     traces = [bytes.fromhex(name) for name in by_kind["trace"]]
-    traces_of_spans = {bytes.fromhex(name[:32]) for name in by_kind["span"] if len(name) > 32}
     for found in (
-        Call.objects.filter(span_id__in=span_ids, is_embedding=False),
+        Call.objects.filter(span_id__in=span_ids),
         Call.objects.filter(response_id__in=by_kind["response"]),
         Span.objects.filter(trace_id__in=traces),
-        Span.objects.filter(trace_id__in=traces_of_spans, span_id__in=span_ids),
         Call.objects.filter(other_spans__trace_id__in=traces),
     ):
         yield from found.order_by().values_list("pk", flat=True)

@@ -13,12 +13,23 @@ from django.core.management import call_command
 from django_q.models import OrmQ, Schedule
 
 from common.clock import now
-from observability import retention
+from observability import retention, rollups
 from observability.core.dialects import WANTED
 from observability.core.otlp import decode_protobuf
 from observability.core.scores import NewScore
 from observability.ingest import writer
-from observability.models import Call, CallText, Evidence, KeptBecause, Score, Span, UnitBucket
+from observability.models import (
+    Call,
+    CallText,
+    Evidence,
+    KeptBecause,
+    RollUpState,
+    Score,
+    Span,
+    SpendHour,
+    UnitBucket,
+    VersionHour,
+)
 from observability.services.scores import record_scores
 from tests import make, traces
 
@@ -51,6 +62,7 @@ def ingest() -> Callable[..., None]:
             stored_at = now() - timedelta(days=age)
             CallText.objects.create(call=call, input_text="hello", kept_because=KeptBecause.SAMPLE, stored_at=stored_at)
             score(name="tone", span_id=bytes(call.span_id).hex())
+        rollups.roll_up()
 
     return ingest
 
@@ -69,8 +81,8 @@ def test_prune__each_kind__as_long_as_its_setting_says(ingest: Callable[..., Non
     deleted, is_all = retention.prune()
 
     assert is_all
-    assert (deleted["texts"], deleted["spans"], deleted["calls"]) == (8, 6, 4)
-    assert counts() == (2, 4, 6, 6)
+    assert (deleted["texts"], deleted["spans"], deleted["calls"]) == (8, 4, 4)
+    assert counts() == (2, 6, 6, 6)
 
 
 def test_prune__again__nothing_left_to_do(ingest: Callable[..., None]) -> None:
@@ -94,6 +106,23 @@ def test_prune__evidence__survives_its_calls(ingest: Callable[..., None]) -> Non
         list(Evidence.objects.order_by("pk").values()),
         list(UnitBucket.objects.order_by("pk").values()),
     ) == evidence
+
+
+def test_prune__hour_that_is_not_rolled_up__its_calls_stay_with_their_spans(ingest: Callable[..., None]) -> None:
+    ingest(100)
+    RollUpState.objects.update(rolled_until=None, sealed_until=None)
+
+    retention.prune()
+
+    assert counts() == (0, 1, 1, 1)
+
+
+def test_prune__hourly_figures__as_long_as_their_setting_says(ingest: Callable[..., None]) -> None:
+    ingest(500, 300)
+
+    retention.prune()
+
+    assert (VersionHour.objects.count(), SpendHour.objects.exists()) == (1, True)
 
 
 def test_prune__scores_without_a_call__as_long_as_calls() -> None:
@@ -135,7 +164,7 @@ def test_sweep__more_than_fits__comes_back_at_once_until_all_is_gone(
 def test_schedule__every_hour__the_sweep() -> None:
     Schedule.objects.filter(name="prune").delete()
 
-    import_module("observability.migrations.0007_prune_every_hour").schedule(apps, None)
+    import_module("observability.migrations.0009_prune_every_hour").schedule(apps, None)
 
     planned = Schedule.objects.get(name="prune")
     assert (locate(planned.func), planned.schedule_type) == (retention.sweep, Schedule.HOURLY)
@@ -149,8 +178,8 @@ def test_command__dry_run__says_what_it_would_delete_and_leaves_it(ingest: Calla
 
     assert output.getvalue().splitlines()[:3] == [
         "would delete 2 texts older than 14 days",
-        "would delete 1 spans older than 30 days",
         "would delete 1 calls older than 90 days",
+        "would delete 1 spans older than 90 days",
     ]
     assert counts() == before
 

@@ -1,6 +1,7 @@
 """`GET /api/v1/calls`: what the traces told, read back."""
 
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -81,6 +82,7 @@ def test_calls__every_field(key: str) -> None:
         "response_id": "chatcmpl-1",
         "prompt": "order-extractor",
         "version": "v2.3",
+        "label": None,
         "exposure": "rol_1:0:canary:182",
         "provider": "openai",
         "request_model": "gpt-4o-mini",
@@ -90,12 +92,16 @@ def test_calls__every_field(key: str) -> None:
         "input_tokens": 240,
         "output_tokens": 11,
         "cached_tokens": 120,
+        "cache_write_tokens": None,
         "reasoning_tokens": 0,
         "ttft_ms": 40,
         "inter_token_ms": 6,  # (100 - 40) ms over 10 gaps
         "duration_ms": 100,
         "cost_usd": "0.0000336",  # a million tokens of gpt-4o-mini: 0.15 in, 0.075 cached, 0.6 out
         "cost_source": "genai-prices",
+        "price_version": version("genai-prices"),
+        "reported_usd": None,
+        "attempts": 1,
         "finish_reason": "stop",
         "error": False,
         "error_class": None,
@@ -122,7 +128,7 @@ def test_calls__what_the_client_did_not_say__null(key: str) -> None:
     (call,) = get(key).json()["items"]
 
     given = {name for name, value in call.items() if value not in (None, [])}
-    assert given == {"trace_id", "span_id", "operation", "duration_ms", "error", "started_at"}
+    assert given == {"trace_id", "span_id", "operation", "duration_ms", "attempts", "error", "started_at"}
 
 
 @pytest.mark.parametrize("reported", [0.00123, "0.00123"])

@@ -75,7 +75,8 @@ def test_calls__one__read_back_as_it_was_sent(key: str) -> None:
     assert {field: call[field] for field in given if field != "cost_usd"} == {
         field: value for field, value in given.items() if field != "cost_usd"
     }
-    assert (call["cost_usd"], call["error"], call["error_class"]) == ("0.0125", False, None)
+    assert (call["reported_usd"], call["cost_source"]) == ("0.0125", "genai-prices")
+    assert (call["error"], call["error_class"]) == (False, None)
     assert call["inter_token_ms"] == pytest.approx(1000.5 / 20)  # 21 tokens have 20 gaps between them
     assert len(call["user_hash"]) == 64
     assert "anna" not in json.dumps(call)
@@ -125,7 +126,7 @@ def test_calls__nothing_said__what_is_not_known_is_null(key: str) -> None:
 
     (call,) = read(key)
     known = {field for field, value in call.items() if value is not None and value != []}
-    assert known == {"trace_id", "span_id", "operation", "error", "started_at"}
+    assert known == {"trace_id", "span_id", "operation", "attempts", "error", "started_at"}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from observability.core.scores import NewScore
-from observability.models import Call, OtherSpan, Span
+from observability.models import Call, OtherSpan
 from observability.selectors import traces as selector
 from observability.services.scores import record_scores
 from tests import make, traces
@@ -76,15 +76,6 @@ def test_trace__second_span_of_a_call__tells_which() -> None:
     assert twin["kind"] == "twin"
     assert twin["tells_of"] == {"trace_id": traces.trace_id(1).hex(), "span_id": traces.span_id(3).hex()}
     assert one.pk != other.pk
-
-
-def test_trace__spans_that_are_no_longer_kept__its_calls_alone() -> None:
-    ingest(traces.span(number=1, ms=100))
-    Span.objects.all().delete()
-
-    (top,) = get().json()["tree"]
-
-    assert (top["kind"], top["duration_ms"], top["call"]["operation"]) == ("llm", 100, "chat")
 
 
 def test_trace__too_many_spans__the_first_of_them(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,7 +78,7 @@ def united(*calls: Related) -> CallFacts:
 # Response ids
 
 
-@pytest.mark.parametrize(("scope", "trace"), [(NATIVE, 0), (NATIVE, 1), (OPENAI, 0)])
+@pytest.mark.parametrize(("scope", "trace"), [(NATIVE, 0), (NATIVE, 1)])
 def test_group__same_response_id__one_call(scope: str, trace: int) -> None:
     calls = [
         told(1, response_id="msg_1"),

@@ -84,11 +84,11 @@ def _look_at(calls: Iterable[Related]) -> _Hints:
 
 
 def _join_responses(facts: Sequence[CallFacts], groups: Groups) -> None:
-    """A provider gives an id to one response only: two spans with it are one call. Within ten minutes, since local
-    servers count from 1 again.
+    """A provider gives an id to one response only: spans of different scopes with it are one call. Within ten minutes,
+    since local servers count from 1 again.
 
-    In one trace that holds for two of one scope too: an application's own span around a client of the same library. In
-    different traces those are two calls, the second of which a cache has answered with the response of the first.
+    Two spans of one scope are two calls, the second of which a cache has answered with the response of the first. Spans
+    of one trace find each other first, so that each of such calls gets its own twin.
     """
     with_id = [index for index, call in enumerate(facts) if call.response_id is not None]
     _join_near(facts, groups, with_id, lambda call: (call.response_id, call.is_llm_call, call.trace_id))
@@ -104,7 +104,7 @@ def _join_near(
         earliest = first.setdefault(response(call), index)
         if call.started_ns - facts[earliest].started_ns > RESPONSE_WINDOW_NS:
             first[response(call)] = index
-        elif call.trace_id == facts[earliest].trace_id or groups.scopes_differ(earliest, index):
+        elif groups.scopes_differ(earliest, index):
             groups.join(earliest, index)
 
 

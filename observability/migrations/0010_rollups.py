@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("observability", "0007_prune_every_hour"),
+        ("observability", "0009_prune_every_hour"),
         ("registry", "0002_version_is_immutable"),
     ]
 

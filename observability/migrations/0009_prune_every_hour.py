@@ -1,13 +1,13 @@
-"""The schedule that has a worker roll up the hours that are over."""
+"""The schedule by which the worker deletes what is older than it is kept."""
 
 from django.db import migrations
 
-NAME = "roll up hours"
+NAME = "prune"
 
 
 def schedule(apps, schema_editor):
     apps.get_model("django_q", "Schedule").objects.create(
-        name=NAME, func="observability.rollups.roll_up", schedule_type="I", minutes=1
+        name=NAME, func="observability.retention.sweep", schedule_type="H"
     )
 
 
@@ -17,7 +17,7 @@ def unschedule(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("observability", "0008_rollups"),
+        ("observability", "0008_texts"),
         ("django_q", "0019_alter_task_options_alter_ormq_key_alter_ormq_lock_and_more"),
     ]
 

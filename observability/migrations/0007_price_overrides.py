@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("observability", "0005_scores_of_any_client"),
+        ("observability", "0006_scores_of_any_client"),
     ]
 
     operations = [

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("observability", "0006_price_overrides"),
+        ("observability", "0007_price_overrides"),
     ]
 
     operations = [
