@@ -11,15 +11,12 @@ from observability.services.prices import current_overrides
 
 def complete(calls: Sequence[KnownCall]) -> list[KnownCall]:
     """The calls with version, cost and validity."""
-    named = {(c.facts.context.prompt_name, c.facts.context.prompt_version) for c in calls}
-    found = find_versions((name, version) for name, version in named if name and version)
+    named = [(call.facts.context.prompt_name, call.facts.context.prompt_version) for call in calls]
+    found = find_versions(named)
     overrides = current_overrides()
     calls = [
-        call._replace(
-            version_id=found.get((call.facts.context.prompt_name or "", call.facts.context.prompt_version or "")),
-            cost=cost_of(call.facts, overrides),
-        )
-        for call in calls
+        KnownCall(id_, facts, found.get(pair), cost_of(facts, overrides), output_valid, observed, held)
+        for (id_, facts, _, _, output_valid, observed, held), pair in zip(calls, named, strict=True)
     ]
     valid = _check_outputs(calls)
     return [call._replace(output_valid=valid[call.id]) if call.id in valid else call for call in calls]

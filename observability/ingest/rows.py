@@ -62,12 +62,12 @@ class KnownCall(NamedTuple):
 
 
 def span_row(span: Span, context: Context | None) -> tuple[Any, ...]:
-    """A span in the order of SPAN_COLUMNS."""
-    parent_id = span.parent_id if len(span.parent_id) == 8 else None
-    return (
-        *(span.trace_id, span.span_id, parent_id, span.name, span.scope, span.start_ns, span.duration_ns, span.status),
-        None if context is None or context == NOTHING else _written(context),
-    )
+    """A span in the order of SPAN_COLUMNS. context: what it says for its descendants, None for nothing."""
+    trace_id, span_id, parent_id, name, scope, start_ns, end_ns, status, *_ = span
+    duration_ns = end_ns - start_ns if end_ns >= start_ns else None
+    parent = parent_id if len(parent_id) == 8 else None
+    written = None if context is None else _written(context)
+    return trace_id, span_id, parent, name, scope, start_ns, duration_ns, status, written
 
 
 def call_rows(calls: Sequence[KnownCall]) -> list[tuple[Any, ...]]:

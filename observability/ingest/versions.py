@@ -9,7 +9,8 @@ from registry.core.versions import SemVer, parse_version
 from registry.models import PromptVersion
 
 MOST_REMEMBERED = 50_000
-Named = tuple[str, str]  # a prompt's name and a version as a client writes it: `v2.3`, `2.3.0`, `7`
+# A prompt's name and a version as a client writes it: `v2.3`, `2.3.0`, `7`; None for what it does not name.
+Named = tuple[str | None, str | None]
 
 _found: dict[Named, int] = {}
 
@@ -35,7 +36,7 @@ def find_response_schemas(version_ids: Collection[int]) -> Mapping[int, str]:
 
 
 def _look_up(named: Collection[Named]) -> Mapping[Named, int]:
-    numbers = {pair: number for pair in named if (number := _number(pair[1])) is not None}
+    numbers = {(name, text): number for name, text in named if name and text and (number := _number(text)) is not None}
     if not numbers:
         return {}
     ids: dict[tuple[str, SemVer | int], int] = {}
