@@ -3,13 +3,13 @@
 A trace that arrives in one request, as most do, costs one look at an index.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from observability.core.calls import CallFacts, Context, SpanKey, inherit
 from observability.core.merging import Related
@@ -24,6 +24,7 @@ MOST_PARAMETERS = 10_000  # in one statement
 MOST_SPANS = 5_000
 MOST_CALLS = 1_000
 MOST_ANCESTORS = 100
+MOST_GENERATIONS = 20  # of ancestors, each a query, in a trace of more spans than are looked at
 NS_PER_MS = 10**6
 TOLERANCE_NS = 25 * NS_PER_MS
 MOST_APART_NS = 60 * 10**9
@@ -100,15 +101,18 @@ def known_traces(trace_ids: Collection[bytes]) -> set[bytes]:
     return known
 
 
-def family(trace_ids: Collection[bytes], new_spans: Iterable[Span], contexts: Mapping[SpanKey, Context]) -> Family:
-    """The new spans, with all that is stored of those traces. contexts: what the new ones say for their descendants."""
+def family(trace_ids: Collection[bytes], new_spans: Mapping[int, Span], contexts: Mapping[SpanKey, Context]) -> Family:
+    """The new spans, with all that was stored of those traces before.
+
+    new_spans: by the ids of their rows. contexts: what they say for their descendants.
+    """
     found = Family(
         is_older=bool(trace_ids),
-        parents={(span.trace_id, span.span_id): span.parent_id for span in new_spans},
+        parents={(span.trace_id, span.span_id): span.parent_id for span in new_spans.values()},
         contexts=dict(contexts),
     )
     if trace_ids:
-        _add_stored(found, trace_ids)
+        _add_stored(found, trace_ids, before=min(new_spans))
     return found
 
 
@@ -165,27 +169,48 @@ def _rows(statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
         return list(cursor.fetchmany(MOST_CALLS))
 
 
-def _add_stored(found: Family, trace_ids: Collection[bytes]) -> None:
-    stored = SpanRow.objects.filter(trace_id__in=trace_ids).order_by()
-    ids: dict[int, SpanKey] = {}
-    for id_, trace_id, span_id, parent_id, context in stored.values_list(
-        "id", "trace_id", "span_id", "parent_id", "context"
-    )[:MOST_SPANS]:
-        key = bytes(trace_id), bytes(span_id)
-        ids[id_] = key
-        found.parents.setdefault(key, bytes(parent_id or b""))
-        if context is not None:
-            found.contexts.setdefault(key, context_of(context))
+def _add_stored(found: Family, trace_ids: Collection[bytes], before: int) -> None:
+    ids = _add_spans(found, SpanRow.objects.filter(trace_id__in=trace_ids, id__lt=before))
+    if len(ids) == MOST_SPANS:
+        ids |= _add_ancestors(found)
     others = OtherSpan.objects.filter(trace_id__in=trace_ids).select_related("call")[:MOST_CALLS]
-    ids_of_calls = set(ids)
     for other in others:
         key = bytes(other.call.trace_id), bytes(other.call.span_id)
         found.stands_for[bytes(other.trace_id), bytes(other.span_id)] = key
-        ids_of_calls.add(other.call_id)
-    found.calls += _calls(Q(id__in=ids_of_calls))
+        ids.add(other.call_id)
+    found.calls += _calls(Q(id__in=ids))
     found.contexts.update((call.facts.key, call.facts.context) for call in found.calls)
 
 
+def _add_spans(found: Family, stored: QuerySet[SpanRow]) -> set[int]:
+    ids = set()
+    columns = stored.order_by().values_list("id", "trace_id", "span_id", "parent_id", "context")
+    for id_, trace_id, span_id, parent_id, context in columns[:MOST_SPANS]:
+        key = bytes(trace_id), bytes(span_id)
+        ids.add(id_)
+        found.parents.setdefault(key, bytes(parent_id or b""))
+        if context is not None:
+            found.contexts.setdefault(key, context_of(context))
+    return ids
+
+
+def _add_ancestors(found: Family) -> set[int]:
+    """The ancestors that are not among the spans that were looked at, one generation after the other."""
+    ids: set[int] = set()
+    looked_for: set[SpanKey] = set()
+    for _ in range(MOST_GENERATIONS):
+        parents = {(trace_id, parent_id) for (trace_id, _), parent_id in found.parents.items() if parent_id}
+        missing = sorted(parents - found.parents.keys() - looked_for)[:MOST_PARAMETERS]
+        if not missing:
+            break
+        looked_for.update(missing)
+        traces, spans = zip(*missing, strict=True)
+        ids |= _add_spans(found, SpanRow.objects.filter(trace_id__in=set(traces), span_id__in=set(spans)))
+    return ids
+
+
 def _calls(condition: Q) -> list[KnownCall]:
-    rows = Call.objects.filter(condition).select_for_update(no_key=True).order_by("id")
-    return [call_of_row(row) for row in rows.values_list(*CALL_COLUMNS)[:MOST_CALLS]]
+    """The newest that meet the condition, ascending, and locked so."""
+    newest = Call.objects.filter(condition).order_by("-id").values("id")[:MOST_CALLS]
+    rows = Call.objects.filter(id__in=newest).select_for_update(no_key=True).order_by("id")
+    return [call_of_row(row) for row in rows.values_list(*CALL_COLUMNS)]

@@ -89,8 +89,8 @@ def _store(spans: Mapping[SpanKey, Span], found: Found) -> Counter[str]:
         lock_traces(trace_ids)
         known = late.known_traces(trace_ids)
         ids = _insert_spans(spans, contexts)
-        new_spans = [spans[key] for key in ids]
-        evaluations, rejected = scores_of_events(new_spans, {call.key for call in calls})
+        new_spans = {id_: spans[key] for key, id_ in ids.items()}
+        evaluations, rejected = scores_of_events(new_spans.values(), {call.key for call in calls})
         if ids:
             new = [KnownCall(ids[call.key], call) for call in calls if call.key in ids]
             family = late.family(known, new_spans, contexts | {call.key: call.context for call in calls})

@@ -15,7 +15,7 @@ from observability.core.evidence import Exposure
 from observability.core.otlp import Span as SentSpan
 from observability.core.otlp import decode_protobuf
 from observability.core.scores import NewScore
-from observability.ingest import writer
+from observability.ingest import late, writer
 from observability.models import Call, Evidence, OtherSpan, Span
 from observability.services.scores import record_scores
 from registry.models import PromptVersion
@@ -63,6 +63,20 @@ def test_store__prompt_on_an_ancestor__in_any_order_of_three_requests(
     assert (call.prompt_name, call.version_id, call.exposure) == ("order-extractor", version.pk, EXPOSURE)
     assert (call.user_hash is None, call.feature) == (False, "checkout")
     assert measures_counted(version) == {"error_rate": 1, "tokens": 1, "latency": 1}
+
+
+def test_store__trace_of_more_spans_than_are_looked_at__ancestors_are_found_all_the_same(
+    version: PromptVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(late, "MOST_SPANS", 3)
+    writer.store(sent(traces.span(AGENT | PROMPT, number=200)))
+    writer.store(sent(traces.span({}, number=199, parent=200)))
+    for number in range(5):
+        writer.store(sent(traces.span({}, number=number, parent=200)))
+
+    writer.store(sent(traces.span(CHAT, number=100, parent=199)))
+
+    assert Call.objects.get().version_id == version.pk
 
 
 def test_store__call_counted_before_its_late_parent__once(version: PromptVersion) -> None:
