@@ -18,8 +18,9 @@ def count_refused(kind: Refused, by_reason: Mapping[str, int]) -> None:
 
     In a transaction of its own and in order, so that writers of the same counts neither wait long nor deadlock.
     """
+    if not by_reason:
+        return
     hour = connection.ops.adapt_datetimefield_value(hour_of(now()))
-    rows = [(hour, kind, reason, n) for reason, n in sorted(by_reason.items()) if n]
-    if rows:
-        with transaction.atomic():
-            bulk.insert(RefusedHour, COLUMNS, rows, on_conflict=ADD)
+    rows = [(hour, kind, reason, n) for reason, n in sorted(by_reason.items())]
+    with transaction.atomic():
+        bulk.upsert(RefusedHour, COLUMNS, rows, on_conflict=ADD)

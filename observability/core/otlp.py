@@ -219,11 +219,17 @@ def _json_span(span: dict[str, Any], scope: str, resource: Mapping[str, Any], wa
 
 
 def _json_attributes(owner: dict[str, Any], wanted: Wanted) -> dict[str, Any]:
-    return {
-        key: _json_value(_object(pair, "value"))
-        for pair in _objects(owner, "attributes")
-        if (key := _text(pair, "key")) in wanted.attributes or key.startswith(wanted.prefixes)
-    }
+    keys, prefixes = wanted.attributes, wanted.prefixes
+    found = {}
+    for pair in _objects(owner, "attributes"):
+        key = pair.get("key")
+        if not isinstance(key, str):
+            key = _text(pair, "key")
+        if key in keys or key.startswith(prefixes):
+            value = _object(pair, "value")
+            text = value.get("stringValue")  # as nearly all are
+            found[key] = text if isinstance(text, str) else _json_value(value)
+    return found
 
 
 def _json_value(value: dict[str, Any]) -> Any:
