@@ -21,6 +21,6 @@ def count_refused(kind: Refused, by_reason: Mapping[str, int]) -> None:
     if not by_reason:
         return
     hour = connection.ops.adapt_datetimefield_value(hour_of(now()))
-    rows = [(hour, kind, reason, n) for reason, n in sorted(by_reason.items())]
+    rows = [(hour, kind, reason, n) for reason, n in sorted(by_reason.items()) if n]
     with transaction.atomic():
         bulk.upsert(RefusedHour, COLUMNS, rows, on_conflict=ADD)
