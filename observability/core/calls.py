@@ -139,9 +139,10 @@ def _own(fields: Fields, identify: Callable[[str], str]) -> Context:
         return NOTHING
     get = fields.get
     user = get("user")
+    session = get("session") or (None if "agent_run" in fields else get("conversation"))
     return Context(
         *(get("prompt_name"), get("prompt_version"), get("exposure"), get("label")),
-        *(identify(user) if user else None, get("session"), get("feature")),
+        *(identify(user) if user else None, session, get("feature")),
     )
 
 

@@ -58,11 +58,12 @@ FINISH_REASONS = {
 ERROR_CLASSES = [  # the first pattern found in an error's name tells its class
     ("429", re.compile(r"rate.?limit|too.?many.?requests|resource.?exhausted")),
     ("timeout", re.compile(r"time.?d?.?out|deadline")),
-    ("connection", re.compile(r"connect|network|protocol.?error|socket|dns")),
+    ("connection", re.compile(r"connect|network|protocol.?error|read.?error|socket|dns")),
     ("5xx", re.compile(r"internal.?server|server.?error|overloaded|unavailable|bad.?gateway")),
     ("4xx", re.compile(r"bad.?request|authentication|permission|forbidden|not.?found|unprocessable|invalid")),
 ]
-CODE_IN_MESSAGE = re.compile(r"\bError code: (\d{3})\b")
+CODE_IN_MESSAGE = re.compile(r"(?:\bError code: |\bstatus_code: |^)(\d{3})\b")
+STATUS_IN_WORDS = re.compile(r"\b([45]\d\d)\b")
 
 
 def clean(value: str) -> str:
@@ -204,9 +205,15 @@ def error_class(value: Any) -> str | None:
 
 
 def error_class_of_message(value: Any) -> str | None:
-    """The class told by a message such as `Error code: 429 - …`."""
+    """The class told by a message such as `Error code: 429 - …`, `status_code: 429, …` or `429 …`."""
     found = CODE_IN_MESSAGE.search(value) if isinstance(value, str) else None
     return http_error_class(found[1]) if found else None
+
+
+def error_class_of_words(value: Any) -> str | None:
+    """The class told by whatever the provider wrote, such as `Rate limit reached for gpt-4o`: by a status or a name."""
+    found = STATUS_IN_WORDS.search(value) if isinstance(value, str) else None
+    return (http_error_class(found[1]) if found else None) or error_class(value)
 
 
 def untouched(value: Any) -> Any:

@@ -95,3 +95,29 @@ def test_scrubbed__is_nobody() -> None:
     context = spoken.call(AGENT_CHAT | scrubbed, scope="pydantic-ai").context
 
     assert (context.user, context.session) == (None, None)
+
+
+def test_pydantic_ai__span_of_another_library_inside__conversation_is_no_session() -> None:
+    inside = AGENT_CHAT | {"gen_ai.agent.call.id": "made-up-for-the-agent"}
+
+    assert spoken.call(inside, scope="com.anthropic.sdk.python").context.session is None
+
+
+def test_pydantic_ai__stream_that_was_refused__is_an_error() -> None:
+    """Its own status is unset; that of the agent around it is ERROR."""
+    refused = {key: value for key, value in AGENT_CHAT.items() if ".usage." not in key and "first_chunk" not in key}
+
+    empty = {"gen_ai.output.messages": json.dumps([{"role": "assistant", "parts": []}])}
+
+    call = spoken.call(refused | empty, scope="pydantic-ai", ms=40)
+
+    assert (call.stream, call.error, call.error_class) == (True, True, "incomplete")
+    assert not spoken.call(refused, scope="pydantic-ai", ms=40).error
+
+
+@pytest.mark.parametrize("details", ["completion_tokens_details", "output_tokens_details"])
+def test_reasoning__of_the_raw_usage(details: str) -> None:
+    usage = {"input_tokens": 215, "output_tokens": 21, details: {"reasoning_tokens": 10}}
+    request = {"gen_ai.operation.name": "chat", "gen_ai.usage.raw": json.dumps(usage)}
+
+    assert spoken.call(request, scope="logfire.openai").reasoning_tokens == 10

@@ -92,3 +92,31 @@ def test_stream__first_chunk_by_its_event() -> None:
     (call,) = spoken.calls(span)
 
     assert (call.ttft_ms, call.stream) == (30, True)
+
+
+def test_usage_of_the_answer__what_the_summary_leaves_out() -> None:
+    usage = {"prompt_tokens": 215, "completion_tokens": 21, "completion_tokens_details": {"reasoning_tokens": 10}}
+
+    call = spoken.call(CHAT | {"mlflow.spanOutputs": json.dumps(OUTPUTS | {"usage": usage})})
+
+    assert call.reasoning_tokens == 10
+
+
+def test_embedding__tokens_of_its_answer() -> None:
+    answer = {"model": "text-embedding-3-small", "usage": {"prompt_tokens": 18, "total_tokens": 18}}
+
+    call = spoken.call({"mlflow.spanType": '"EMBEDDING"', "mlflow.spanOutputs": json.dumps(answer)})
+
+    assert (call.operation, call.input_tokens) == ("embeddings", 18)
+
+
+def test_stream_that_it_does_not_follow__is_not_taken_for_cut_off() -> None:
+    request = {
+        "mlflow.spanType": '"CHAT_MODEL"',
+        "mlflow.spanInputs": json.dumps({"model": "claude-sonnet-4-5", "stream": True}),
+        "mlflow.spanOutputs": '"<anthropic.Stream object at 0x7f8de5e31b50>"',
+    }
+
+    call = spoken.call(request, scope="mlflow.tracing.provider", ms=7)
+
+    assert (call.stream, call.error) == (True, False)

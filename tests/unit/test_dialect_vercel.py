@@ -89,3 +89,43 @@ def test_first_chunk__of_the_older_event() -> None:
     (call,) = spoken.calls(span, scope="ai")
 
     assert call.ttft_ms == 30
+
+
+@pytest.mark.parametrize(
+    ("message", "error_class"),
+    [
+        ("Rate limit reached for gpt-4o-mini", "429"),
+        ("synthetic 429", "429"),
+        ("The server had an internal server error", "5xx"),
+        ("Cannot connect to API", "connection"),
+        ("no", "other"),
+    ],
+)
+def test_error__class_by_what_the_provider_wrote(message: str, error_class: str) -> None:
+    exception = ("exception", {"exception.type": "AI_APICallError", "exception.message": message})
+    span = traces.span({"ai.operationId": "ai.generateText.doGenerate"}, events=[exception])
+
+    (call,) = spoken.calls(span, scope="ai")
+
+    assert (call.error, call.error_class) == (True, error_class)
+
+
+@pytest.mark.parametrize("reason", ["other", "unknown"])
+def test_stream_cut_off__reason_that_the_client_makes_up(reason: str) -> None:
+    cut = {key: value for key, value in STREAM.items() if not key.startswith("ai.usage.")}
+
+    call = spoken.call(cut | {"ai.response.finishReason": reason}, scope="ai", ms=100)
+
+    assert (call.error, call.error_class, call.finish_reason) == (True, "incomplete", None)
+
+
+def test_stream__other_reason_with_usage__stays() -> None:
+    call = spoken.call(STREAM | {"ai.response.finishReason": "other"}, scope="ai", ms=100)
+
+    assert (call.error, call.finish_reason) == (False, "other")
+
+
+def test_stream__that_failed_half_way__is_an_error() -> None:
+    call = spoken.call(STREAM | {"ai.response.finishReason": "error"}, scope="ai", ms=100)
+
+    assert (call.error, call.finish_reason) == (True, None)

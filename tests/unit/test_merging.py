@@ -285,13 +285,23 @@ def test_group__record_of_a_stream__with_the_request_that_began_with_it() -> Non
     assert grouped(*calls) == [[0, 3], [1, 2], [4]]
 
 
-def test_group__record_in_another_trace__alone() -> None:
+def test_group__record_in_another_trace__with_the_nearest_request() -> None:
     calls = [
         told(1, scope=LOGFIRE, ms=10, tokens=(None, None)),
-        told(2, scope=LOGFIRE, trace=1, is_summary=True),
+        told(2, scope=LOGFIRE, at=400, ms=10, trace=1, tokens=(None, None)),
+        told(3, scope=LOGFIRE, at=411, trace=2, is_summary=True),
+        told(4, scope=LOGFIRE, at=11, trace=3, is_summary=True),
     ]
 
-    assert grouped(*calls) == [[0], [1]]
+    assert grouped(*calls) == [[0, 3], [1, 2]]
+
+
+@pytest.mark.parametrize("other", [{"scope": VERCEL}, {"request_model": "o3"}, {"parent_id": span_id(9)}])
+def test_group__record_in_another_trace__of_another_call__alone(other: dict[str, Any]) -> None:
+    request = told(1, scope=LOGFIRE, ms=10, tokens=(None, None), request_model="gpt-4o")
+    record = told(2, **({"scope": LOGFIRE, "trace": 1, "is_summary": True} | other))
+
+    assert grouped(request, record) == [[0], [1]]
 
 
 # Attempts
@@ -442,7 +452,7 @@ def test_unite__record_of_a_stream__its_end_and_no_error() -> None:
 
     call = united(request, record)
 
-    assert (call.key, call.is_summary, call.duration_ms) == (request.call.key, False, 800)
+    assert (call.key, call.is_summary, call.duration_ms) == (request.call.key, False, 804)
     assert (call.error, call.output_tokens) == (False, 55)
 
 

@@ -9,11 +9,14 @@ from typing import Any
 
 from observability.core import conversions as read
 from observability.core.dialects.table import Dialect, Kind, Source
-from observability.core.otlp import Span
+from observability.core.otlp import ERROR, Span
 
 RESPONSE = "response_data"
 REQUEST = "request_data"
+RAW_USAGE = "gen_ai.usage.raw"
 PYDANTIC_AI = "pydantic-ai"
+ANSWER = "gen_ai.output.messages"
+SAID_OF_AN_ANSWER = frozenset({"finish_reason", "input_tokens", "output_tokens"})
 
 
 def kind_of_scope(span: Span) -> Kind | None:
@@ -28,15 +31,15 @@ def kind_of_scope(span: Span) -> Kind | None:
 
 def mend(span: Span, fields: dict[str, Any]) -> None:
     if span.scope == PYDANTIC_AI:
-        _forget_made_up_session(span, fields)
+        fields.pop("conversation", None)  # made up for every run: that is nobody's session
+        if span.status != ERROR and fields.keys().isdisjoint(SAID_OF_AN_ANSWER) and _is_without_answer(span):
+            fields["stream"] = True  # one that was refused: only the agent's span tells of the error
     elif fields.get("stream") and fields.get("record_type") != "log":
         fields["ends_elsewhere"] = True
 
 
-def _forget_made_up_session(span: Span, fields: dict[str, Any]) -> None:
-    """It makes up a conversation for every run: that is nobody's session."""
-    if "session" in fields and fields["session"] == read.identity(span.attributes.get("gen_ai.conversation.id")):
-        del fields["session"]
+def _is_without_answer(span: Span) -> bool:
+    return read.inside(read.structure_in_json(span.attributes.get(ANSWER)), (0, "parts")) == []
 
 
 def _in_usage(*keys: str) -> tuple[Source, ...]:
@@ -49,12 +52,20 @@ LOGFIRE = Dialect(
     kind_of_scope=kind_of_scope,
     mend=mend,
     fields={
+        "agent_run": (
+            Source("gen_ai.agent.call.id"),
+        ),  # on spans of others inside an agent too, beside the conversation
         "record_type": (Source("logfire.span_type"),),
         "record_duration_s": (Source("duration", read.number),),
         "request_model": (Source(REQUEST, parse=read.structure_in_json, path=("model",)),),
         "stream": (Source(REQUEST, read.true_flag, parse=read.structure_in_json, path=("stream",)),),
         "input_tokens": _in_usage("prompt_tokens", "input_tokens"),
         "output_tokens": _in_usage("completion_tokens", "output_tokens"),
+        "reasoning_tokens": tuple(
+            Source(container, read.tokens, parse=read.structure_in_json, path=(*path, details, "reasoning_tokens"))
+            for container, path in ((RAW_USAGE, ()), (RESPONSE, ("usage",)))
+            for details in ("completion_tokens_details", "output_tokens_details")
+        ),
         "cost_usd": (Source("operation.cost", read.usd),),
     },
     content={

@@ -30,8 +30,13 @@ def kind_of_type(value: Any) -> Kind | None:
     return "call" if kind in {"chat_model", "llm"} else "embedding" if kind == "embedding" else "other"
 
 
-def mend(_: Span, fields: dict[str, Any]) -> None:
-    """It writes what an app sets as JSON too, under whatever name."""
+def mend(span: Span, fields: dict[str, Any]) -> None:
+    """It writes what an app sets as JSON too, under whatever name.
+
+    Of a stream that it cannot follow, as Anthropic's, it ends the span at once and writes what Python calls the object.
+    """
+    if fields.get("stream") and str(span.attributes.get(OUTPUTS)).startswith('"<'):
+        fields["ends_elsewhere"] = True
     for field, value in fields.items():
         if isinstance(value, str) and value.startswith('"') and field in TEXTS:
             fields[field] = read.text(read.unquoted(value))
@@ -39,6 +44,10 @@ def mend(_: Span, fields: dict[str, Any]) -> None:
 
 def _quoted(key: str, convert: Callable[[Any], Any]) -> Source:
     return Source(key, lambda value: convert(read.unquoted(value)))
+
+
+def _in_outputs(*path: str) -> Source:
+    return Source(OUTPUTS, read.tokens, parse=read.structure_in_json, path=("usage", *path))
 
 
 MLFLOW = Dialect(
@@ -69,7 +78,10 @@ MLFLOW = Dialect(
                 _quoted("mlflow.llm.model", read.text),
             ),
             "response_id": (Source(OUTPUTS, parse=read.structure_in_json, path=("id",)),),
-            "input_tokens": (Source(USAGE, read.tokens, parse=read.structure_in_json, path=("input_tokens",)),),
+            "input_tokens": (
+                Source(USAGE, read.tokens, parse=read.structure_in_json, path=("input_tokens",)),
+                _in_outputs("prompt_tokens"),
+            ),
             "output_tokens": (Source(USAGE, read.tokens, parse=read.structure_in_json, path=("output_tokens",)),),
             "cached_tokens": (
                 Source(USAGE, read.tokens, parse=read.structure_in_json, path=("cache_read_input_tokens",)),
@@ -77,7 +89,11 @@ MLFLOW = Dialect(
             "cache_write_tokens": (
                 Source(USAGE, read.tokens, parse=read.structure_in_json, path=("cache_creation_input_tokens",)),
             ),
-            "reasoning_tokens": (Source(USAGE, read.tokens, parse=read.structure_in_json, path=("reasoning_tokens",)),),
+            "reasoning_tokens": (
+                Source(USAGE, read.tokens, parse=read.structure_in_json, path=("reasoning_tokens",)),
+                _in_outputs("completion_tokens_details", "reasoning_tokens"),
+                _in_outputs("output_tokens_details", "reasoning_tokens"),
+            ),
             "cost_usd": (Source("mlflow.llm.cost", read.usd, parse=read.structure_in_json, path=("total_cost",)),),
             "finish_reason": (
                 Source(OUTPUTS, read.finish_reason, parse=read.structure_in_json, path=("choices", 0, "finish_reason")),

@@ -37,9 +37,9 @@ OTEL = Dialect(
         ),
         "session": (
             Source("session.id", read.identity),
-            Source("gen_ai.conversation.id", read.identity),
             Source("session.id", read.identity, at=ASSIGNMENT),
         ),
+        "conversation": (Source("gen_ai.conversation.id", read.identity),),
         "label": (
             Source("serinus.label"),
             Source("serinus.label", at=ASSIGNMENT),

@@ -11,7 +11,12 @@ from observability.core import conversions as convert
 from observability.core.dialects.table import RESOURCE, SPAN, Dialect, Kind, Source, joined
 from observability.core.otlp import Span, Wanted
 
-INHERITED = frozenset({"prompt_name", "prompt_version", "exposure", "label", "user", "session", "feature"})
+INHERITED = frozenset(
+    {
+        *("prompt_name", "prompt_version", "exposure", "label", "user", "session", "feature"),
+        *("conversation", "agent_run"),
+    }
+)
 CALLS = frozenset({"call", "embedding"})
 MOST_PLANS = 2_000
 

@@ -6,9 +6,11 @@ Source: vercel/ai, packages/ai/src/telemetry and src/generate-text.
 from typing import Any
 
 from observability.core import conversions as read
-from observability.core.dialects.table import Dialect, Kind, Source, joined, stamped
+from observability.core.dialects.table import EXCEPTION, Dialect, Kind, Source, joined, stamped
+from observability.core.otlp import Span
 
 METADATA = "ai.telemetry.metadata."
+NO_REASON = frozenset({"other", "unknown"})  # what it writes where the provider gave none, newer and older versions
 LANGFUSE_PROMPT = METADATA + "langfusePrompt"
 
 
@@ -29,8 +31,19 @@ def is_attempt(value: Any) -> bool | None:
     return kind_of_operation(value) in {"call", "embedding"} or None
 
 
+def mend(_: Span, fields: dict[str, Any]) -> None:
+    """A stream that broke off has a reason that it makes up, and no error; one that failed may say so there alone."""
+    reason = fields.get("finish_reason")
+    if reason == "error":
+        fields["error_type"] = fields.pop("finish_reason")
+    elif reason in NO_REASON and fields.get("stream") and fields.keys().isdisjoint({"input_tokens", "output_tokens"}):
+        del fields["finish_reason"]
+
+
 VERCEL = Dialect(
     name="Vercel AI SDK",
+    scopes=("ai",),
+    mend=mend,
     kinds={"ai.operationId": kind_of_operation},
     fields=joined(
         {
@@ -71,6 +84,7 @@ VERCEL = Dialect(
                 Source("ai.response.finishReason", read.finish_reason),
                 Source("ai.finishReason", read.finish_reason),
             ),
+            "error_class": (Source("exception.message", read.error_class_of_words, at=EXCEPTION),),
             "stream": (Source("ai.operationId", streams),),
             "first_chunk_ms": (
                 Source("ai.response.msToFirstChunk", read.number),

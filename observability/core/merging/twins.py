@@ -30,27 +30,40 @@ class Pair(NamedTuple):
 
 
 def join_summaries(facts: Sequence[CallFacts], groups: Groups) -> None:
-    """The late record of a stream belongs to the request without a usage that began with it, each to one."""
-    requests: dict[bytes, list[int]] = {}
+    """The late record of a stream belongs to the request without a usage that began with it, each to one.
+
+    One that was written outside of every span, as when nothing is around the request, is a trace of its own.
+    """
+    requests: dict[bytes | None, list[int]] = {}
     for index, call in enumerate(facts):
         if _may_have_a_record(call):
             requests.setdefault(call.trace_id, []).append(index)
+            requests.setdefault(None, []).append(index)
     pairs = []
     for record, call in enumerate(facts):
         if not call.is_summary or groups.profile(record).scopes:
             continue
         at = call.started_ns
-        near = requests.get(call.trace_id, [])
+        alone = call.trace_id not in requests and not call.parent_id
+        near = requests.get(None if alone else call.trace_id, [])
         position = bisect_left(near, at, key=lambda index: facts[index].started_ns)
         for request in near[max(0, position - NEIGHBOURS) : position + NEIGHBOURS]:
             apart_ns = abs(facts[request].started_ns - at)
-            if apart_ns <= RECORD_WINDOW_NS and facts[request].is_llm_call == call.is_llm_call:
+            if (
+                apart_ns <= RECORD_WINDOW_NS
+                and facts[request].is_llm_call == call.is_llm_call
+                and not (alone and _are_of_different_calls(facts[request], call))
+            ):
                 pairs.append((apart_ns, request, record))
     taken: set[int] = set()
     for _, request, record in sorted(pairs):
         if taken.isdisjoint((request, record)):
             taken |= {request, record}
             groups.join(request, record)
+
+
+def _are_of_different_calls(request: CallFacts, record: CallFacts) -> bool:
+    return request.scope != record.scope or _contradict(request, record)
 
 
 def _may_have_a_record(call: CallFacts) -> bool:

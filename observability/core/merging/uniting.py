@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
 
-from observability.core.calls import INCOMPLETE, CallFacts, Context
+from observability.core.calls import INCOMPLETE, NS_PER_MS, CallFacts, Context
 from observability.core.merging.groups import end_ns
 
 NATIVE_ANTHROPIC = "com.anthropic.sdk.python"  # counts what the provider sent; others are off by one in a stream
@@ -80,9 +80,13 @@ def _told_by_the_provider(told: Sequence[CallFacts]) -> dict[str, Any]:
 
 def _duration_ms(told: Sequence[CallFacts]) -> float | None:
     """The outermost's own. A stream whose record tells its end lasted as long as that, not as long as its request."""
-    lasted = [call.duration_ms for call in told if call.is_summary and call.duration_ms is not None]
     outermost = next((call.duration_ms for call in told if call.duration_ms is not None), None)
-    return max([outermost, *lasted]) if outermost is not None else None
+    if outermost is None:
+        return None
+    started_ns = told[0].started_ns
+    records = [call for call in told if call.is_summary and call.duration_ms is not None]
+    until_their_ends = [(end_ns(call) - started_ns) / NS_PER_MS for call in records]
+    return max([outermost, *until_their_ends])
 
 
 def _response_model(told: Sequence[CallFacts]) -> str | None:
