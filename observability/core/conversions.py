@@ -234,6 +234,11 @@ def unquoted(value: Any) -> Any:
     return value if found is None else found
 
 
+def without_quotes(value: Any) -> Any:
+    """Text that a client may have put into JSON's quotes; everything else as it is, so that `1.10` stays a version."""
+    return unquoted(value) if isinstance(value, str) and value.startswith('"') else value
+
+
 def structure_in_json(value: Any) -> Any:
     """What JSON text of bounded length holds; what came as a structure already, as it is; else None."""
     if not isinstance(value, str):

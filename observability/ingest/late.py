@@ -50,7 +50,8 @@ class Family:
     """Spans that belong together by their traces, stored ones and new ones.
 
     is_older: whether anything is stored of it. parents: by span. contexts: what spans say for their descendants.
-    calls: stored ones. stands_for: spans that tell of a call for which another span stands.
+    calls: stored ones. stands_for: spans that tell of a call for which another span stands. told_by: the same, by that
+    other span.
     """
 
     is_older: bool
@@ -58,6 +59,7 @@ class Family:
     contexts: dict[SpanKey, Context] = field(default_factory=dict)
     calls: list[KnownCall] = field(default_factory=list)
     stands_for: dict[SpanKey, SpanKey] = field(default_factory=dict)
+    told_by: dict[SpanKey, list[SpanKey]] = field(default_factory=dict)
 
     def ancestors(self, key: SpanKey) -> Iterator[SpanKey]:
         """The nearest first; a circle of parents ends the line."""
@@ -70,11 +72,12 @@ class Family:
             yield key
 
     def with_context(self, call: CallFacts) -> CallFacts:
-        """Own values first, then those of the ancestors that are known."""
+        """Own values first, then those of the ancestors that are known, of every span that tells of the call."""
         context = call.context
-        for ancestor in self.ancestors(call.key):
-            if ancestor in self.contexts:
-                context = inherit(context, self.contexts[ancestor])
+        for key in (call.key, *self.told_by.get(call.key, ())):
+            for ancestor in self.ancestors(key):
+                if ancestor in self.contexts:
+                    context = inherit(context, self.contexts[ancestor])
         return call._replace(context=context)
 
     def related(self, call: CallFacts) -> Related:
@@ -147,11 +150,14 @@ def _simultaneous(calls: Sequence[CallFacts]) -> Iterator[int]:
     for id_, scope, input_tokens, error in _rows(WITHOUT_RESPONSE_ID, times):
         if any(_alike(scope, input_tokens, error, *one) for one in alike):
             yield id_
-    without_id = [call for call in calls if call.response_id is None and call.input_tokens is not None]
+    without_id = {
+        (call.scope, call.input_tokens, call.error)
+        for call in calls
+        if call.response_id is None and (call.input_tokens is not None or call.error)
+    }
     if without_id:
-        tokens = {(call.scope, call.input_tokens) for call in without_id}
-        for id_, scope, input_tokens, _ in _rows(NEWEST_WITH_RESPONSE_ID, [*times]):
-            if any(scope != one and input_tokens == sent for one, sent in tokens):
+        for id_, scope, input_tokens, error in _rows(NEWEST_WITH_RESPONSE_ID, times):
+            if any(_alike(scope, input_tokens, error, *one) for one in without_id):
                 yield id_
 
 
@@ -176,7 +182,9 @@ def _add_stored(found: Family, trace_ids: Collection[bytes], before: int) -> Non
     others = OtherSpan.objects.filter(trace_id__in=trace_ids).select_related("call")[:MOST_CALLS]
     for other in others:
         key = bytes(other.call.trace_id), bytes(other.call.span_id)
-        found.stands_for[bytes(other.trace_id), bytes(other.span_id)] = key
+        told = bytes(other.trace_id), bytes(other.span_id)
+        found.stands_for[told] = key
+        found.told_by.setdefault(key, []).append(told)
         ids.add(other.call_id)
     found.calls += _calls(Q(id__in=ids))
     found.contexts.update((call.facts.key, call.facts.context) for call in found.calls)

@@ -156,6 +156,34 @@ def test_store__failed_twins_without_ids_in_two_traces__one_call(failed_first: b
     assert Call.objects.get().error_class == "429"
 
 
+@pytest.mark.parametrize("failed_first", [False, True])
+def test_store__failed_twins_of_which_one_has_a_response_id__one_call(failed_first: bool) -> None:
+    cut = {"gen_ai.operation.name": "chat", "gen_ai.request.stream": True}
+    with_id = sent(traces.span(cut | {"gen_ai.response.id": "chatcmpl-1"}, trace=0, ms=98, failed=True))
+    without = sent(traces.span(cut, trace=1, ms=102, age_s=9.998, failed=True), scope=OTHER)
+
+    for spans in [with_id, without] if failed_first else [without, with_id]:
+        writer.store(spans)
+
+    assert Call.objects.get().response_id == "chatcmpl-1"
+
+
+@pytest.mark.parametrize("order", [*permutations(range(3))])
+def test_store__late_parent_of_a_twin_in_another_trace__its_prompt_whoever_stands_for_the_call(
+    version: PromptVersion, order: Sequence[int]
+) -> None:
+    requests = [
+        sent(traces.span(WITH_ID, number=0, trace=0)),
+        sent(traces.span(WITH_ID, number=1, parent=2, trace=1), scope=OTHER),
+        sent(traces.span(PROMPT, number=2, trace=1)),
+    ]
+
+    for index in order:
+        writer.store(requests[index])
+
+    assert Call.objects.get().version_id == version.pk
+
+
 def test_store__score_for_a_twins_span__joined_before_and_after(version: PromptVersion) -> None:
     inner = {"trace_id": traces.trace_id(1).hex(), "span_id": traces.span_id(1).hex()}
     record_scores(scores=[NewScore(name="faithfulness", value=0.9, source="judge", **inner)])

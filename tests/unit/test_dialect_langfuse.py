@@ -1,6 +1,7 @@
 """Calls of Langfuse's SDKs from version 3 on, as langfuse/_client/attributes.py writes them."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -105,3 +106,37 @@ def test_other_observations__no_calls_whatever_else_they_say(kind: str) -> None:
 
 def test_embedding__is_one() -> None:
     assert spoken.call({"langfuse.observation.type": "embedding"}).operation == "embeddings"
+
+
+@pytest.mark.parametrize("of", ["langfuse.observation.metadata.", "langfuse.trace.metadata."])
+@pytest.mark.parametrize("write", [str, json.dumps], ids=["before version 5", "from version 5 on"])
+def test_assignment_in_metadata__with_and_without_the_quotes_of_json(of: str, write: Callable[[str], str]) -> None:
+    stamp = {"gen_ai.prompt.name": "stamped", "gen_ai.prompt.version": "1.10", "serinus.label": "production"}
+    bare = {key: value for key, value in GENERATION.items() if "prompt" not in key}
+
+    call = spoken.call(bare | {of + key: write(value) for key, value in stamp.items()}, scope="langfuse-sdk")
+
+    assert (call.context.prompt_name, call.context.prompt_version, call.context.label) == tuple(stamp.values())
+
+
+def test_user_and_session_in_the_metadata_of_a_call__its_own() -> None:
+    told = {"langfuse_user_id": '"user-1"', "langfuse_session_id": '"sess-1"'}
+    bare = {key: value for key, value in GENERATION.items() if key not in {"user.id", "session.id"}}
+
+    call = spoken.call(bare | {f"langfuse.observation.metadata.{key}": value for key, value in told.items()})
+
+    assert (call.context.user, call.context.session) == ("user-1", "sess-1")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "response_id"),
+    [
+        ({"response_id": '"chatcmpl-1"'}, "chatcmpl-1"),
+        ({"id": '"resp_1"'}, "resp_1"),
+        ({"id": '"an id of the app"'}, None),
+    ],
+)
+def test_response_id_in_metadata__of_the_provider_alone(metadata: dict[str, str], response_id: str | None) -> None:
+    told = {f"langfuse.observation.metadata.{key}": value for key, value in metadata.items()}
+
+    assert spoken.call(GENERATION | told, scope="langfuse-sdk").response_id == response_id

@@ -3,7 +3,7 @@
 Source: langfuse-python, langfuse/_client/attributes.py; langfuse-js, packages/core.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from observability.core import conversions as read
 from observability.core.dialects.table import Dialect, Kind, Source, joined, stamped
 
 USAGE = "langfuse.observation.usage_details"
+METADATA = "langfuse.observation.metadata."
 CACHE_READ = ("cache_read_input_tokens", "input_cache_read", "input_cached_tokens", "cache_read")
 CACHE_WRITE = ("cache_creation_input_tokens", "input_cache_creation", "input_cache_write", "cache_write")
 REASONING = ("output_reasoning", "output_reasoning_tokens", "reasoning_tokens")
@@ -100,6 +101,17 @@ def instant_ns(value: Any) -> int | None:
         return None
 
 
+def of_a_response(value: Any) -> str | None:
+    """The id, where it is one of OpenAI's Responses: what else people call so is of their own."""
+    found = read.text(value)
+    return found if found and found.startswith("resp_") else None
+
+
+def _in_metadata(key: str, convert: Callable[[Any], Any] = read.text) -> Source:
+    """From version 5 on, with JSON's quotes around it."""
+    return Source(METADATA + key, convert, parse=read.without_quotes)
+
+
 LANGFUSE = Dialect(
     name="Langfuse",
     kinds={"langfuse.observation.type": kind_of_type},
@@ -107,8 +119,14 @@ LANGFUSE = Dialect(
         {
             "prompt_name": (Source("langfuse.observation.prompt.name"), Source("langfuse.prompt.name")),
             "prompt_version": (Source("langfuse.observation.prompt.version"), Source("langfuse.prompt.version")),
-            "user": (Source("langfuse.user.id", read.identity),),
-            "session": (Source("langfuse.session.id", read.identity),),
+            "user": (
+                Source("langfuse.user.id", read.identity),
+                _in_metadata("langfuse_user_id", read.identity),
+            ),
+            "session": (
+                Source("langfuse.session.id", read.identity),
+                _in_metadata("langfuse_session_id", read.identity),
+            ),
             "environment": (Source("langfuse.environment"),),
             "request_model": (Source("langfuse.observation.model.name"),),
             "response_model": (Source("langfuse.observation.model.name"),),
@@ -122,7 +140,7 @@ LANGFUSE = Dialect(
             ),
             "first_token_at_ns": (Source("langfuse.observation.completion_start_time", instant_ns),),
             "finish_reason": (
-                Source("langfuse.observation.metadata.finish_reason", read.finish_reason),
+                Source(METADATA + "finish_reason", read.finish_reason),
                 Source(
                     "langfuse.observation.output",
                     read.finish_reason,
@@ -130,7 +148,10 @@ LANGFUSE = Dialect(
                     path=("finish_reason",),
                 ),
             ),
-            "response_id": (Source("langfuse.observation.metadata.response_id"),),
+            "response_id": (
+                _in_metadata("response_id"),
+                _in_metadata("id", of_a_response),
+            ),
             "stream": (
                 Source(
                     "langfuse.observation.model.parameters",
@@ -142,8 +163,8 @@ LANGFUSE = Dialect(
             "error_type": (Source("langfuse.observation.level", is_error),),
             "error_class": (Source("langfuse.observation.status_message", read.error_class_of_message),),
         },
-        stamped("langfuse.observation.metadata."),
-        stamped("langfuse.trace.metadata."),
+        stamped(METADATA, parse=read.without_quotes),
+        stamped("langfuse.trace.metadata.", parse=read.without_quotes),
     ),
     content={
         "input_messages": (Source("langfuse.observation.input", read.untouched),),

@@ -4,6 +4,7 @@ Its metadata are not on the wire but for the user. With a span open around the c
 that one, the app's own. Source: litellm/integrations/opentelemetry.py.
 """
 
+import re
 from typing import Any
 
 from observability.core import conversions as read
@@ -11,6 +12,7 @@ from observability.core.dialects.table import Dialect, Kind, Source
 from observability.core.otlp import Span
 
 USAGE = "metadata.usage_object"
+OWN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def kind_of_scope(span: Span) -> Kind | None:
@@ -19,9 +21,12 @@ def kind_of_scope(span: Span) -> Kind | None:
 
 
 def mend(span: Span, fields: dict[str, Any]) -> None:
-    """Its `completion` is a chat: what others call so, it calls `text_completion`."""
+    """Its `completion` is a chat: what others call so, it calls `text_completion`. Of a response without an id, as of
+    an embedding or a failed call, it tells the id of its own request."""
     if fields.get("operation") == "text_completion" and "text" not in str(span.attributes.get("llm.request.type")):
         fields["operation"] = "chat"
+    if OWN_ID.fullmatch(fields.get("response_id", "")):
+        del fields["response_id"]
 
 
 LITELLM = Dialect(

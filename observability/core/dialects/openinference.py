@@ -14,6 +14,8 @@ PARAMETERS = "llm.invocation_parameters"
 OF_EMBEDDINGS = "embedding.invocation_parameters"
 METADATA = "metadata"
 OUTPUT = "output.value"
+MESSAGE_OF_LANGCHAIN = ("generations", 0, 0, "message", "kwargs", "response_metadata")
+LITELLM = "openinference.instrumentation.litellm"
 
 
 def kind_of_span(value: Any) -> Kind | None:
@@ -24,7 +26,12 @@ def kind_of_span(value: Any) -> Kind | None:
 
 
 def mend(span: Span, fields: dict[str, Any]) -> None:
-    """Where it writes `gen_ai.*` too, it takes the model that answered for the one that was asked for."""
+    """Where it writes `gen_ai.*` too, it takes the model that answered for the one that was asked for. Of litellm's
+    models, which it writes as `provider/model`, the provider never sees the first part."""
+    if span.scope == LITELLM and "provider" in fields:
+        for model in ("request_model", "response_model"):
+            if model in fields:
+                fields[model] = fields[model].removeprefix(f"{fields['provider']}/")
     if "gen_ai.request.model" in span.attributes:
         parameters = read.structure_in_json(span.attributes.get(PARAMETERS))
         fields["request_model"] = read.text(read.inside(parameters, ("model",))) or fields.get("request_model")
@@ -45,6 +52,7 @@ OPENINFERENCE = Dialect(
         "exposure": (_in_metadata("serinus.exposure", read.exposure),),
         "label": (_in_metadata("serinus.label"),),
         "feature": (_in_metadata("feature"),),
+        "user": (_in_metadata("user_id", read.identity),),  # of LangChain's config, whose session has an attribute
         "provider": (Source("llm.provider", read.provider), Source("llm.system", read.provider)),
         "request_model": (
             Source("llm.request.model_name"),
@@ -54,10 +62,14 @@ OPENINFERENCE = Dialect(
         ),
         "response_model": (
             Source("llm.response.model_name"),
+            Source(OUTPUT, parse=read.structure_in_json, path=(*MESSAGE_OF_LANGCHAIN, "model_name")),
             Source("llm.model_name"),
             Source("embedding.model_name"),
         ),
-        "response_id": (Source(OUTPUT, parse=read.structure_in_json, path=("id",)),),
+        "response_id": (
+            Source(OUTPUT, parse=read.structure_in_json, path=("id",)),
+            Source(OUTPUT, parse=read.structure_in_json, path=(*MESSAGE_OF_LANGCHAIN, "id")),
+        ),
         "input_tokens": (Source("llm.token_count.prompt", read.tokens),),
         "output_tokens": (Source("llm.token_count.completion", read.tokens),),
         "cached_tokens": (Source("llm.token_count.prompt_details.cache_read", read.tokens),),

@@ -59,10 +59,13 @@ class Dialect(NamedTuple):
     first_token_events: Sequence[str] = ()
 
 
-def stamped(prefix: str) -> dict[str, list[Source]]:
-    """The attributes of an assignment (`trace` of GET /prompts/{name}) with what a library puts before its metadata."""
+def stamped(prefix: str, parse: Callable[[Any], Any] | None = None) -> dict[str, list[Source]]:
+    """The attributes of an assignment (`trace` of GET /prompts/{name}) with what a library puts before its metadata.
+
+    parse: for a library that writes every value as text of its own kind.
+    """
     return {
-        field: [Source(prefix + key, convert)]
+        field: [Source(prefix + key, convert, parse=parse)]
         for field, key, convert in (
             ("prompt_name", "gen_ai.prompt.name", read.text),
             ("prompt_version", "gen_ai.prompt.version", read.text),
