@@ -145,6 +145,29 @@ def test_traces__hostile_values__null_or_what_is_meant(
     assert {key: call[key] for key in facts} == facts
 
 
+@pytest.mark.parametrize("duration_s", [1e308, -1e308, 1e15, 86_401.0])
+def test_traces__record_of_a_stream_that_lasted_absurdly_long__its_length_is_not_known(
+    exporter: Exporter, duration_s: float
+) -> None:
+    record = traces.span(traces.CHAT | {"logfire.span_type": "log", "duration": duration_s}, ms=0)
+
+    response = exporter.post(traces.body(record))
+
+    call = Call.objects.get()
+    assert (response.status_code, call.duration_ms) == (200, None)
+    assert abs(call.started_at.timestamp() - record.start_time_unix_nano / 1e9) < 0.001
+
+
+def test_traces__record_of_a_stream_without_a_time__not_before_1970(exporter: Exporter) -> None:
+    record = traces.span(traces.CHAT | {"logfire.span_type": "log", "duration": 60.0})
+    record.start_time_unix_nano = record.end_time_unix_nano = 0
+
+    response = exporter.post(traces.body(record))
+
+    assert response.status_code == 200
+    assert Call.objects.get().started_at.timestamp() == 0
+
+
 def test_traces__sent_ten_times__counts_once(exporter: Exporter) -> None:
     version = make.version(make.prompt(), "2.3")
     stamp = {
