@@ -243,12 +243,26 @@ def observations_of(calls: Sequence[ScoredCall]) -> list[Observation]:
     return list(chain.from_iterable(_observations(by_id[call_id or 0], name, value) for call_id, name, value in rows))
 
 
-def move(*, from_call: int, to_call: int) -> None:
-    """Give one call the scores of another that turned out to be the same; what counted for either goes on counting."""
-    counted = set(Score.objects.filter(call_id=to_call, counts=True).values_list("name", flat=True))
-    scores = Score.objects.filter(call_id=from_call)
-    scores.filter(name__in=counted).update(counts=False)
-    scores.update(call_id=to_call)
+def move(*, from_calls: Collection[int], to_call: ScoredCall, were_evidence: Collection[int]) -> list[Observation]:
+    """Give a stored call the scores of others that turned out to be the same; answers with what is evidence only now.
+
+    were_evidence: those of the calls whose scores that count are evidence already. Of each name such a one goes on
+    counting, else the first.
+    """
+    rows = Score.objects.filter(call_id__in=[to_call.id, *from_calls], counts=True).order_by("id")
+    counting: set[str] = set()
+    repeats, observations = [], []
+    in_order = sorted(rows.values_list("call_id", "id", "name", "value"), key=lambda row: row[0] not in were_evidence)
+    for call_id, id_, name, value in in_order:
+        if name in counting:
+            repeats.append(id_)
+            continue
+        counting.add(name)
+        if call_id not in were_evidence:
+            observations += _observations(to_call, name, value)
+    Score.objects.filter(id__in=repeats).update(counts=False)
+    Score.objects.filter(call_id__in=from_calls).update(call_id=to_call.id)
+    return observations
 
 
 def _insert(scores: Mapping[str, NewScore], received_at: datetime) -> list[tuple[int, str]]:

@@ -181,6 +181,24 @@ def test_store__third_span_shows_that_two_calls_are_one__the_older_keeps_their_s
     assert (call.other_spans.count(), call.scores.count(), call.scores.filter(counts=True).count()) == (2, 2, 1)
 
 
+@pytest.mark.parametrize("scored", [[2], [0], [2, 0], [0, 2]])
+@pytest.mark.parametrize("exposed", [2, 0])
+def test_store__two_calls_turn_out_to_be_one__its_score_is_evidence_once(
+    version: PromptVersion, exposed: int, scored: Sequence[int]
+) -> None:
+    inner = {"gen_ai.operation.name": "chat", "gen_ai.response.id": "a"}
+    writer.store(sent(traces.span(inner | (PROMPT if exposed == 2 else {}), number=2, parent=1)))
+    writer.store(sent(traces.span(CHAT | (PROMPT if exposed == 0 else {}), number=0), scope="outermost"))
+    for span in scored:
+        about = {"trace_id": traces.trace_id(0).hex(), "span_id": traces.span_id(span).hex()}
+        record_scores(scores=[NewScore(name="faithfulness", value=0.9, source="judge", **about)])
+
+    writer.store(sent(traces.span({"gen_ai.operation.name": "chat"}, number=1, parent=0), scope=OTHER))
+
+    assert Call.objects.get().scores.filter(counts=True).count() == 1
+    assert measures_counted(version)["faithfulness"] == 1
+
+
 def test_settle_held__stream_cut_off_with_nothing_that_tells_otherwise__evidence_after_a_while(
     version: PromptVersion,
 ) -> None:
