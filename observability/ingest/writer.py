@@ -218,6 +218,7 @@ def _write_others(merged: Merged, call: KnownCall, stored: Mapping[int, KnownCal
     if taken_in := [other.id for other in merged.stored_others(stored)]:
         were_evidence = {id_ for id_ in (call.id, *taken_in) if stored[id_].is_evidence}
         observations = scores.move(from_calls=taken_in, to_call=_scored(call), were_evidence=were_evidence)
+        texts.move(from_calls=taken_in, to_call=call.id)
         OtherSpan.objects.filter(call_id__in=taken_in).update(call_id=call.id)
         Call.objects.filter(id__in=taken_in).delete()
     rows = [(*other.facts.key, call.id) for other in merged.others]

@@ -16,7 +16,7 @@ from observability.core.otlp import Span as SentSpan
 from observability.core.otlp import decode_protobuf
 from observability.core.scores import NewScore
 from observability.ingest import writer
-from observability.models import Call, Evidence, OtherSpan, Span
+from observability.models import Call, CallText, Evidence, OtherSpan, Span
 from observability.services.scores import record_scores
 from registry.models import PromptVersion
 from tests import make, traces
@@ -179,6 +179,17 @@ def test_store__third_span_shows_that_two_calls_are_one__the_older_keeps_their_s
 
     call = Call.objects.get()
     assert (call.other_spans.count(), call.scores.count(), call.scores.filter(counts=True).count()) == (2, 2, 1)
+
+
+def test_store__two_calls_turn_out_to_be_one__keeps_the_text_of_either(version: PromptVersion) -> None:
+    writer.store(sent(traces.span({"gen_ai.operation.name": "chat", "gen_ai.response.id": "a"}, number=2, parent=1)))
+    writer.store(sent(traces.span(CHAT, number=0), scope="outermost"))
+    newest = Call.objects.order_by("pk").last()
+    CallText.objects.create(call=newest, output_text="Hello", kept_because="error", stored_at=now())
+
+    writer.store(sent(traces.span({"gen_ai.operation.name": "chat"}, number=1, parent=0), scope=OTHER))
+
+    assert CallText.objects.get().call == Call.objects.get() != newest
 
 
 @pytest.mark.parametrize("scored", [[2], [0], [2, 0], [0, 2]])
