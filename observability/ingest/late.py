@@ -49,7 +49,8 @@ class Family:
     """Spans that belong together by their traces, stored ones and new ones.
 
     is_older: whether anything is stored of it. parents: by span. contexts: what spans say for their descendants.
-    calls: stored ones. stands_for: spans that tell of a call for which another span stands.
+    calls: stored ones. stands_for: spans that tell of a call for which another span stands. told_by: the same, by the span
+    that stands for them.
     """
 
     is_older: bool
@@ -57,6 +58,7 @@ class Family:
     contexts: dict[SpanKey, Context] = field(default_factory=dict)
     calls: list[KnownCall] = field(default_factory=list)
     stands_for: dict[SpanKey, SpanKey] = field(default_factory=dict)
+    told_by: dict[SpanKey, list[SpanKey]] = field(default_factory=dict)
 
     def ancestors(self, key: SpanKey) -> Iterator[SpanKey]:
         """The nearest first; a circle of parents ends the line."""
@@ -69,11 +71,12 @@ class Family:
             yield key
 
     def with_context(self, call: CallFacts) -> CallFacts:
-        """Own values first, then those of the ancestors that are known."""
+        """Own values first, then those of the ancestors that are known, of every span that tells of the call."""
         context = call.context
-        for ancestor in self.ancestors(call.key):
-            if ancestor in self.contexts:
-                context = inherit(context, self.contexts[ancestor])
+        for key in (call.key, *self.told_by.get(call.key, ())):
+            for ancestor in self.ancestors(key):
+                if ancestor in self.contexts:
+                    context = inherit(context, self.contexts[ancestor])
         return call._replace(context=context)
 
     def related(self, call: CallFacts) -> Related:
@@ -180,7 +183,9 @@ def _add_stored(found: Family, trace_ids: Collection[bytes]) -> None:
     ids_of_calls = set(ids)
     for other in others:
         key = bytes(other.call.trace_id), bytes(other.call.span_id)
-        found.stands_for[bytes(other.trace_id), bytes(other.span_id)] = key
+        told = bytes(other.trace_id), bytes(other.span_id)
+        found.stands_for[told] = key
+        found.told_by.setdefault(key, []).append(told)
         ids_of_calls.add(other.call_id)
     found.calls += _calls(Q(id__in=ids_of_calls))
     found.contexts.update((call.facts.key, call.facts.context) for call in found.calls)

@@ -65,6 +65,19 @@ def test_store__prompt_on_an_ancestor__in_any_order_of_three_requests(
     assert measures_counted(version) == {"error_rate": 1, "tokens": 1, "latency": 1}
 
 
+@pytest.mark.parametrize("trace_of_twin", [0, 1])
+def test_store__twin_came_first_and_the_parent_last__prompt_of_the_parent(
+    version: PromptVersion, trace_of_twin: int
+) -> None:
+    writer.store(sent(traces.span(WITH_ID, number=2, trace=trace_of_twin), scope=OTHER))
+    writer.store(sent(traces.span(WITH_ID, number=1, parent=0)))
+
+    writer.store(sent(traces.span(AGENT | PROMPT, number=0)))
+
+    assert Call.objects.get().version_id == version.pk
+    assert measures_counted(version) == {"error_rate": 1, "tokens": 1, "latency": 1}
+
+
 def test_store__call_counted_before_its_late_parent__once(version: PromptVersion) -> None:
     writer.store(sent(traces.span(CHAT | PROMPT, number=1, parent=0)))
 
