@@ -86,7 +86,7 @@ def _store(spans: Mapping[SpanKey, Span], found: Found) -> Counter[str]:
     calls, contexts = found
     with transaction.atomic():
         trace_ids = {trace_id for trace_id, _ in spans}
-        lock_traces(trace_ids)
+        lock_traces(trace_ids, {call.response_id for call in calls if call.response_id})
         known = late.known_traces(trace_ids)
         ids = _insert_spans(spans, contexts)
         new_spans = [spans[key] for key in ids]
