@@ -123,9 +123,11 @@ def join_waiting_scores() -> int:
     if not Score.objects.filter(recheck=True).exists():
         return 0
     with transaction.atomic():
-        due = Score.objects.filter(recheck=True).select_for_update().order_by("id")[:MOST_RECHECKED]
-        scores = [Unjoined(*row) for row in due.values_list(*LOOKED_AT)]
-        joined = _join(scores, _find_calls(_targets(scores)))
+        due = Score.objects.filter(recheck=True).order_by("id")
+        calls = _find_calls(_targets(Unjoined(*row) for row in due.values_list(*LOOKED_AT)[:MOST_RECHECKED]))
+        # Locked after the calls, as by whoever brings calls, who would else wait for these and be waited for.
+        locked = due.select_for_update().values_list(*LOOKED_AT)[:MOST_RECHECKED]
+        joined = _join([Unjoined(*row) for row in locked], calls)
         overdue = Score.objects.filter(recheck=True, received_at__lt=now() - RECHECKED_FOR)
         about_traces = _turn_to_traces(overdue)
         joined_by_trace = _join(about_traces, _find_calls(_targets(about_traces)))

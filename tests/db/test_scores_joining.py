@@ -1,5 +1,6 @@
 """Scores: recorded once, joined to their call in whatever order both arrive, counted as evidence once."""
 
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -209,6 +210,25 @@ def test_join_waiting__older_than_a_minute__not_looked_at_again_but_still_waitin
 
     assert not recheck
     assert evidence_of(version) == {1000: 1}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_join_waiting__call_is_being_changed__no_deadlock_with_who_changes_it(
+    version: PromptVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who brings spans locks the call, and then the scores that wait for it."""
+    record(score(span_id=SPAN))
+    with monkeypatch.context() as patch:
+        patch.setattr(scores, "is_any_score_waiting", lambda: False)
+        ingest()
+
+    with transaction.atomic():
+        Call.objects.select_for_update(no_key=True).get()
+        joining = parallel.start(join_waiting_scores)
+        time.sleep(0.3)
+        Score.objects.select_for_update().get()
+
+    assert joining.result(timeout=30) == 1
 
 
 @pytest.mark.django_db(transaction=True)
