@@ -49,8 +49,8 @@ class Family:
     """Spans that belong together by their traces, stored ones and new ones.
 
     is_older: whether anything is stored of it. parents: by span. contexts: what spans say for their descendants.
-    calls: stored ones. stands_for: spans that tell of a call for which another span stands. told_by: the same, by the span
-    that stands for them.
+    calls: stored ones. stands_for: spans that tell of a call for which another span stands. told_by: the same, by that
+    other span.
     """
 
     is_older: bool

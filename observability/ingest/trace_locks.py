@@ -11,6 +11,8 @@ from django.db import connection
 
 EVERY_TRACE = 7_301  # a number of its own among PostgreSQL's advisory locks; those of traces have 64 bits
 MOST_LOCKS = 200  # PostgreSQL keeps some thousands for all connections together
+PATIENCE = "5s"  # for any lock of the transaction: an exporter gives up after 10, of which 4 may pass at the gate
+IMPATIENTLY = "SELECT set_config('lock_timeout', %s, true),"
 
 
 def lock_traces(trace_ids: Collection[bytes], response_ids: Collection[str]) -> None:
@@ -19,9 +21,9 @@ def lock_traces(trace_ids: Collection[bytes], response_ids: Collection[str]) -> 
         return
     with connection.cursor() as cursor:
         if len(trace_ids) + len(response_ids) > MOST_LOCKS:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [EVERY_TRACE])
+            cursor.execute(f"{IMPATIENTLY} pg_advisory_xact_lock(%s)", [PATIENCE, EVERY_TRACE])
             return
-        cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [EVERY_TRACE])
+        cursor.execute(f"{IMPATIENTLY} pg_advisory_xact_lock_shared(%s)", [PATIENCE, EVERY_TRACE])
         names = [trace_id[8:] for trace_id in trace_ids]
         names += [blake2b(response_id.encode(), digest_size=8).digest() for response_id in response_ids]
         keys = sorted(int.from_bytes(key, signed=True) for key in names)

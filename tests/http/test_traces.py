@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import time
 import zlib
 from collections.abc import Iterator
 from io import BytesIO
@@ -17,7 +18,7 @@ from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from observability import evidence
-from observability.ingest import views, writer
+from observability.ingest import trace_locks, views, writer
 from observability.models import Call, Span
 from tests import make, recorded, traces
 
@@ -317,12 +318,13 @@ def test_traces__database_away__503_and_come_back_soon(exporter: Exporter, monke
 
 
 @pytest.fixture
-def impatient_database() -> Iterator[Any]:
+def impatient_database(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Another connection, and the tests' own told not to wait long for it."""
+    monkeypatch.setattr(trace_locks, "PATIENCE", "100ms")
     connection = connections["default"]
     with connection.cursor() as cursor:
         on_sqlite = connection.vendor == "sqlite"
-        cursor.execute("PRAGMA busy_timeout = 100" if on_sqlite else "SET lock_timeout = '100ms'")
+        cursor.execute("PRAGMA busy_timeout = 100" if on_sqlite else "SET lock_timeout = '30s'")
     other = connection.copy()
     yield other
     other.close()
@@ -334,10 +336,13 @@ def test_traces__another_holds_the_database__503_then_stored(exporter: Exporter,
     lock = "BEGIN IMMEDIATE" if impatient_database.vendor == "sqlite" else "BEGIN; LOCK TABLE observability_span"
     with impatient_database.cursor() as cursor:
         cursor.execute(lock)
+        asked = time.monotonic()
         refused = exporter.post(traces.body(traces.span()))
+        waited_s = time.monotonic() - asked
         cursor.execute("ROLLBACK")
 
     accepted = exporter.post(traces.body(traces.span()))
 
     assert (refused.status_code, accepted.status_code) == (503, 200)
+    assert waited_s < 5
     assert Span.objects.count() == 1
