@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Max, Q, QuerySet
 
 from common.clock import now
 from common.ids import new_id
@@ -318,9 +318,11 @@ def _ids_of_calls(span_ids: Collection[bytes], by_kind: Mapping[str, Sequence[st
     A call has the id of its span.
     """
     traces = [bytes.fromhex(name) for name in by_kind["trace"]]
+    # Of each response the newest alone: caches and stand-ins for models answer any number of calls with one.
+    of_responses = Call.objects.filter(response_id__in=by_kind["response"]).order_by().values("response_id")
+    yield from of_responses.annotate(newest=Max("pk")).values_list("newest", flat=True)
     for found in (
         Call.objects.filter(span_id__in=span_ids),
-        Call.objects.filter(response_id__in=by_kind["response"]),
         Span.objects.filter(trace_id__in=traces),
         Call.objects.filter(other_spans__trace_id__in=traces),
     ):

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from common.clock import now
 from observability import evidence
@@ -157,6 +158,19 @@ def test_record__about_an_embedding__joined_but_no_evidence(version: PromptVersi
 
     assert Score.objects.get().call is not None
     assert not Evidence.objects.exists()
+
+
+def test_record__response_of_very_many_calls__the_newest_alone_is_read(version: PromptVersion) -> None:
+    for number in range(3):
+        ingest(number=number, trace=number, age_s=10 - number)
+
+    with CaptureQueriesContext(connection) as asked:
+        record(score(response_id="chatcmpl-1"))
+
+    newest = Call.objects.get(span_id=traces.span_id(2))
+    assert Score.objects.get().call == newest
+    (locking,) = [query["sql"] for query in asked if "provider" in query["sql"]]
+    assert f"IN ({newest.pk})" in locking
 
 
 def test_record__about_a_trace__its_newest_call_that_names_a_prompt(version: PromptVersion) -> None:
