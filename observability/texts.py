@@ -5,7 +5,7 @@ its id, so that all its calls are, in every request and on every host.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -29,6 +29,17 @@ def store(texts: Iterable[tuple[int, CallFacts]]) -> None:
         return
     at = connection.ops.adapt_datetimefield_value(now())
     rows = [row for call_id, call in texts if (row := _row(call_id, call, at))]
+    _write(rows)
+
+
+def move(*, from_calls: Collection[int], to_call: int) -> None:
+    """Give a call the texts of others that turned out to be the same, where it has none."""
+    adapt = connection.ops.adapt_datetimefield_value
+    for *texts, at in CallText.objects.filter(call_id__in=from_calls).order_by("call_id").values_list(*COLUMNS[1:]):
+        _write([(to_call, *texts, adapt(at))])
+
+
+def _write(rows: Sequence[tuple[Any, ...]]) -> None:
     mine = connection.ops.quote_name(CallText._meta.db_table)
     joined = ", ".join(f"{name} = COALESCE({mine}.{name}, excluded.{name})" for name in MISSING)
     bulk.insert(CallText, COLUMNS, rows, on_conflict=f"(call_id) DO UPDATE SET {joined}")

@@ -18,7 +18,6 @@ INCOMPLETE = "incomplete"  # the class of a stream that ended with neither a fin
 MS_PER_S = 1e3
 LONGEST_MS = 86_400_000.0  # a day: no token takes longer, and nothing beyond a float gets in
 NS_PER_MS = 1e6
-NS_PER_S = 1e9
 FIRST_TOKEN_EVENTS = READER.first_token_events
 OPERATIONS = frozenset({"chat", "text_completion", "generate_content", "realtime_inference"})
 
@@ -199,7 +198,7 @@ def _facts(span: Span, reading: Reading, context: Context) -> CallFacts:
         error=failed or cut,
         error_class=get("error_class", "other") if failed else INCOMPLETE if cut else None,
         environment=get("environment"),
-        started_ns=span.start_ns - int(fields["record_duration_s"] * NS_PER_S) if is_summary else span.start_ns,
+        started_ns=max(0, span.start_ns - int((duration_ms or 0) * NS_PER_MS)) if is_summary else span.start_ns,
         reported_usd=_reported_usd(fields),
         attempt_of=span.parent_id if span.parent_id and get("is_attempt") else None,
         is_summary=is_summary,

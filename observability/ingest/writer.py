@@ -86,7 +86,7 @@ def _store(spans: Mapping[SpanKey, Span], found: Found) -> Counter[str]:
     calls, contexts = found
     with transaction.atomic():
         trace_ids = {trace_id for trace_id, _ in spans}
-        lock_traces(trace_ids)
+        lock_traces(trace_ids, {call.response_id for call in calls if call.response_id})
         known = late.known_traces(trace_ids)
         ids = _insert_spans(spans, contexts)
         new_spans = {id_: spans[key] for key, id_ in ids.items()}
@@ -137,14 +137,16 @@ def _store_calls(new: Sequence[KnownCall], family: late.Family) -> list[Observat
     bulk.append(Call, CALL_COLUMNS, call_rows([call for call in calls if call.id not in stored]))
     changed = [call for call in calls if call.id in stored]
     bulk.update(Call, CALL_COLUMNS[:-1], call_rows(changed))
-    for one in merged:
-        _write_others(one, stored)
+    by_id = {call.id: call for call in calls}
+    brought_together = {one.call.id for one in merged if one.stored_others(stored)}
+    moved = [o for one in merged if one.others for o in _write_others(one, by_id[one.call.id], stored)]
     # Scores that were joined before the exposure of their call was known are evidence only now.
-    exposed = [_scored(call) for call in changed if call.is_evidence and not stored[call.id].is_evidence]
-    waiting = _join_scores(merged, {call.id: call for call in calls})
+    exposed = [call for call in changed if call.is_evidence and not stored[call.id].is_evidence]
+    late_scores = scores.observations_of([_scored(call) for call in exposed if call.id not in brought_together])
+    waiting = _join_scores(merged, by_id)
     texts.store((call.id, call.facts) for call in calls)
     mark_stale({hour_of_ns(call.facts.started_ns) for call in calls})
-    return [*observations, *scores.observations_of(exposed), *waiting]
+    return [*observations, *moved, *late_scores, *waiting]
 
 
 class Merged(NamedTuple):
@@ -152,6 +154,9 @@ class Merged(NamedTuple):
 
     call: KnownCall
     others: Sequence[KnownCall]
+
+    def stored_others(self, stored: Mapping[int, KnownCall]) -> list[KnownCall]:
+        return [other for other in self.others if other.id in stored]
 
 
 def _merge(calls: Sequence[KnownCall], stored: Mapping[int, KnownCall], family: late.Family) -> Iterator[Merged]:
@@ -204,17 +209,21 @@ def _observe(calls: Iterable[KnownCall]) -> tuple[list[KnownCall], list[Observat
     return noted, observations
 
 
-def _write_others(merged: Merged, stored: Mapping[int, KnownCall]) -> None:
-    """Note which further spans tell of the call; a stored call that turned out to be the same is taken into it."""
-    if not merged.others:
-        return
-    for other in merged.others:
-        if other.id in stored:
-            scores.move(from_call=other.id, to_call=merged.call.id)
-            OtherSpan.objects.filter(call_id=other.id).update(call_id=merged.call.id)
-            Call.objects.filter(id=other.id).delete()
-    rows = [(*other.facts.key, merged.call.id) for other in merged.others]
+def _write_others(merged: Merged, call: KnownCall, stored: Mapping[int, KnownCall]) -> list[Observation]:
+    """Note which further spans tell of the call; a stored call that turned out to be the same is taken into it.
+
+    call: the merged one, completed. Answers the evidence of scores that were none with the call that they had before.
+    """
+    observations: list[Observation] = []
+    if taken_in := [other.id for other in merged.stored_others(stored)]:
+        were_evidence = {id_ for id_ in (call.id, *taken_in) if stored[id_].is_evidence}
+        observations = scores.move(from_calls=taken_in, to_call=_scored(call), were_evidence=were_evidence)
+        texts.move(from_calls=taken_in, to_call=call.id)
+        OtherSpan.objects.filter(call_id__in=taken_in).update(call_id=call.id)
+        Call.objects.filter(id__in=taken_in).delete()
+    rows = [(*other.facts.key, call.id) for other in merged.others]
     bulk.append(OtherSpan, ("trace_id", "span_id", "call_id"), rows)
+    return observations
 
 
 def _join_scores(merged: Sequence[Merged], calls: Mapping[int, KnownCall]) -> list[Observation]:

@@ -96,7 +96,7 @@ def version_figures(hour: datetime, *, prompt: str | None = None) -> dict[Versio
         figures[VersionKey(*key_)].merged = n
     by_name = scores.order_by().values_list(*_key("call__").values(), "name", "source")
     for *key_, name, source, n, total, squares in by_name.annotate(
-        n=Count("id"), total=Sum("value"), squares=Sum(F("value") * F("value"))
+        n=Count("id"), total=Sum("value"), squares=Sum(_SQUARE)
     ):
         figures[VersionKey(*key_)].scores[name, source] = ScoreSums(n, total, squares)
     return dict(figures)
@@ -143,6 +143,8 @@ TIMES = {  # field of Figures → of Call, and its measure
     "latency": ("duration_ms", LATENCY),
     "inter_token": ("inter_token_ms", INTER_TOKEN_LATENCY),
 }
+# PostgreSQL takes the square of a smaller one, which a float cannot hold, for an error.
+_SQUARE = Case(When(value__lt=1e-150, then=0.0), default=F("value") * F("value"), output_field=FloatField())
 _TIMED = Q(error=False, duration_ms__gt=0, output_tokens__isnull=False)
 _FIRST_WITH_LAST = Q(error=False, output_tokens__gt=FEW_TOKENS, ttft_ms__gte=TTFT_IS_TOTAL * F("duration_ms"))
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Max, Q, QuerySet
 
 from common.clock import now
 from common.ids import new_id
@@ -123,9 +123,11 @@ def join_waiting_scores() -> int:
     if not Score.objects.filter(recheck=True).exists():
         return 0
     with transaction.atomic():
-        due = Score.objects.filter(recheck=True).select_for_update().order_by("id")[:MOST_RECHECKED]
-        scores = [Unjoined(*row) for row in due.values_list(*LOOKED_AT)]
-        joined = _join(scores, _find_calls(_targets(scores)))
+        due = Score.objects.filter(recheck=True).order_by("id")
+        calls = _find_calls(_targets(Unjoined(*row) for row in due.values_list(*LOOKED_AT)[:MOST_RECHECKED]))
+        # Locked after the calls, as by whoever brings calls, who would else wait for these and be waited for.
+        locked = due.select_for_update().values_list(*LOOKED_AT)[:MOST_RECHECKED]
+        joined = _join([Unjoined(*row) for row in locked], calls)
         overdue = Score.objects.filter(recheck=True, received_at__lt=now() - RECHECKED_FOR)
         about_traces = _turn_to_traces(overdue)
         joined_by_trace = _join(about_traces, _find_calls(_targets(about_traces)))
@@ -243,12 +245,26 @@ def observations_of(calls: Sequence[ScoredCall]) -> list[Observation]:
     return list(chain.from_iterable(_observations(by_id[call_id or 0], name, value) for call_id, name, value in rows))
 
 
-def move(*, from_call: int, to_call: int) -> None:
-    """Give one call the scores of another that turned out to be the same; what counted for either goes on counting."""
-    counted = set(Score.objects.filter(call_id=to_call, counts=True).values_list("name", flat=True))
-    scores = Score.objects.filter(call_id=from_call)
-    scores.filter(name__in=counted).update(counts=False)
-    scores.update(call_id=to_call)
+def move(*, from_calls: Collection[int], to_call: ScoredCall, were_evidence: Collection[int]) -> list[Observation]:
+    """Give a stored call the scores of others that turned out to be the same; answers with what is evidence only now.
+
+    were_evidence: those of the calls whose scores that count are evidence already. Of each name such a one goes on
+    counting, else the first.
+    """
+    rows = Score.objects.filter(call_id__in=[to_call.id, *from_calls], counts=True).order_by("id")
+    counting: set[str] = set()
+    repeats, observations = [], []
+    in_order = sorted(rows.values_list("call_id", "id", "name", "value"), key=lambda row: row[0] not in were_evidence)
+    for call_id, id_, name, value in in_order:
+        if name in counting:
+            repeats.append(id_)
+            continue
+        counting.add(name)
+        if call_id not in were_evidence:
+            observations += _observations(to_call, name, value)
+    Score.objects.filter(id__in=repeats).update(counts=False)
+    Score.objects.filter(call_id__in=from_calls).update(call_id=to_call.id)
+    return observations
 
 
 def _insert(scores: Mapping[str, NewScore], received_at: datetime) -> list[tuple[int, str]]:
@@ -302,9 +318,11 @@ def _ids_of_calls(span_ids: Collection[bytes], by_kind: Mapping[str, Sequence[st
     A call has the id of its span.
     """
     traces = [bytes.fromhex(name) for name in by_kind["trace"]]
+    # Of each response the newest alone: caches and stand-ins for models answer any number of calls with one.
+    of_responses = Call.objects.filter(response_id__in=by_kind["response"]).order_by().values("response_id")
+    yield from of_responses.annotate(newest=Max("pk")).values_list("newest", flat=True)
     for found in (
         Call.objects.filter(span_id__in=span_ids),
-        Call.objects.filter(response_id__in=by_kind["response"]),
         Span.objects.filter(trace_id__in=traces),
         Call.objects.filter(other_spans__trace_id__in=traces),
     ):

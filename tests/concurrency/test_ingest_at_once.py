@@ -1,15 +1,17 @@
 """The same spans over several connections at once count once: as spans, as calls and as evidence."""
 
+import time
 from functools import partial
 
 import pytest
+from django.db import transaction
 from django.db.models import Sum
 from django.test import Client
 
 from observability.models import Call, Evidence, Span, UnitBucket
 from tests import make, traces
 from tests import rollouts as given
-from tests.parallel import at_once
+from tests.parallel import at_once, start
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -59,6 +61,18 @@ def test_traces__overlapping_batches_in_any_order__counted_once(key: str) -> Non
 
     assert statuses == [200] * THREADS
     assert_counted_once((THREADS + 1) * CALLS)
+
+
+def test_traces__twin_in_another_trace_while_its_call_is_stored__one_call(key: str) -> None:
+    response = traces.CHAT | {"gen_ai.response.id": "chatcmpl-1"}
+    with transaction.atomic():
+        post(key, traces.body(traces.span(response, trace=1)))
+        twin = start(partial(post, key, traces.body(traces.span(response, trace=2), scope="another")))
+        time.sleep(0.3)
+        assert not twin.done()
+
+    assert twin.result(timeout=10) == 200
+    assert (Span.objects.count(), Call.objects.count()) == (2, 1)
 
 
 def assert_counted_once(calls: int) -> None:

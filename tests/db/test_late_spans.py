@@ -16,7 +16,7 @@ from observability.core.otlp import Span as SentSpan
 from observability.core.otlp import decode_protobuf
 from observability.core.scores import NewScore
 from observability.ingest import late, writer
-from observability.models import Call, Evidence, OtherSpan, Span
+from observability.models import Call, CallText, Evidence, OtherSpan, Span
 from observability.services.scores import record_scores
 from registry.models import PromptVersion
 from tests import make, traces
@@ -77,6 +77,19 @@ def test_store__trace_of_more_spans_than_are_looked_at__ancestors_are_found_all_
     writer.store(sent(traces.span(CHAT, number=100, parent=199)))
 
     assert Call.objects.get().version_id == version.pk
+
+
+@pytest.mark.parametrize("trace_of_twin", [0, 1])
+def test_store__twin_came_first_and_the_parent_last__prompt_of_the_parent(
+    version: PromptVersion, trace_of_twin: int
+) -> None:
+    writer.store(sent(traces.span(WITH_ID, number=2, trace=trace_of_twin), scope=OTHER))
+    writer.store(sent(traces.span(WITH_ID, number=1, parent=0)))
+
+    writer.store(sent(traces.span(AGENT | PROMPT, number=0)))
+
+    assert Call.objects.get().version_id == version.pk
+    assert measures_counted(version) == {"error_rate": 1, "tokens": 1, "latency": 1}
 
 
 def test_store__call_counted_before_its_late_parent__once(version: PromptVersion) -> None:
@@ -221,6 +234,35 @@ def test_store__third_span_shows_that_two_calls_are_one__the_older_keeps_their_s
 
     call = Call.objects.get()
     assert (call.other_spans.count(), call.scores.count(), call.scores.filter(counts=True).count()) == (2, 2, 1)
+
+
+def test_store__two_calls_turn_out_to_be_one__keeps_the_text_of_either(version: PromptVersion) -> None:
+    writer.store(sent(traces.span({"gen_ai.operation.name": "chat", "gen_ai.response.id": "a"}, number=2, parent=1)))
+    writer.store(sent(traces.span(CHAT, number=0), scope="outermost"))
+    newest = Call.objects.order_by("pk").last()
+    CallText.objects.create(call=newest, output_text="Hello", kept_because="error", stored_at=now())
+
+    writer.store(sent(traces.span({"gen_ai.operation.name": "chat"}, number=1, parent=0), scope=OTHER))
+
+    assert CallText.objects.get().call == Call.objects.get() != newest
+
+
+@pytest.mark.parametrize("scored", [[2], [0], [2, 0], [0, 2]])
+@pytest.mark.parametrize("exposed", [2, 0])
+def test_store__two_calls_turn_out_to_be_one__its_score_is_evidence_once(
+    version: PromptVersion, exposed: int, scored: Sequence[int]
+) -> None:
+    inner = {"gen_ai.operation.name": "chat", "gen_ai.response.id": "a"}
+    writer.store(sent(traces.span(inner | (PROMPT if exposed == 2 else {}), number=2, parent=1)))
+    writer.store(sent(traces.span(CHAT | (PROMPT if exposed == 0 else {}), number=0), scope="outermost"))
+    for span in scored:
+        about = {"trace_id": traces.trace_id(0).hex(), "span_id": traces.span_id(span).hex()}
+        record_scores(scores=[NewScore(name="faithfulness", value=0.9, source="judge", **about)])
+
+    writer.store(sent(traces.span({"gen_ai.operation.name": "chat"}, number=1, parent=0), scope=OTHER))
+
+    assert Call.objects.get().scores.filter(counts=True).count() == 1
+    assert measures_counted(version)["faithfulness"] == 1
 
 
 def test_settle_held__stream_cut_off_with_nothing_that_tells_otherwise__evidence_after_a_while(

@@ -123,6 +123,17 @@ def test_late_score__marked__in_the_roll_up() -> None:
     assert VersionHour.objects.get().scores == {"tone": {"judge": [1, 0.5, 0.25]}}
 
 
+@pytest.mark.parametrize("value", [5e-324, 1e-200])
+def test_score_whose_square_no_float_can_hold__in_the_roll_up(value: float) -> None:
+    call(1)
+    record_scores(scores=[NewScore(name="tone", value=value, source="judge", span_id=traces.span_id(1).hex())])
+
+    rollups.roll_up()
+
+    assert VersionHour.objects.get().scores == {"tone": {"judge": [1, value, 0.0]}}
+    assert read() == 1
+
+
 def test_call_that_is_gone__merged_into_another__leaves_the_roll_up() -> None:
     call(1)
     rollups.roll_up()

@@ -1,11 +1,13 @@
 """Scores: recorded once, joined to their call in whatever order both arrive, counted as evidence once."""
 
+import time
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import time_machine
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from common.clock import now
 from observability import evidence
@@ -158,6 +160,19 @@ def test_record__about_an_embedding__joined_but_no_evidence(version: PromptVersi
     assert not Evidence.objects.exists()
 
 
+def test_record__response_of_very_many_calls__the_newest_alone_is_read(version: PromptVersion) -> None:
+    for number in range(3):
+        ingest(number=number, trace=number, age_s=10 - number)
+
+    with CaptureQueriesContext(connection) as asked:
+        record(score(response_id="chatcmpl-1"))
+
+    newest = Call.objects.get(span_id=traces.span_id(2))
+    assert Score.objects.get().call == newest
+    (locking,) = [query["sql"] for query in asked if "provider" in query["sql"]]
+    assert f"IN ({newest.pk})" in locking
+
+
 def test_record__about_a_trace__its_newest_call_that_names_a_prompt(version: PromptVersion) -> None:
     ingest(number=0, age_s=30)
     ingest(number=1, age_s=20)
@@ -209,6 +224,25 @@ def test_join_waiting__older_than_a_minute__not_looked_at_again_but_still_waitin
 
     assert not recheck
     assert evidence_of(version) == {1000: 1}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_join_waiting__call_is_being_changed__no_deadlock_with_who_changes_it(
+    version: PromptVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who brings spans locks the call, and then the scores that wait for it."""
+    record(score(span_id=SPAN))
+    with monkeypatch.context() as patch:
+        patch.setattr(scores, "is_any_score_waiting", lambda: False)
+        ingest()
+
+    with transaction.atomic():
+        Call.objects.select_for_update(no_key=True).get()
+        joining = parallel.start(join_waiting_scores)
+        time.sleep(0.3)
+        Score.objects.select_for_update().get()
+
+    assert joining.result(timeout=30) == 1
 
 
 @pytest.mark.django_db(transaction=True)

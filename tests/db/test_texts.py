@@ -123,6 +123,16 @@ def test_store__output_comes_with_a_later_span__joins_and_changes_nothing() -> N
     assert (kept.input_text, kept.output_text) == ("Order for [email]", "Call [phone]")
 
 
+def test_move__another_call_turned_out_to_be_the_same__what_was_missing_joins() -> None:
+    texts.store([call(number=0, into=None, failed=True), call(number=1, into="Hello", out="Bye", failed=True)])
+    to_call, from_call = Call.objects.order_by("pk").values_list("pk", flat=True)
+
+    texts.move(from_calls=[from_call], to_call=to_call)
+
+    kept = CallText.objects.get(pk=to_call)
+    assert (kept.input_text, kept.output_text) == ("Hello", "Call [phone]")
+
+
 def test_store__many_calls__one_statement() -> None:
     calls = [call(number=number) for number in range(20)]
 

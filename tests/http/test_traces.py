@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import time
 import zlib
 from collections.abc import Iterator
 from io import BytesIO
@@ -17,7 +18,7 @@ from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from observability import evidence
-from observability.ingest import views, writer
+from observability.ingest import trace_locks, views, writer
 from observability.models import Call, Span
 from tests import make, recorded, traces
 
@@ -143,6 +144,29 @@ def test_traces__hostile_values__null_or_what_is_meant(
 
     (call,) = read_calls()
     assert {key: call[key] for key in facts} == facts
+
+
+@pytest.mark.parametrize("duration_s", [1e308, -1e308, 1e15, 86_401.0])
+def test_traces__record_of_a_stream_that_lasted_absurdly_long__its_length_is_not_known(
+    exporter: Exporter, duration_s: float
+) -> None:
+    record = traces.span(traces.CHAT | {"logfire.span_type": "log", "duration": duration_s}, ms=0)
+
+    response = exporter.post(traces.body(record))
+
+    call = Call.objects.get()
+    assert (response.status_code, call.duration_ms) == (200, None)
+    assert abs(call.started_at.timestamp() - record.start_time_unix_nano / 1e9) < 0.001
+
+
+def test_traces__record_of_a_stream_without_a_time__not_before_1970(exporter: Exporter) -> None:
+    record = traces.span(traces.CHAT | {"logfire.span_type": "log", "duration": 60.0})
+    record.start_time_unix_nano = record.end_time_unix_nano = 0
+
+    response = exporter.post(traces.body(record))
+
+    assert response.status_code == 200
+    assert Call.objects.get().started_at.timestamp() == 0
 
 
 def test_traces__sent_ten_times__counts_once(exporter: Exporter) -> None:
@@ -294,12 +318,13 @@ def test_traces__database_away__503_and_come_back_soon(exporter: Exporter, monke
 
 
 @pytest.fixture
-def impatient_database() -> Iterator[Any]:
+def impatient_database(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Another connection, and the tests' own told not to wait long for it."""
+    monkeypatch.setattr(trace_locks, "PATIENCE", "100ms")
     connection = connections["default"]
     with connection.cursor() as cursor:
         on_sqlite = connection.vendor == "sqlite"
-        cursor.execute("PRAGMA busy_timeout = 100" if on_sqlite else "SET lock_timeout = '100ms'")
+        cursor.execute("PRAGMA busy_timeout = 100" if on_sqlite else "SET lock_timeout = '30s'")
     other = connection.copy()
     yield other
     other.close()
@@ -311,10 +336,13 @@ def test_traces__another_holds_the_database__503_then_stored(exporter: Exporter,
     lock = "BEGIN IMMEDIATE" if impatient_database.vendor == "sqlite" else "BEGIN; LOCK TABLE observability_span"
     with impatient_database.cursor() as cursor:
         cursor.execute(lock)
+        asked = time.monotonic()
         refused = exporter.post(traces.body(traces.span()))
+        waited_s = time.monotonic() - asked
         cursor.execute("ROLLBACK")
 
     accepted = exporter.post(traces.body(traces.span()))
 
     assert (refused.status_code, accepted.status_code) == (503, 200)
+    assert waited_s < 5
     assert Span.objects.count() == 1

@@ -468,6 +468,12 @@ def test_unite__attempts_that_all_failed__the_last_with_their_number() -> None:
     assert (call.span_id, call.error_class, call.attempts, call.duration_ms) == (span_id(2), "rate_limit", 3, 100)
 
 
+def test_unite__attempts_without_end__no_more_than_a_column_holds() -> None:
+    calls = [told(n, attempts=9_000, attempt_of=b"wrapper!") for n in (1, 2, 3, 4)]
+
+    assert united(*calls).attempts == 10_000
+
+
 def test_unite__attempts_counted_by_one_of_two_spans__not_added() -> None:
     assert united(told(1, ms=300), told(2, scope=NATIVE, attempts=3)).attempts == 3
 

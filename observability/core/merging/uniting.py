@@ -9,6 +9,7 @@ from observability.core.merging.groups import end_ns
 
 NATIVE_ANTHROPIC = "com.anthropic.sdk.python"  # counts what the provider sent; others are off by one in a stream
 OTHER = "other"
+MOST_ATTEMPTS = 10_000  # far above any client's patience, and within what a column holds
 OF_THE_PROVIDER = (
     *("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens"),
     "response_id",
@@ -128,4 +129,4 @@ def _error_class(told: Sequence[CallFacts], *, answered: bool) -> str | None:
 def _attempts(calls: Sequence[CallFacts]) -> int:
     """How often it was tried: each span of an attempt counts, several spans of one attempt do not."""
     counted = sum(call.attempts for call in calls if call.attempt_of is not None)
-    return max(counted, *(call.attempts for call in calls))
+    return min(MOST_ATTEMPTS, max(counted, *(call.attempts for call in calls)))
