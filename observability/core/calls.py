@@ -184,7 +184,7 @@ def _facts(span: Span, reading: Reading, context: Context) -> CallFacts:
         provider=get("provider") or provider_of_scope(span.scope),
         request_model=get("request_model"),
         response_model=get("response_model"),
-        response_id=get("response_id"),
+        response_id=_response_id(fields),
         stream=stream,
         input_tokens=get("input_tokens"),
         output_tokens=get("output_tokens"),
@@ -210,6 +210,12 @@ def _facts(span: Span, reading: Reading, context: Context) -> CallFacts:
 def _operation(said: str | None) -> str:
     """The operation of an LLM call: a chat, unless the span names another one that is a call too."""
     return said if said in OPERATIONS else "chat"
+
+
+def _response_id(fields: Fields) -> str | None:
+    """The provider's, not that of the client's own request."""
+    told: str | None = fields.get("response_id")
+    return None if told == fields.get("request_id") else told
 
 
 def _duration_ms(span: Span, fields: Fields, is_summary: bool) -> float | None:

@@ -58,3 +58,9 @@ def test_litellm__model_whose_own_name_has_two_parts__keeps_them() -> None:
     named = {"llm.provider": "openrouter", "llm.model_name": f"openrouter/anthropic/{MODEL}"}
 
     assert spoken.call(CHAT | named, scope=LITELLM).request_model == f"anthropic/{MODEL}"
+
+
+def test_litellm__failed_call_without_a_provider__the_model_all_the_same() -> None:
+    failed = {"openinference.span.kind": "LLM", "llm.model_name": f"anthropic/{MODEL}"}
+
+    assert spoken.call(failed, scope=LITELLM, failed=True).request_model == MODEL

@@ -4,7 +4,6 @@ Its metadata are not on the wire but for the user. With a span open around the c
 that one, the app's own. Source: litellm/integrations/opentelemetry.py.
 """
 
-import re
 from typing import Any
 
 from observability.core import conversions as read
@@ -12,7 +11,6 @@ from observability.core.dialects.table import Dialect, Kind, Source
 from observability.core.otlp import Span
 
 USAGE = "metadata.usage_object"
-OWN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def kind_of_scope(span: Span) -> Kind | None:
@@ -21,12 +19,9 @@ def kind_of_scope(span: Span) -> Kind | None:
 
 
 def mend(span: Span, fields: dict[str, Any]) -> None:
-    """Its `completion` is a chat: what others call so, it calls `text_completion`. Of a response without an id, as of
-    an embedding or a failed call, it tells the id of its own request."""
+    """Its `completion` is a chat: what others call so, it calls `text_completion`."""
     if fields.get("operation") == "text_completion" and "text" not in str(span.attributes.get("llm.request.type")):
         fields["operation"] = "chat"
-    if OWN_ID.fullmatch(fields.get("response_id", "")):
-        del fields["response_id"]
 
 
 LITELLM = Dialect(
@@ -36,6 +31,8 @@ LITELLM = Dialect(
     mend=mend,
     fields={
         "user": (Source("llm.user", read.identity),),
+        # What it gives out as the response's id where there is none, as of an embedding or a failed call.
+        "request_id": (Source("litellm.call_id"),),
         "cached_tokens": (
             Source(USAGE, read.tokens, parse=read.structure_in_python, path=("prompt_tokens_details", "cached_tokens")),
             Source(USAGE, read.tokens, parse=read.structure_in_python, path=("cache_read_input_tokens",)),

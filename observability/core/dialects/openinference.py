@@ -28,10 +28,11 @@ def kind_of_span(value: Any) -> Kind | None:
 def mend(span: Span, fields: dict[str, Any]) -> None:
     """Where it writes `gen_ai.*` too, it takes the model that answered for the one that was asked for. Of litellm's
     models, which it writes as `provider/model`, the provider never sees the first part."""
-    if span.scope == LITELLM and "provider" in fields:
-        for model in ("request_model", "response_model"):
-            if model in fields:
-                fields[model] = fields[model].removeprefix(f"{fields['provider']}/")
+    if span.scope == LITELLM:
+        for field in ("request_model", "response_model"):
+            provider, _, model = fields.get(field, "").partition("/")
+            if model and provider == fields.get("provider", provider):
+                fields[field] = model
     if "gen_ai.request.model" in span.attributes:
         parameters = read.structure_in_json(span.attributes.get(PARAMETERS))
         fields["request_model"] = read.text(read.inside(parameters, ("model",))) or fields.get("request_model")
