@@ -182,8 +182,13 @@ def _add_stored(found: Family, trace_ids: Collection[bytes]) -> None:
         key = bytes(other.call.trace_id), bytes(other.call.span_id)
         found.stands_for[bytes(other.trace_id), bytes(other.span_id)] = key
         ids_of_calls.add(other.call_id)
-    found.calls += _calls(Q(id__in=ids_of_calls))
+    found.calls += [_with_parent(call, found.parents) for call in _calls(Q(id__in=ids_of_calls))]
     found.contexts.update((call.facts.key, call.facts.context) for call in found.calls)
+
+
+def _with_parent(call: KnownCall, parents: Mapping[SpanKey, bytes]) -> KnownCall:
+    """Its row does not say what it is inside of; the row of its span does."""
+    return call._replace(facts=call.facts._replace(parent_id=parents.get(call.facts.key, b"")))
 
 
 def _calls(condition: Q) -> list[KnownCall]:
