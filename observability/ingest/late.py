@@ -186,7 +186,7 @@ def _add_stored(found: Family, trace_ids: Collection[bytes], before: int) -> Non
         found.stands_for[told] = key
         found.told_by.setdefault(key, []).append(told)
         ids.add(other.call_id)
-    found.calls += _calls(Q(id__in=ids))
+    found.calls += [_with_parent(call, found.parents) for call in _calls(Q(id__in=ids))]
     found.contexts.update((call.facts.key, call.facts.context) for call in found.calls)
 
 
@@ -215,6 +215,11 @@ def _add_ancestors(found: Family) -> set[int]:
         traces, spans = zip(*missing, strict=True)
         ids |= _add_spans(found, SpanRow.objects.filter(trace_id__in=set(traces), span_id__in=set(spans)))
     return ids
+
+
+def _with_parent(call: KnownCall, parents: Mapping[SpanKey, bytes]) -> KnownCall:
+    """Its row does not say what it is inside of; the row of its span does."""
+    return call._replace(facts=call.facts._replace(parent_id=parents.get(call.facts.key, b"")))
 
 
 def _calls(condition: Q) -> list[KnownCall]:

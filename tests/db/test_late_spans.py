@@ -291,3 +291,26 @@ def test_store__score_of_a_held_call__evidence_at_once_and_once(version: PromptV
         writer.settle_held()
 
     assert measures_counted(version) == {"error_rate": 1, "faithfulness": 1}
+
+
+def test_store__record_of_a_stream_that_waits_for_its_own_request__no_other_takes_it(version: PromptVersion) -> None:
+    record = CHAT | {"logfire.span_type": "log", "duration": 0.5}
+    request = {"gen_ai.operation.name": "chat", "request_data": '{"stream": true}'}
+    writer.store(sent(traces.span(record, number=1, parent=0, ms=0), scope="logfire.openai"))
+
+    around = traces.span({}, number=0)
+    of_another = traces.span(request, number=1, trace=1, ms=10, age_s=10.49)
+    writer.store(sent(around, of_another, scope="logfire.openai"))
+
+    assert Call.objects.count() == 2
+
+
+def test_store__record_of_a_stream_in_a_trace_of_its_own__one_call(version: PromptVersion) -> None:
+    record = traces.span(CHAT | {"logfire.span_type": "log", "duration": 0.5}, number=2, trace=1, ms=0)
+    request = {"gen_ai.operation.name": "chat", "request_data": '{"stream": true}'} | PROMPT
+
+    writer.store(sent(record, traces.span(request, ms=10, age_s=10.49), scope="logfire.openai"))
+
+    call = Call.objects.get()
+    assert (call.output_tokens, call.prompt_name, call.error) == (11, "order-extractor", False)
+    assert call.duration_ms == pytest.approx(500, abs=1)
