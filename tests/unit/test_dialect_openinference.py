@@ -64,3 +64,19 @@ def test_litellm__failed_call_without_a_provider__the_model_all_the_same() -> No
     failed = {"openinference.span.kind": "LLM", "llm.model_name": f"anthropic/{MODEL}"}
 
     assert spoken.call(failed, scope=LITELLM, failed=True).request_model == MODEL
+
+
+def test_litellm__its_own_attributes_on_the_same_span__the_model_without_the_provider() -> None:
+    both = {
+        "llm.provider": "anthropic",
+        "llm.invocation_parameters": json.dumps({"model": f"anthropic/{MODEL}"}),
+        "gen_ai.request.model": MODEL,
+    }
+
+    assert spoken.call(CHAT | both, scope=LITELLM).request_model == MODEL
+
+
+def test_litellm__no_model_at_all__none() -> None:
+    call = spoken.call({"openinference.span.kind": "LLM", "gen_ai.request.model": ""}, scope=LITELLM)
+
+    assert (call.request_model, call.response_model) == (None, None)

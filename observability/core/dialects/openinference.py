@@ -28,14 +28,14 @@ def kind_of_span(value: Any) -> Kind | None:
 def mend(span: Span, fields: dict[str, Any]) -> None:
     """Where it writes `gen_ai.*` too, it takes the model that answered for the one that was asked for. Of litellm's
     models, which it writes as `provider/model`, the provider never sees the first part."""
-    if span.scope == LITELLM:
-        for field in ("request_model", "response_model"):
-            provider, _, model = fields.get(field, "").partition("/")
-            if model and provider == fields.get("provider", provider):
-                fields[field] = model
     if "gen_ai.request.model" in span.attributes:
         parameters = read.structure_in_json(span.attributes.get(PARAMETERS))
         fields["request_model"] = read.text(read.inside(parameters, ("model",))) or fields.get("request_model")
+    if span.scope == LITELLM:
+        for field in ("request_model", "response_model"):
+            provider, _, model = (fields.get(field) or "").partition("/")
+            if model and provider == fields.get("provider", provider):
+                fields[field] = model
 
 
 def _in_metadata(key: str, convert: Any = read.text) -> Source:
