@@ -39,7 +39,7 @@ def mend(span: Span, fields: dict[str, Any]) -> None:
 
 
 def _is_without_answer(span: Span) -> bool:
-    return read.inside(read.structure_in_json(span.attributes.get(ANSWER)), (0, "parts")) == []
+    return bool(read.inside(read.structure_in_json(span.attributes.get(ANSWER)), (0, "parts")) == [])
 
 
 def _in_usage(*keys: str) -> tuple[Source, ...]:
