@@ -10,9 +10,9 @@ from observability.api.scores import ScoresView
 from observability.api.spend import SpendView
 from observability.api.texts import CallTextView
 from observability.api.traces import TraceView
-from observability.ingest import views
 from observability.ingest.logs import logs
 from observability.ingest.metrics import metrics
+from observability.ingest.traces import traces
 
 OTLP_PREFIXES = ("", "otel/", "api/public/otel/")  # the others as clients of Langfuse and of proxies have them
 
@@ -20,7 +20,7 @@ urlpatterns = [
     *(
         path(f"{prefix}v1/{signal}", view)
         for prefix in OTLP_PREFIXES
-        for signal, view in [("traces", views.traces), ("logs", logs), ("metrics", metrics)]
+        for signal, view in [("traces", traces), ("logs", logs), ("metrics", metrics)]
     ),
     path("api/public/scores", LangfuseScores.as_view()),
     path("api/public/ingestion", LangfuseIngestion.as_view()),

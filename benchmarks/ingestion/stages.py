@@ -68,7 +68,7 @@ def post(key: str, body: bytes) -> None:
 
     from django.core.handlers.wsgi import WSGIRequest
 
-    from observability.ingest import views
+    from observability.ingest.traces import traces as take_traces
 
     environ = {
         "REQUEST_METHOD": "POST",
@@ -78,7 +78,7 @@ def post(key: str, body: bytes) -> None:
         "wsgi.input": BytesIO(body),
         "wsgi.input_terminated": True,
     }
-    assert views.traces(WSGIRequest(environ)).status_code == 200
+    assert take_traces(WSGIRequest(environ)).status_code == 200
 
 
 def report(name: str, work: Callable[[Any], object], inputs: Iterable[Any], alone: float | None) -> float:

@@ -18,7 +18,8 @@ from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from observability import evidence
-from observability.ingest import trace_locks, views, writer
+from observability.ingest import trace_locks, writer
+from observability.ingest.traces import traces as take_traces
 from observability.models import Call, Span
 from tests import make, recorded, traces
 
@@ -214,7 +215,7 @@ def chunked(body: bytes, key: str, **environ: Any) -> WSGIRequest:
 def test_traces__chunked_without_length__read_to_its_end(exporter: Exporter) -> None:
     body = traces.body(*(traces.span(number=n) for n in range(1000)))  # more than one step of reading
 
-    response = views.traces(chunked(body, exporter.key))
+    response = take_traces(chunked(body, exporter.key))
 
     assert (response.status_code, Span.objects.count()) == (200, 1000)
 
@@ -222,7 +223,7 @@ def test_traces__chunked_without_length__read_to_its_end(exporter: Exporter) -> 
 def test_traces__length_that_lies__400(exporter: Exporter) -> None:
     body = traces.body(traces.span())
 
-    response = views.traces(chunked(body, exporter.key, CONTENT_LENGTH=str(len(body) + 1)))
+    response = take_traces(chunked(body, exporter.key, CONTENT_LENGTH=str(len(body) + 1)))
 
     assert (response.status_code, Span.objects.count()) == (400, 0)
 
@@ -233,7 +234,7 @@ def test_traces__too_large__413(exporter: Exporter, settings: Any, declared: boo
     settings.MAX_BODY_BYTES = len(body) - 1
 
     length = {"CONTENT_LENGTH": str(len(body))} if declared else {}
-    response = views.traces(chunked(body, exporter.key, **length))
+    response = take_traces(chunked(body, exporter.key, **length))
 
     assert (response.status_code, Span.objects.count()) == (413, 0)
 

@@ -1,0 +1,45 @@
+"""`POST /v1/traces`: OTLP over HTTP, protobuf or JSON. 200 means that every span is on disk, and counted once."""
+
+import logging
+from collections.abc import Callable, Mapping
+
+from django.conf import settings
+from django.http import HttpResponse
+
+from common.clock import now
+from common.errors import TooLarge
+from observability.core.dialects import wanted
+from observability.core.otlp import Batch, Wanted, decode_json, decode_protobuf, sift
+from observability.ingest import answers, writer
+from observability.ingest.exports import export
+from observability.ingest.gate import gate
+from observability.models import Refused
+from observability.quality import count_refused
+
+logger = logging.getLogger(__name__)
+
+NS_PER_S = 10**9
+WANTED = {with_content: wanted(with_content=with_content) for with_content in (False, True)}
+DECODERS: Mapping[str, Callable[[bytes, Wanted], Batch]] = {
+    answers.PROTOBUF: decode_protobuf,
+    answers.JSON: decode_json,
+}
+
+
+@export
+def traces(media_type: str, body: bytes) -> HttpResponse:
+    with gate.turn():
+        batch = sift(_decode(media_type, body), int(now().timestamp() * NS_PER_S))
+        evaluations = writer.store(batch.spans) if batch.spans else {}
+    count_refused(Refused.SPANS, batch.rejected)
+    count_refused(Refused.EVALUATIONS, evaluations)
+    if batch.rejected:
+        logger.warning("traces.rejected", extra={"rejected": dict(batch.rejected)})
+    return answers.success(media_type, batch.rejected)
+
+
+def _decode(media_type: str, body: bytes) -> Batch:
+    batch = DECODERS[media_type](body, WANTED[settings.STORE_TEXT])
+    if len(batch.spans) > settings.MAX_SPANS_PER_REQUEST:
+        raise TooLarge("too_many_spans", f"A request may hold {settings.MAX_SPANS_PER_REQUEST} spans at most")
+    return batch
