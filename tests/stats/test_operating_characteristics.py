@@ -37,7 +37,7 @@ RAMP: Steps = ((0.25, 4000), (0.5, 4000))
 REACHED = [scenario for scenario in scenarios() if scenario.reach]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def quick() -> Mapping[str, Row]:
     """The rows of serinus in a quick run, by scenario."""
     of_scenarios = run(scenarios(), quick=True, processes=os.cpu_count() or 1, progress=print)
