@@ -40,8 +40,14 @@ def append(model: Model, columns: Columns, rows: Rows) -> None:
 
 
 def upsert(model: Model, columns: Columns, rows: Rows, *, on_conflict: str) -> None:
-    """Insert the rows, or do with those that are there before what `on_conflict` says: `(key) DO UPDATE SET …`."""
+    """Insert the rows, no two with one key, or do with those that are there what `on_conflict` says.
+
+    on_conflict: `(key) DO UPDATE SET …`.
+    """
     if not rows:
+        return
+    if connection.vendor == "postgresql":  # where a statement for each row costs three times as much
+        insert(model, columns, rows, on_conflict=on_conflict)
         return
     with connection.cursor() as cursor:
         cursor.executemany(f"{_insert_one(model, columns)} ON CONFLICT {on_conflict}", rows)
