@@ -14,8 +14,8 @@ serve: .venv/installed  # make serve ARGS="--port 8080"
 	$(BIN)/python manage.py serve $(ARGS)
 
 test: lint
-	$(BIN)/pytest -q -n 3 --dist loadgroup
-	$(BIN)/pytest -q -n 3 --dist loadgroup --postgres $(ON_BOTH_DATABASES)
+	$(BIN)/pytest -q -n 2 --dist loadgroup
+	$(BIN)/pytest -q -n 2 --dist loadgroup --postgres $(ON_BOTH_DATABASES)
 
 lint: .venv/installed
 	$(BIN)/ruff format --check
