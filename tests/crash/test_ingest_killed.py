@@ -30,7 +30,7 @@ pytestmark = pytest.mark.xdist_group("process")
 CLIENTS = 4
 SPANS_A_REQUEST = 10
 CALLS_A_REQUEST = 5
-KILLS = ["a web process", "cluster", "a web process", "web", "evaluator", "a web process"]
+KILLS = ["a web process", "cluster", "web", "evaluator"]
 PLAN = {
     "steps": [{"weight": "50%", "hold": "1h"}],
     "metrics": [{"name": "error_rate", "kind": "rate", "direction": "lower", "margin": {"ratio": 2}}],
