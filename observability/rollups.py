@@ -189,8 +189,8 @@ def _version_hour(hour: datetime, key: VersionKey, figures: Figures) -> VersionH
 
 
 def _replace(hour: datetime, rows: Rows) -> None:
-    for model in (VersionHour, SpendHour, ExposureHour):
-        model._default_manager.filter(hour=hour).delete()
+    for stored in (VersionHour.objects, SpendHour.objects.of_all_dimensions(), ExposureHour.objects):
+        stored.filter(hour=hour).delete()
     VersionHour.objects.bulk_create(rows.versions, batch_size=500)
     bulk.insert(SpendHour, SPEND_COLUMNS, rows.spending)
     ExposureHour.objects.bulk_create(rows.exposed, batch_size=500)

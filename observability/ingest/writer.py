@@ -106,11 +106,12 @@ def _record(evaluations: Sequence[NewScore]) -> list[Observation]:
 def settle_held() -> int:
     """Failed calls that waited in vain for what would tell otherwise become evidence; answers how many."""
     overdue = Call.objects.filter(held=True).before(now() - HELD_FOR)
-    if not overdue.exists():
+    ids = list(overdue.order_by("place").values_list("id", flat=True)[:MOST_SETTLED])  # in the order of their index
+    if not ids:
         return 0
     with transaction.atomic():
-        rows = overdue.select_for_update().order_by("id").values_list(*CALL_COLUMNS)[:MOST_SETTLED]
-        held = [call_of_row(row) for row in rows]
+        locked = Call.objects.filter(id__in=ids, held=True).select_for_update().order_by("id")
+        held = [call_of_row(row) for row in locked.values_list(*CALL_COLUMNS)]
         settled, observations = _observe([call._replace(held=False) for call in held])
         bulk.update(Call, CALL_COLUMNS[:-1], call_rows(settled))
         mark_stale({hour_of_ns(call.facts.started_ns) for call in settled})

@@ -3,6 +3,8 @@
 An hour's rows are computed whole from its calls and replaced whole; observability.rollups is all that writes them.
 """
 
+from typing import Self
+
 from django.db import models
 from django.db.models import CheckConstraint, Q, UniqueConstraint
 
@@ -64,6 +66,12 @@ class Dimension(models.TextChoices):
     MODEL = "model"
 
 
+class SpendHourQuerySet(models.QuerySet["SpendHour"]):
+    def of_all_dimensions(self) -> Self:
+        """All rows, by the dimensions' names: the index begins with them, and none leads to an hour by itself."""
+        return self.filter(dimension__in=Dimension.values)
+
+
 class SpendHour(models.Model):
     """What all calls that started in an hour, embeddings too, cost by one dimension. value: null where they name none.
 
@@ -79,6 +87,8 @@ class SpendHour(models.Model):
     cost_usd = models.DecimalField(max_digits=24, decimal_places=12)
     unpriced = models.PositiveBigIntegerField()
     unpriced_tokens = models.PositiveBigIntegerField()
+
+    objects = SpendHourQuerySet.as_manager()
 
     class Meta:
         constraints = [

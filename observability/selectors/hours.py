@@ -121,11 +121,12 @@ def spending(hour: datetime, dimension: str) -> dict[str | None, Spending]:
 def exposed(hour: datetime) -> dict[ExposureKey, Exposed]:
     """An hour's LLM calls under an exposure, and how many of them have which score."""
     fields = ExposureKey._fields
-    calls = _llm_calls(hour).filter(rollout__isnull=False).values_list(*fields)
-    found = {ExposureKey(*key): Exposed(n, {}) for *key, n in calls.annotate(Count("id"))}
-    scores = Score.objects.filter(_llm(hour, "call__"), counts=True, call__rollout__isnull=False).order_by()
+    calls = _llm_calls(hour).filter(rollout__isnull=False)
+    found = {ExposureKey(*key): Exposed(n, {}) for *key, n in calls.values_list(*fields).annotate(Count("id"))}
+    # By the calls of the hour, or SQLite reads all scores there are. Of a name only one counts for a call.
+    scores = Score.objects.filter(call__in=calls.values("pk"), counts=True).order_by()
     by_name = scores.values_list(*(f"call__{field}" for field in fields), "name")
-    for *key, name, n in by_name.annotate(Count("call", distinct=True)):
+    for *key, name, n in by_name.annotate(Count("id")):
         found.setdefault(ExposureKey(*key), Exposed(0, {})).scored[name] = n
     return found
 

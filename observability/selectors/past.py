@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from math import log
 from typing import Any
 
-from django.db.models import Case, Count, F, FloatField, Max, Q, QuerySet, Sum, When
+from django.db.models import Case, Count, F, FloatField, Max, Min, Q, QuerySet, Sum, When
 from django.db.models.functions import Cast, Coalesce, Floor, Least, Ln, Round
 
 from observability.core.evidence import (
@@ -30,6 +30,7 @@ from registry.models import Prompt
 
 UNPRICED_FOR = timedelta(days=7)
 MOST_UNPRICED = 200
+CLOCKS_APART = timedelta(hours=1)  # at most: clocks of hosts, and one from itself when it is set
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +103,22 @@ def scores(
     if source is not None:
         found = found.filter(source=source)
     if since is not None:
-        found = found.filter(received_at__gte=since)
+        first = _first_id(since)
+        found = found.none() if first is None else found.filter(received_at__gte=since, id__gte=first)
     return found
+
+
+def _first_id(since: datetime) -> int | None:
+    """The least id of the scores received since then, so that a list by id ends there; None where there are none.
+
+    Ids follow the time of arrival, but for what came at once on several hosts and clocks that were set.
+    """
+    received = Score.objects.filter(received_at__gte=since).order_by()
+    earliest = received.aggregate(at=Min("received_at"))["at"]
+    if earliest is None:
+        return None
+    first: int | None = received.filter(received_at__lt=earliest + CLOCKS_APART).aggregate(id=Min("id"))["id"]
+    return first
 
 
 def unpriced_models(*, since: datetime) -> list[UnpricedModel]:

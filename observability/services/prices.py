@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
 from common.actors import Actor
 from common.clock import now
@@ -23,6 +23,7 @@ from observability.core import conversions
 from observability.core.calls import EMBEDDINGS
 from observability.core.prices import NO_OVERRIDES, REPORTED, Override, Overrides, cost_of
 from observability.models import Call, PriceOverride
+from observability.models.calls import CallQuerySet
 from observability.rollups import mark_stale
 
 REFRESHED_AFTER_S = 5.0
@@ -172,26 +173,28 @@ def reprice(
     dry_run: bool = False,
     batch: int = BATCH,
 ) -> Iterator[Repriced]:
-    """Price the stored calls anew by today's overrides and table, in transactions of one batch each, in order of id.
+    """Price the stored calls anew by today's overrides and table, in transactions of one batch each, the oldest first.
 
     model: as requested or as it answered. May be stopped at any time and begun again: what is right already is not
     written. Evidence that was counted stays as it is.
     """
-    overrides, after = stored_overrides(), 0
-    calls = _calls(since=since, until=until, prompt=prompt, model=model)
-    while True:
+    overrides = stored_overrides()
+    for ids in _batches(_calls(since=since, until=until, prompt=prompt, model=model), batch):
         with transaction.atomic():
+            calls = Call.objects.filter(id__in=ids).order_by("id")
             locked = calls if dry_run else calls.select_for_update(no_key=True)
-            rows = [
-                StoredCall(*row) for row in locked.filter(id__gt=after).order_by("id").values_list(*COLUMNS)[:batch]
-            ]
-            done = _reprice(rows, overrides, dry_run=dry_run)
+            done = _reprice([StoredCall(*row) for row in locked.values_list(*COLUMNS)], overrides, dry_run=dry_run)
             if not dry_run:
                 mark_stale(done.hours)
-        if not rows:
-            return
-        after = rows[-1].id
         yield done
+
+
+def _batches(calls: CallQuerySet, size: int) -> Iterator[list[int]]:
+    """Ids of the calls. By place, as their indexes are, so that none is read twice; outside any transaction."""
+    after = -1
+    while rows := list(calls.filter(place__gt=after).order_by("place").values_list("place", "id")[:size]):
+        after = rows[-1][0]
+        yield [id_ for _, id_ in rows]
 
 
 def provider_of(written: str) -> str:
@@ -207,12 +210,12 @@ def nanoseconds(at: datetime) -> int:
     return (at - EPOCH) // MICROSECOND * 1000
 
 
-def _calls(*, since: datetime | None, until: datetime | None, prompt: str | None, model: str | None) -> QuerySet[Call]:
-    found = Call.objects.all()
+def _calls(*, since: datetime | None, until: datetime | None, prompt: str | None, model: str | None) -> CallQuerySet:
+    found: CallQuerySet = Call.objects.all()
     if since is not None:
-        found = found.filter(started_at__gte=since)
+        found = found.since(since)
     if until is not None:
-        found = found.filter(started_at__lt=until)
+        found = found.before(until)
     if prompt is not None:
         found = found.filter(prompt_name=prompt)
     if model is not None:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Max, Q, QuerySet
+from django.db.models import Max, QuerySet
 
 from common.clock import now
 from common.ids import new_id
@@ -154,13 +154,21 @@ def join_scores_to(calls: Mapping[str, ScoredCall]) -> list[Observation]:
     The caller adds it to its own, so that all counters of one transaction are locked in order.
     """
     targets = list(calls)
-    scores: dict[int, Unjoined] = {}
+    ids: set[int] = set()
     for start in range(0, len(targets), MOST_TARGETS):
-        chunk = targets[start : start + MOST_TARGETS]
-        meant = Q(target__in=chunk) | Q(second_target__isnull=False, second_target__in=chunk)
-        waiting = Score.objects.filter(meant, waiting=True).select_for_update().order_by("id")
-        scores |= {row[0]: Unjoined(*row) for row in waiting.values_list(*LOOKED_AT)}
-    return _join([scores[id_] for id_ in sorted(scores)], calls).observations
+        ids |= _waiting_for(targets[start : start + MOST_TARGETS])
+    if not ids:
+        return []
+    locked = Score.objects.filter(id__in=ids, waiting=True).select_for_update().order_by("id")
+    return _join([Unjoined(*row) for row in locked.values_list(*LOOKED_AT)], calls).observations
+
+
+def _waiting_for(targets: Sequence[str]) -> set[int]:
+    """Ids of the scores that wait for any of these; each target by its own index, which SQLite does not use for OR."""
+    waiting = Score.objects.filter(waiting=True).order_by().values_list("id")
+    by_first = waiting.filter(target__in=targets)
+    by_second = waiting.filter(second_target__isnull=False, second_target__in=targets)
+    return {id_ for (id_,) in by_first.union(by_second)}
 
 
 def _record(scores: Sequence[NewScore]) -> tuple[Recorded, list[Observation]]:

@@ -1,0 +1,137 @@
+"""What is read of calls, spans and scores costs no more for all those that are stored beside."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+
+from common.clock import now
+from observability import retention, rollups, selectors
+from observability.core.dialects import WANTED
+from observability.core.otlp import decode_protobuf
+from observability.core.scores import NewScore
+from observability.ingest import writer
+from observability.models import Call
+from observability.selectors import hours
+from observability.services.prices import reprice
+from observability.services.scores import record_scores
+from tests import make, traces
+from tests.plans import plans
+
+STAMP = {
+    "gen_ai.prompt.name": "order-extractor",
+    "gen_ai.prompt.version": "v2.3",
+    "serinus.exposure": "rol_06b3t2k9w0x4y8z1c5d7:0:canary:182",
+}
+
+pytestmark = pytest.mark.django_db
+
+
+def ingest(**fields: Any) -> None:
+    body = traces.body(traces.span(traces.CHAT | STAMP, **fields))
+    writer.store(decode_protobuf(body, WANTED).spans)
+
+
+def score(**fields: Any) -> None:
+    record_scores(scores=[NewScore(**{"name": "hallucination", "value": 1, "source": "judge"} | fields)])
+
+
+def test_store__scores_wait_for_other_calls__looked_for_by_both_targets() -> None:
+    score(response_id="chatcmpl-of-another")
+
+    with plans() as found:
+        ingest()
+
+    looked_for = next(plan for plan in found if "scores_waiting_for_a_call" in plan)
+    assert "scores_waiting_by_second" in looked_for
+
+
+def test_settle_held__overdue__found_among_the_held_alone() -> None:
+    ingest(failed=True)
+    Call.objects.update(held=True, place=0, started_at=now() - 2 * writer.HELD_FOR)
+
+    with plans() as found:
+        settled = writer.settle_held()
+
+    assert settled == 1
+    assert "calls_held" in found[0]
+    assert "pkey" in found[1] or "INTEGER PRIMARY KEY" in found[1]
+
+
+def test_exposed__an_hour__scores_found_by_its_calls() -> None:
+    make.version(make.prompt(), "2.3")
+    ingest()
+    score(trace_id=traces.trace_id(0).hex())
+
+    with plans() as found:
+        exposed = hours.exposed(hours.hour_of(now() - timedelta(seconds=11)))
+
+    assert [of.scored for of in exposed.values()] == [{"hallucination": 1}]
+    assert all("calls_by_place" in plan for plan in found)
+
+
+def test_roll_up__an_hour_again__its_spending_is_found_by_the_dimensions() -> None:
+    ingest(age_s=3 * 3600)
+    rollups.roll_up()
+    ingest(age_s=3 * 3600, trace=1)
+
+    with plans() as found:
+        rolled = rollups.roll_up()
+
+    assert rolled == 1
+    assert not [plan for plan in found if "SCAN observability_spendhour" in plan]
+    assert [plan for plan in found if "spendhour" in plan and "dimension" in plan]
+
+
+def test_prune__hours_of_spending__found_by_the_dimensions() -> None:
+    spending = next(kind for kind in retention.kinds() if kind.name == "hours of spending")
+
+    with plans() as found:
+        spending.oldest(now())
+
+    assert "dimension" in found[0]
+    assert "SCAN" not in found[0]
+
+
+def test_scores__since__not_looked_for_beyond_the_first_of_them() -> None:
+    score(response_id="chatcmpl-1")
+
+    with plans() as found:
+        listed = list(selectors.scores(since=now() - timedelta(minutes=1)).order_by("-id")[:51])
+
+    assert len(listed) == 1
+    assert all("scores_by_time" in plan for plan in found[:2])
+    assert "SCAN observability_score\n" not in found[2] + "\n"
+
+
+def test_scores__since_a_clock_was_set_back__all_that_were_received_since() -> None:
+    with time_machine.travel(now(), tick=False) as clock:
+        score(response_id="received-first")
+        clock.shift(-20 * 60)
+        score(response_id="received-second")
+
+        found = selectors.scores(since=now())
+
+        assert {one.target for one in found} == {"response:received-first", "response:received-second"}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "index"),
+    [
+        ({}, "calls_by_place"),
+        ({"prompt": "order-extractor"}, "calls_by_prompt"),
+        ({"prompt": "order-extractor", "since": now() - timedelta(days=1)}, "calls_by_prompt"),
+        ({"since": now() - timedelta(days=1), "until": now() + timedelta(days=1)}, "calls_by_place"),
+    ],
+)
+def test_reprice__batch_by_batch__in_the_order_of_an_index(chosen: dict[str, Any], index: str) -> None:
+    ingest()
+
+    with plans() as found:
+        done = list(reprice(**chosen))
+
+    assert [batch.calls for batch in done] == [1]
+    batches = [plan for plan in found if "place" in plan]
+    assert batches
+    assert all(index in plan and "TEMP B-TREE" not in plan and "Sort" not in plan for plan in batches)
