@@ -17,6 +17,7 @@ from django.db.models import QuerySet
 from django_q.tasks import async_task
 
 from common.clock import now
+from observability.core.times import EPOCH, nanoseconds
 from observability.models import Call, CallText, ExposureHour, RefusedHour, Score, Span, SpendHour, VersionHour
 from observability.rollups import seal
 
@@ -28,7 +29,6 @@ HOURS: Mapping[str, Callable[[], QuerySet[Any]]] = {
     "hours of refusals": RefusedHour.objects.all,
 }
 LONGEST_SWEEP_S = 20.0  # of the 60 that a task may take
-EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +105,11 @@ def _oldest_spans(before: datetime) -> list[int]:
     """Among those stored first. One that was started after others stored later delays these by an hour at most, since
     nothing from farther ahead is taken in."""
     first = Span.objects.order_by("pk").values_list("pk", "started_ns")[:BATCH]
-    return [key for key, started_ns in first if started_ns < _ns(before)]
+    return [key for key, started_ns in first if started_ns < nanoseconds(before)]
 
 
 def _expired_spans(before: datetime) -> QuerySet[Span]:
-    return Span.objects.filter(started_ns__lt=_ns(before))
+    return Span.objects.filter(started_ns__lt=nanoseconds(before))
 
 
 def _found_by_index(
@@ -131,7 +131,3 @@ def _scores_of_no_call(before: datetime) -> QuerySet[Score]:
 
 def _hours(rows: Callable[[], QuerySet[Any]]) -> Callable[[datetime], QuerySet[Any]]:
     return lambda before: rows().filter(hour__lt=before)
-
-
-def _ns(at: datetime) -> int:
-    return (at - EPOCH) // timedelta(microseconds=1) * 1000

@@ -15,12 +15,12 @@ from observability.api.fields import ExposureText, Text, hexadecimal
 from observability.core.calls import EMBEDDINGS, LONGEST_MS, CallFacts, Context
 from observability.core.conversions import FINISH_REASONS, MOST_TOKENS, MOST_USD, PROVIDERS, TEXT_LIMIT, USD_STEP
 from observability.core.evidence import parse_exposure
+from observability.core.times import nanoseconds
 
 MOST_CALLS = 1000
 OPERATIONS = ["chat", "text_completion", "generate_content", "realtime_inference", "responses", EMBEDDINGS]
 ERROR_CLASSES = ["429", "timeout", "connection", "5xx", "4xx", "incomplete", "other"]
 AHEAD = timedelta(hours=1)  # how far a client's clock may be
-NS_PER_US = 1000
 EARLIEST_YEAR = 1971
 
 
@@ -197,7 +197,7 @@ def _ids(call: Mapping[str, Any]) -> tuple[bytes, bytes]:
 def _started_ns(call: Mapping[str, Any]) -> int:
     """As given, else as if the call had ended now."""
     started_at = call.get("started_at") or now() - timedelta(milliseconds=call.get("duration_ms") or 0)
-    return round(started_at.timestamp() * 1_000_000) * NS_PER_US
+    return nanoseconds(started_at)
 
 
 def _inter_token_ms(call: Mapping[str, Any]) -> float | None:

@@ -1,6 +1,5 @@
 """One trace, drawn out."""
 
-from datetime import timedelta
 from typing import Any
 
 from rest_framework.request import Request
@@ -10,9 +9,10 @@ from rest_framework.views import APIView
 from common.rest import StrictSerializer
 from observability import selectors
 from observability.api.ranges import read_query
+from observability.core.times import moment
 from observability.core.trees import Node, Stage
 from observability.representation import call_json
-from observability.selectors.traces import EPOCH, Told, Trace
+from observability.selectors.traces import Told, Trace
 
 STATUS = ("unset", "ok", "error")
 NS_PER_MS = 1e6
@@ -31,7 +31,7 @@ def _trace_json(trace: Trace) -> dict[str, Any]:
     found = [_stage_json(stage) for stage in trace.stages[:MOST_STAGES]]
     return {
         "trace_id": trace.trace_id.hex(),
-        "started_at": EPOCH + timedelta(microseconds=trace.start_ns // 1000),
+        "started_at": moment(trace.start_ns),
         "duration_ms": (trace.end_ns - trace.start_ns) / NS_PER_MS,
         "spans": len(trace.told),
         "cut": trace.cut,

@@ -17,9 +17,9 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from observability.core.conversions import TEXT_LIMIT, clean
+from observability.core.times import NS_PER_HOUR
 
 ERROR = 2  # opentelemetry.proto.trace.v1.Status.STATUS_CODE_ERROR
-HOUR_NS = 3_600 * 10**9
 STATUS_CODES = {"STATUS_CODE_UNSET": 0, "STATUS_CODE_OK": 1, "STATUS_CODE_ERROR": ERROR}
 SCALARS: Mapping[str, Callable[[str], Any]] = {
     "stringValue": str,
@@ -91,7 +91,7 @@ def sift(batch: Batch, now_ns: int) -> Batch:
     for span in batch.spans:
         if not (len(span.trace_id) == 16 and len(span.span_id) == 8 and any(span.trace_id) and any(span.span_id)):
             rejected[WITHOUT_IDS] += 1
-        elif max(span.start_ns, span.end_ns) > now_ns + HOUR_NS:
+        elif max(span.start_ns, span.end_ns) > now_ns + NS_PER_HOUR:
             rejected[FROM_THE_FUTURE] += 1
         else:
             usable.append(span)

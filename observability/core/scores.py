@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 
-NS_PER_S = 10**9
+from observability.core.times import NS_PER_S
+
 SAME_WITHIN_NS = NS_PER_S  # apart, for two evaluations that say the same to be one that was sent twice
 
 

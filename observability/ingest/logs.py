@@ -14,8 +14,7 @@ from common.clock import now
 from common.errors import TooLarge
 from observability.core import otlp_logs
 from observability.core.evaluations import Evaluation, scores_of
-from observability.core.otlp import HOUR_NS
-from observability.core.scores import NS_PER_S
+from observability.core.times import NS_PER_HOUR, nanoseconds
 from observability.ingest import answers
 from observability.ingest.exports import export
 from observability.ingest.gate import gate
@@ -31,7 +30,7 @@ FROM_THE_FUTURE = "evaluations more than an hour in the future"
 
 @export
 def logs(media_type: str, body: bytes) -> HttpResponse:
-    usable, rejected = _sift(_decode(media_type, body), int(now().timestamp() * NS_PER_S))
+    usable, rejected = _sift(_decode(media_type, body), nanoseconds(now()))
     scores, unusable = scores_of(usable)
     rejected += unusable
     if scores:
@@ -52,6 +51,6 @@ def _decode(media_type: str, body: bytes) -> list[Evaluation]:
 
 def _sift(evaluations: list[Evaluation], now_ns: int) -> tuple[list[Evaluation], Counter[str]]:
     """The evaluations that are not from the future, those without a time as of now; the others are counted."""
-    usable = [replace(e, at_ns=e.at_ns or now_ns) for e in evaluations if e.at_ns <= now_ns + HOUR_NS]
+    usable = [replace(e, at_ns=e.at_ns or now_ns) for e in evaluations if e.at_ns <= now_ns + NS_PER_HOUR]
     rejected = len(evaluations) - len(usable)
     return usable, Counter({FROM_THE_FUTURE: rejected} if rejected else {})

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.db import connection
@@ -11,11 +11,10 @@ from observability.core.calls import NOTHING, CallFacts, Context
 from observability.core.evidence import Exposure, parse_exposure
 from observability.core.otlp import Span
 from observability.core.prices import Cost
+from observability.core.times import EPOCH, NS_PER_HOUR, moment, nanoseconds
 from observability.models.calls import PLACES_PER_HOUR
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NAIVE_EPOCH = EPOCH.replace(tzinfo=None)  # SQLite keeps times without a zone, in UTC
-NS_PER_HOUR = 3_600 * 10**9
 NO_EXPOSURE = (None, None, None, None)
 NO_COST = (None, None, None)
 SPAN_COLUMNS = ("trace_id", "span_id", "parent_id", "name", "scope", "started_ns", "duration_ns", "status", "context")
@@ -108,7 +107,7 @@ def call_of_row(row: Sequence[Any]) -> KnownCall:
     stored = dict(zip(CALL_COLUMNS, row, strict=True))
     rollout = stored["rollout"]
     exposure = rollout and Exposure(rollout, stored["step"], stored["arm"], stored["unit_bucket"])
-    started_ns = (stored["started_at"] - EPOCH) // timedelta(microseconds=1) * 1000
+    started_ns = nanoseconds(stored["started_at"])
     context = Context(
         *(stored["prompt_name"], stored["version_text"], exposure, stored["label"]),
         *(stored["user_hash"], stored["session"], stored["feature"]),
@@ -151,11 +150,7 @@ def as_stored(ns: int) -> Any:
 
 
 def _as_time() -> Callable[[int], Any]:
-    return _naive_text if connection.vendor == "sqlite" else _aware
-
-
-def _aware(ns: int) -> datetime:
-    return EPOCH + timedelta(microseconds=ns // 1000)
+    return _naive_text if connection.vendor == "sqlite" else moment
 
 
 def _naive_text(ns: int) -> str:

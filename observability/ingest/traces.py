@@ -10,6 +10,7 @@ from common.clock import now
 from common.errors import TooLarge
 from observability.core.dialects import wanted
 from observability.core.otlp import Batch, Wanted, decode_json, decode_protobuf, sift
+from observability.core.times import nanoseconds
 from observability.ingest import answers, writer
 from observability.ingest.exports import export
 from observability.ingest.gate import gate
@@ -18,7 +19,6 @@ from observability.quality import count_refused
 
 logger = logging.getLogger(__name__)
 
-NS_PER_S = 10**9
 WANTED = {with_content: wanted(with_content=with_content) for with_content in (False, True)}
 DECODERS: Mapping[str, Callable[[bytes, Wanted], Batch]] = {
     answers.PROTOBUF: decode_protobuf,
@@ -29,7 +29,7 @@ DECODERS: Mapping[str, Callable[[bytes, Wanted], Batch]] = {
 @export
 def traces(media_type: str, body: bytes) -> HttpResponse:
     with gate.turn():
-        batch = sift(_decode(media_type, body), int(now().timestamp() * NS_PER_S))
+        batch = sift(_decode(media_type, body), nanoseconds(now()))
         evaluations = writer.store(batch.spans) if batch.spans else {}
     count_refused(Refused.SPANS, batch.rejected)
     count_refused(Refused.EVALUATIONS, evaluations)

@@ -1,6 +1,6 @@
 """Calls: the LLM and embedding calls among the spans."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Self
 
 from django.db import models
@@ -8,11 +8,11 @@ from django.db.models import CheckConstraint, F, Q, UniqueConstraint
 
 from observability.core.evidence import ARMS, Exposure
 from observability.core.prices import GENAI_PRICES, OVERRIDE, REPORTED
+from observability.core.times import EPOCH
 from observability.models.spans import Span
 from registry.models import PromptVersion
 
 PLACES_PER_HOUR = 2**40
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def first_place(at: datetime) -> int:

@@ -1,14 +1,12 @@
 """One trace as a tree of its spans, with the calls that they tell of."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from common.errors import NotFound
 from observability.core.trees import Node, Stage, Timed, nest, stages
 from observability.models import Call, OtherSpan, Span
 
 MOST_SPANS = 5_000
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LLM, EMBEDDINGS, TWIN, SPAN = "llm", "embeddings", "twin", "span"
 
 

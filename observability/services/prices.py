@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any, NamedTuple
@@ -22,14 +22,14 @@ from common.errors import Conflict, NotFound
 from observability.core import conversions
 from observability.core.calls import EMBEDDINGS
 from observability.core.prices import NO_OVERRIDES, REPORTED, Override, Overrides, cost_of
+from observability.core.times import nanoseconds
 from observability.models import Call, PriceOverride
 from observability.models.calls import CallQuerySet
 from observability.rollups import mark_stale
+from observability.selectors.hours import hour_of
 
 REFRESHED_AFTER_S = 5.0
 BATCH = 1000
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
 UPDATE = (
     "UPDATE observability_call SET cost_usd = %s, cost_source = %s, price_version = %s, reported_usd = %s WHERE id = %s"
 )
@@ -189,14 +189,6 @@ def reprice(
         yield done
 
 
-def _batches(calls: CallQuerySet, size: int) -> Iterator[list[int]]:
-    """Ids of the calls. By place, as their indexes are, so that none is read twice; outside any transaction."""
-    after = -1
-    while rows := list(calls.filter(place__gt=after).order_by("place").values_list("place", "id")[:size]):
-        after = rows[-1][0]
-        yield [id_ for _, id_ in rows]
-
-
 def provider_of(written: str) -> str:
     """The provider as calls tell it; empty for any."""
     return conversions.provider(written) or ""
@@ -204,10 +196,6 @@ def provider_of(written: str) -> str:
 
 def pattern_of(written: str) -> str:
     return conversions.lower(written) or ""
-
-
-def nanoseconds(at: datetime) -> int:
-    return (at - EPOCH) // MICROSECOND * 1000
 
 
 def _calls(*, since: datetime | None, until: datetime | None, prompt: str | None, model: str | None) -> CallQuerySet:
@@ -223,6 +211,14 @@ def _calls(*, since: datetime | None, until: datetime | None, prompt: str | None
     return found
 
 
+def _batches(calls: CallQuerySet, size: int) -> Iterator[list[int]]:
+    """Ids of the calls. By place, as their indexes are, so that none is read twice; outside any transaction."""
+    after = -1
+    while rows := list(calls.filter(place__gt=after).order_by("place").values_list("place", "id")[:size]):
+        after = rows[-1][0]
+        yield [id_ for _, id_ in rows]
+
+
 def _reprice(calls: list[StoredCall], overrides: Overrides, *, dry_run: bool) -> Repriced:
     done, updates = Repriced(calls=len(calls)), []
     for call in calls:
@@ -234,7 +230,7 @@ def _reprice(calls: list[StoredCall], overrides: Overrides, *, dry_run: bool) ->
             done.changed += 1
             done.before += call.cost_usd or 0
             done.after += usd or 0
-            done.hours.add(call.started_at.replace(minute=0, second=0, microsecond=0))
+            done.hours.add(hour_of(call.started_at))
             updates.append((_adapted(usd), source, version, _adapted(call.reported_usd), call.id))
     if updates and not dry_run:
         with connection.cursor() as cursor:

@@ -11,7 +11,7 @@ deleted when it is joined. Whoever joins holds the call's lock, so of two that c
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import chain
 from typing import NamedTuple
 
@@ -24,6 +24,7 @@ from common.ids import new_id
 from observability import bulk, evidence
 from observability.core.evidence import BY_EXPOSURE_ALONE, Exposure, Observation, bin_of, parse_exposure
 from observability.core.scores import SAME_WITHIN_NS, NewScore, targets_of_call
+from observability.core.times import moment
 from observability.models import Call, OtherSpan, Score, Span
 from observability.rollups import mark_stale
 
@@ -33,7 +34,6 @@ MOST_RECHECKED = 5_000
 MOST_TARGETS = 10_000  # in one statement
 MOST_AT_ONCE = 5_000  # of which each names several targets in one statement
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SAME_WITHIN = timedelta(microseconds=SAME_WITHIN_NS // 1000)
 
 COLUMNS = (
@@ -214,7 +214,7 @@ def _targets(scores: Iterable[Unjoined]) -> set[str]:
 
 
 def _evaluated_at(score: NewScore) -> datetime | None:
-    return None if score.evaluated_ns is None else EPOCH + timedelta(microseconds=score.evaluated_ns // 1000)
+    return None if score.evaluated_ns is None else moment(score.evaluated_ns)
 
 
 def _without_repeats(scores: Mapping[str, NewScore]) -> dict[str, NewScore]:

@@ -12,6 +12,7 @@ from observability.core import otlp
 from observability.core.calls import find_calls
 from observability.core.dialects import WANTED
 from observability.core.otlp import Batch, DecodeError, Span, decode_json, decode_protobuf, sift
+from observability.core.times import NS_PER_HOUR
 from tests import recorded, traces
 
 NOW_NS = 1_795_500_000 * 10**9  # the morning after the bodies were recorded
@@ -173,7 +174,7 @@ def test_sift__invalid_ids__rejected(ids: dict[str, str]) -> None:
     assert (batch.spans, batch.rejected) == ([], {otlp.WITHOUT_IDS: 1})
 
 
-@pytest.mark.parametrize(("ahead_ns", "kept"), [(otlp.HOUR_NS, 1), (otlp.HOUR_NS + 1, 0)])
+@pytest.mark.parametrize(("ahead_ns", "kept"), [(NS_PER_HOUR, 1), (NS_PER_HOUR + 1, 0)])
 def test_sift__future__up_to_an_hour(ahead_ns: int, kept: int) -> None:
     batch = sifted(endTimeUnixNano=NOW_NS + ahead_ns)
 

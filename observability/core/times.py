@@ -1,0 +1,16 @@
+"""Times as telemetry tells them, in nanoseconds since 1970, and as moments."""
+
+from datetime import UTC, datetime, timedelta
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+NS_PER_S = 10**9
+NS_PER_HOUR = 3_600 * NS_PER_S
+
+
+def nanoseconds(at: datetime) -> int:
+    return (at - EPOCH) // timedelta(microseconds=1) * 1000
+
+
+def moment(ns: int) -> datetime:
+    """To the microsecond before it."""
+    return EPOCH + timedelta(microseconds=ns // 1000)
