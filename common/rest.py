@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpResponseBase
 from rest_framework import exceptions, pagination, serializers
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
@@ -30,12 +31,10 @@ class StrictSerializer(serializers.Serializer[Any]):
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, dict) and (unknown := sorted(set(data) - set(self.fields))):
-            expected = ", ".join(name for name, field in self.fields.items() if not field.read_only)
+            names = ", ".join(name for name, field in self.fields.items() if not field.read_only)
+            expected = f"expected one of {names}" if names else "expected none"
             raise serializers.ValidationError(
-                {
-                    name: serializers.ErrorDetail(f"unknown field; expected one of {expected}", "unknown")
-                    for name in unknown
-                }
+                {name: serializers.ErrorDetail(f"unknown field; {expected}", "unknown") for name in unknown}
             )
         return super().to_internal_value(data)
 
@@ -59,6 +58,18 @@ class CursorPages(pagination.CursorPagination):
 
     def get_paginated_response(self, data: Any) -> Response:
         return Response({"items": data, "next": self.get_next_link()})
+
+
+def read_query(
+    form: type[StrictSerializer], request: Request, *, pages: type[CursorPages] | None = None
+) -> dict[str, Any]:
+    """The query's parameters, checked; unknown ones are refused by name. pages: what reads its own ones by itself."""
+    given = request.query_params.dict()
+    for name in (pages.cursor_query_param, pages.page_size_query_param) if pages else ():
+        given.pop(name, None)
+    checked = form(data=given)
+    checked.is_valid(raise_exception=True)
+    return dict(checked.validated_data)
 
 
 def problem_for_exception(error: Exception, context: dict[str, Any]) -> HttpResponseBase | None:

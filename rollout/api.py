@@ -8,8 +8,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from common.errors import BadRequest
-from common.rest import StrictSerializer
-from observability.api.ranges import RangeFilters, read_query
+from common.rest import StrictSerializer, read_query
+from observability.api.ranges import RangeFilters
 from registry.keys import grant_behind
 from registry.models import Scope
 from rollout import selectors, services

@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from common.bodies import read_json
-from common.rest import CursorPages, StrictSerializer
+from common.rest import CursorPages, StrictSerializer, read_query
 from observability import selectors
 from observability.api.fields import Text, hexadecimal
 from observability.api.new_calls import read_calls
@@ -46,12 +46,7 @@ class CallsView(generics.ListAPIView[Call]):
     pagination_class = NewestFirst
 
     def get_queryset(self) -> Any:
-        given = self.request.query_params.dict()
-        for paging in (NewestFirst.cursor_query_param, NewestFirst.page_size_query_param):
-            given.pop(paging, None)
-        filters = CallFilters(data=given)
-        filters.is_valid(raise_exception=True)
-        fields = dict(filters.validated_data)
+        fields = read_query(CallFilters, self.request, pages=NewestFirst)
         if trace_id := fields.pop("trace_id", None):
             fields["trace_id"] = bytes.fromhex(trace_id)
         return selectors.calls(**fields)

@@ -7,8 +7,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from common.rest import read_query
 from observability.api.fields import Text
-from observability.api.ranges import RangeFilters, read_query
+from observability.api.ranges import RangeFilters
 from observability.representation import figures_json
 from observability.selectors.metrics import (
     ENVIRONMENT,

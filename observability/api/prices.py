@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from common.clock import now
-from common.rest import StrictSerializer
+from common.rest import CursorPages, StrictSerializer, read_query
 from observability.api.fields import Text
 from observability.core.conversions import TEXT_LIMIT
 from observability.models import PriceOverride
@@ -56,6 +56,7 @@ class PricesView(ListAPIView[PriceOverride]):
     serializer_class = PriceSerializer
 
     def get_queryset(self) -> QuerySet[PriceOverride]:
+        read_query(StrictSerializer, self.request, pages=CursorPages)
         return PriceOverride.objects.all()
 
     def post(self, request: Request) -> Response:
@@ -77,4 +78,5 @@ class UnpricedView(APIView):
     """GET: the models of calls of the last seven days that told tokens and have no cost, the most tokens first."""
 
     def get(self, request: Request) -> Response:
+        read_query(StrictSerializer, request)
         return Response({"items": [asdict(model) for model in unpriced_models(since=now() - UNPRICED_FOR)]})

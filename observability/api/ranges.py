@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rest_framework import serializers
-from rest_framework.request import Request
 
 from common.clock import now
 from common.rest import StrictSerializer
@@ -31,13 +30,6 @@ class RangeFilters(StrictSerializer):
         if until - since > LONGEST:
             raise serializers.ValidationError({"since": f"expected at most {LONGEST.days} days before until"})
         return attrs | {"since": hour_of(since), "until": _end(until)}
-
-
-def read_query(filters: type[StrictSerializer], request: Request) -> dict[str, Any]:
-    """The query's parameters, checked; unknown ones are refused by name."""
-    form = filters(data=request.query_params.dict())
-    form.is_valid(raise_exception=True)
-    return dict(form.validated_data)
 
 
 def _end(until: datetime) -> datetime:

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from common.bodies import read_json
-from common.rest import CursorPages, StrictSerializer
+from common.rest import CursorPages, StrictSerializer, read_query
 from observability import selectors
 from observability.api.fields import ExposureText, Share, Text, hexadecimal
 from observability.core.conversions import TEXT_LIMIT
@@ -78,12 +78,7 @@ class ScoresView(generics.ListAPIView[Score]):
         return Response(asdict(record_scores(scores=[NewScore(**score) for score in fields])))
 
     def get_queryset(self) -> Any:
-        given = self.request.query_params.dict()
-        for paging in (CursorPages.cursor_query_param, CursorPages.page_size_query_param):
-            given.pop(paging, None)
-        filters = ScoreFilters(data=given)
-        filters.is_valid(raise_exception=True)
-        return selectors.scores(**filters.validated_data)
+        return selectors.scores(**read_query(ScoreFilters, self.request, pages=CursorPages))
 
 
 def _read_one(sent: Any) -> dict[str, Any]:

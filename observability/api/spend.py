@@ -5,7 +5,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from observability.api.ranges import RangeFilters, read_query
+from common.rest import read_query
+from observability.api.ranges import RangeFilters
 from observability.models import Dimension
 from observability.representation import spending_json
 from observability.selectors.spend import spent

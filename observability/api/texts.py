@@ -5,6 +5,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from common.errors import NotFound
+from common.rest import StrictSerializer, read_query
 from observability import selectors
 from observability.representation import text_json
 from registry.models import Scope
@@ -16,6 +17,7 @@ class CallTextView(APIView):
     scopes = {"GET": Scope.ADMIN, "HEAD": Scope.ADMIN, "OPTIONS": Scope.ADMIN}
 
     def get(self, request: Request, trace_id: str, span_id: str) -> Response:
+        read_query(StrictSerializer, request)
         text = selectors.text_of_call(trace_id=trace_id, span_id=span_id)
         if text is None:
             raise NotFound("text_not_found", "There is no such call, or nothing is stored of its texts")

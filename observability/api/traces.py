@@ -6,9 +6,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from common.rest import StrictSerializer
+from common.rest import StrictSerializer, read_query
 from observability import selectors
-from observability.api.ranges import read_query
 from observability.core.times import moment
 from observability.core.trees import Node, Stage
 from observability.representation import call_json

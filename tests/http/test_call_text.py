@@ -90,3 +90,10 @@ def test_admin__page_of_a_call__texts_for_people_with_the_permission(
 
     assert page.status_code == 200
     assert ("What is &lt;b&gt;new&lt;/b&gt;?" in page.content.decode()) is shown
+
+
+def test_text__unknown_parameter__refused_by_name(text: CallText) -> None:
+    response = request(make.key("admin"), ADDRESS + "?part=input")
+
+    assert response.status_code == 422
+    assert response.json()["detail"] == "part: unknown field; expected none"

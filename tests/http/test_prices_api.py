@@ -147,3 +147,20 @@ def test_admin__the_same_but_for_its_case__beside_the_form(admin_client: Client)
 
     assert again.status_code == 200
     assert PriceOverride.objects.count() == 1
+
+
+@pytest.mark.parametrize("path", ["?model=house", "/unpriced?limit=5"])
+def test_prices__unknown_parameter__refused_by_name(path: str) -> None:
+    response = send("get", path, scope="read")
+
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["code"] == "unknown"
+    assert response.json()["errors"][0]["field"] == path.partition("?")[2].partition("=")[0]
+
+
+def test_prices__parameters_of_pages__taken() -> None:
+    post()
+
+    response = send("get", "?limit=1", scope="read")
+
+    assert (response.status_code, len(response.json()["items"])) == (200, 1)
