@@ -41,7 +41,7 @@ class Migration(migrations.Migration):
                 (
                     "kind",
                     models.CharField(
-                        choices=[("spans", "Spans"), ("log_records", "Log Records"), ("evaluations", "Evaluations")],
+                        choices=[("spans", "Spans"), ("evaluations", "Evaluations")],
                         max_length=11,
                     ),
                 ),
@@ -54,7 +54,7 @@ class Migration(migrations.Migration):
                         fields=("hour", "kind", "reason"), name="one_count_per_hour_kind_and_reason"
                     ),
                     models.CheckConstraint(
-                        condition=models.Q(("kind__in", ["spans", "log_records", "evaluations"])),
+                        condition=models.Q(("kind__in", ["spans", "evaluations"])),
                         name="what_was_refused_is_of_a_known_kind",
                     ),
                 ],

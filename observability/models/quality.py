@@ -6,7 +6,6 @@ from django.db.models import CheckConstraint, Q, UniqueConstraint
 
 class Refused(models.TextChoices):
     SPANS = "spans"
-    LOG_RECORDS = "log_records"
     EVALUATIONS = "evaluations"
 
 

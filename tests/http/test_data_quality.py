@@ -47,7 +47,7 @@ def test_data_quality__nothing_at_all__every_figure_zero() -> None:
     assert answer == {
         "since": "2026-01-30T14:00:00Z",
         "until": "2026-01-31T15:00:00Z",
-        "refused": {"spans": {}, "log_records": {}, "evaluations": {}},
+        "refused": {"spans": {}, "evaluations": {}},
         "calls": 0,
         "calls_without_prompt": 0,
         "calls_without_version": 0,
@@ -73,7 +73,6 @@ def test_data_quality__refused__by_reason_and_hour(clock: time_machine.Traveller
 
     assert get().json()["refused"] == {
         "spans": {"from the future": 9, "without ids": 5},
-        "log_records": {},
         "evaluations": {"no number": 1},
     }
 
