@@ -14,7 +14,7 @@ hour; the first to finish is believed, since the other finds the state or its ma
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
@@ -22,6 +22,7 @@ from django.db import connection, transaction
 from common.clock import now
 from observability import bulk
 from observability.core.figures import SUMS, TIMES, Figures
+from observability.core.times import EPOCH
 from observability.models import Dimension, ExposureHour, RollUpState, SpendHour, StaleHour, VersionHour
 from observability.selectors import hours
 from observability.selectors.hours import HOUR, VersionKey, hour_of
@@ -32,7 +33,7 @@ MARKED_AFTER = timedelta(minutes=5)
 SETTLED_AFTER = timedelta(minutes=10)
 MOST_SECONDS = 20.0  # of one task: the cluster ends it after 60
 MOST_MARKS = 10_000  # of one hour at once
-NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+NEVER = EPOCH
 
 SPEND_COLUMNS = (
     *("hour", "dimension", "value", "calls", "input_tokens", "output_tokens"),
@@ -74,16 +75,6 @@ def roll_up() -> int:
     while time.monotonic() <= stop_at and _roll_next(until):
         rolled += 1
     return rolled
-
-
-def rolled_until() -> datetime:
-    """Every hour before this one has been rolled up, though it may wait to be rolled up again."""
-    return _state().rolled_until or NEVER
-
-
-def is_rolled(hour: datetime) -> bool:
-    """Whether the hour has been rolled up and nothing of it has changed since."""
-    return hour_of(hour) < rolled_until() and not StaleHour.objects.filter(hour=hour_of(hour)).exists()
 
 
 def seal(before: datetime) -> datetime:
