@@ -1,20 +1,17 @@
 """Reading what happened: calls for people and programs, and what a rollout needs to know of the past."""
 
+from observability.selectors.listed import calls, scores, text_of_call
 from observability.selectors.past import (
-    UNPRICED_FOR,
     ScoreName,
     Traffic,
     baseline,
-    calls,
     example_trace_ids,
     measures,
     score_names,
-    scores,
-    text_of_call,
     traffic,
-    unpriced_models,
 )
 from observability.selectors.traces import trace
+from observability.selectors.unpriced import UNPRICED_FOR, unpriced_models
 
 __all__ = [
     "UNPRICED_FOR",

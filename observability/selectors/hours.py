@@ -9,16 +9,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from math import log
 from typing import Any, NamedTuple
 
 from django.db.models import Case, Count, F, FloatField, Q, QuerySet, Sum, Value, When
-from django.db.models.functions import Cast, Coalesce, Floor, Least, Ln
+from django.db.models.functions import Coalesce
 
-from observability.core.evidence import INTER_TOKEN_LATENCY, LATENCY, LOG_STEP, SMALLEST, TOP_LOG_BIN, TTFT
+from observability.core.evidence import INTER_TOKEN_LATENCY, LATENCY, TTFT
 from observability.core.figures import Figures, ScoreSums
 from observability.models import Call, Dimension, OtherSpan, Score
 from observability.models.calls import first_place
+from observability.selectors.bins import log_bin
 
 HOUR = timedelta(hours=1)
 OTHER = "other"
@@ -203,10 +203,8 @@ def _sums(calls: QuerySet[Call]) -> Iterator[tuple[VersionKey, Figures]]:
 
 
 def _histogram(calls: QuerySet[Call], field: str, measure: str) -> Iterator[tuple[VersionKey, int, int]]:
-    """(key, bin, calls) of a time of the calls that did not fail: core.evidence.log_bin in SQL."""
-    smallest = SMALLEST[measure]
-    bin_ = 1 + Floor(Ln(Cast(F(field), FloatField()) / smallest) / log(LOG_STEP))
-    bins = Case(When(**{f"{field}__lt": smallest}, then=0.0), default=Least(bin_, float(TOP_LOG_BIN)))
+    """(key, bin, calls) of a time of the calls that did not fail."""
     answered = calls.filter(error=False, **{f"{field}__isnull": False})
-    for *key, found, n in answered.values_list(*_key("").values(), bins).annotate(Count("id")):
+    in_bins = answered.values_list(*_key("").values(), log_bin(F(field), measure))
+    for *key, found, n in in_bins.annotate(Count("id")):
         yield VersionKey(*key), int(found), n
