@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -235,3 +236,12 @@ def test_calls__number_of_queries__the_same_for_any_page(
 @pytest.mark.parametrize(("scope", "status"), [("ingest", 403), ("read", 200), ("write", 200)])
 def test_calls__scope(scope: str, status: int) -> None:
     assert get(make.key(scope)).status_code == status
+
+
+def test_calls__every_field_is_in_the_reference(key: str) -> None:
+    ingest(traces.span(FULL))
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "otlp.md").read_text()
+
+    (call,) = get(key).json()["items"]
+
+    assert [name for name in call if f"`{name}`" not in page] == []
