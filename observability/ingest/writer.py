@@ -43,7 +43,7 @@ from observability.models import Span as SpanRow
 from observability.privacy import user_hash
 from observability.rollups import mark_stale
 from observability.services import scores
-from observability.services.scores import ScoredCall
+from observability.services.scored_calls import ScoredCall
 
 HELD_FOR = timedelta(minutes=2)  # exporters send every few seconds, and a client gives up its attempts within a minute
 MOST_SETTLED = 1_000

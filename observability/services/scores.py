@@ -9,7 +9,7 @@ deleted when it is joined. Whoever joins holds the call's lock, so of two that c
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
@@ -17,16 +17,17 @@ from typing import NamedTuple
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Max, QuerySet
+from django.db.models import QuerySet
 
 from common.clock import now
 from common.ids import new_id
 from observability import bulk, evidence
-from observability.core.evidence import BY_EXPOSURE_ALONE, Exposure, Observation, bin_of, parse_exposure
-from observability.core.scores import SAME_WITHIN_NS, NewScore, targets_of_call
+from observability.core.evidence import BY_EXPOSURE_ALONE, Observation, bin_of, parse_exposure
+from observability.core.scores import SAME_WITHIN_NS, NewScore
 from observability.core.times import moment
-from observability.models import Call, OtherSpan, Score, Span
+from observability.models import Call, Score, Span
 from observability.rollups import mark_stale
+from observability.services.scored_calls import ScoredCall, find_calls
 
 # Far longer than any transaction lives: a call not found by then did not arrive at the same moment as its score.
 RECHECKED_FOR = timedelta(seconds=60)
@@ -68,21 +69,11 @@ class Unjoined(NamedTuple):
     value: float
     evaluated_at: datetime | None
 
-    def call_among(self, calls: Mapping[str, "ScoredCall"]) -> "ScoredCall | None":
+    def call_among(self, calls: Mapping[str, ScoredCall]) -> ScoredCall | None:
         return calls.get(self.target) or calls.get(self.second_target or "")
 
 
 LOOKED_AT = Unjoined._fields
-
-
-@dataclass(frozen=True, slots=True)
-class ScoredCall:
-    """What a score needs to know of its call. version_id: None where the call names no known version."""
-
-    id: int
-    exposure: Exposure | None
-    version_id: int | None
-    is_llm_call: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +115,13 @@ def join_waiting_scores() -> int:
         return 0
     with transaction.atomic():
         due = Score.objects.filter(recheck=True).order_by("id")
-        calls = _find_calls(_targets(Unjoined(*row) for row in due.values_list(*LOOKED_AT)[:MOST_RECHECKED]))
+        calls = find_calls(_targets(Unjoined(*row) for row in due.values_list(*LOOKED_AT)[:MOST_RECHECKED]))
         # Locked after the calls, as by whoever brings calls, who would else wait for these and be waited for.
         locked = due.select_for_update().values_list(*LOOKED_AT)[:MOST_RECHECKED]
         joined = _join([Unjoined(*row) for row in locked], calls)
         overdue = Score.objects.filter(recheck=True, received_at__lt=now() - RECHECKED_FOR)
         about_traces = _turn_to_traces(overdue)
-        joined_by_trace = _join(about_traces, _find_calls(_targets(about_traces)))
+        joined_by_trace = _join(about_traces, find_calls(_targets(about_traces)))
         evidence.add([*joined.observations, *joined_by_trace.observations])
         overdue.update(recheck=False)
     return joined.found + joined_by_trace.found
@@ -163,6 +154,38 @@ def join_scores_to(calls: Mapping[str, ScoredCall]) -> list[Observation]:
     return _join([Unjoined(*row) for row in locked.values_list(*LOOKED_AT)], calls).observations
 
 
+def observations_of(calls: Sequence[ScoredCall]) -> list[Observation]:
+    """The evidence of the scores that calls had before they became evidence themselves."""
+    by_id = {call.id: call for call in calls}
+    if not by_id:
+        return []
+    counting = Score.objects.filter(call_id__in=by_id, counts=True).order_by("id")
+    rows = counting.values_list("call_id", "name", "value")
+    return list(chain.from_iterable(_observations(by_id[call_id or 0], name, value) for call_id, name, value in rows))
+
+
+def move(*, from_calls: Collection[int], to_call: ScoredCall, were_evidence: Collection[int]) -> list[Observation]:
+    """Give a stored call the scores of others that turned out to be the same; answers with what is evidence only now.
+
+    were_evidence: those of the calls whose scores that count are evidence already. Of each name such a one goes on
+    counting, else the first.
+    """
+    rows = Score.objects.filter(call_id__in=[to_call.id, *from_calls], counts=True).order_by("id")
+    counting: set[str] = set()
+    repeats, observations = [], []
+    in_order = sorted(rows.values_list("call_id", "id", "name", "value"), key=lambda row: row[0] not in were_evidence)
+    for call_id, id_, name, value in in_order:
+        if name in counting:
+            repeats.append(id_)
+            continue
+        counting.add(name)
+        if call_id not in were_evidence:
+            observations += _observations(to_call, name, value)
+    Score.objects.filter(id__in=repeats).update(counts=False)
+    Score.objects.filter(call_id__in=from_calls).update(call_id=to_call.id)
+    return observations
+
+
 def _waiting_for(targets: Sequence[str]) -> set[int]:
     """Ids of the scores that wait for any of these; each target by its own index, which SQLite does not use for OR."""
     waiting = Score.objects.filter(waiting=True).order_by().values_list("id")
@@ -182,7 +205,7 @@ def _record(scores: Sequence[NewScore]) -> tuple[Recorded, list[Observation]]:
         if s.names_a_call
     ]
     by_exposure = [_by_exposure(score) for _, score in written if not score.names_a_call]
-    joined = _join(unjoined, _find_calls(_targets(unjoined)))
+    joined = _join(unjoined, find_calls(_targets(unjoined)))
     accepted = len(written) - joined.repeats
     recorded = Recorded(accepted, duplicates=len(scores) - accepted, waiting=len(unjoined) - joined.found)
     return recorded, [*by_exposure, *joined.observations]
@@ -243,38 +266,6 @@ def _is_repeat(at: datetime | None, said: list[datetime]) -> bool:
     return False
 
 
-def observations_of(calls: Sequence[ScoredCall]) -> list[Observation]:
-    """The evidence of the scores that calls had before they became evidence themselves."""
-    by_id = {call.id: call for call in calls}
-    if not by_id:
-        return []
-    counting = Score.objects.filter(call_id__in=by_id, counts=True).order_by("id")
-    rows = counting.values_list("call_id", "name", "value")
-    return list(chain.from_iterable(_observations(by_id[call_id or 0], name, value) for call_id, name, value in rows))
-
-
-def move(*, from_calls: Collection[int], to_call: ScoredCall, were_evidence: Collection[int]) -> list[Observation]:
-    """Give a stored call the scores of others that turned out to be the same; answers with what is evidence only now.
-
-    were_evidence: those of the calls whose scores that count are evidence already. Of each name such a one goes on
-    counting, else the first.
-    """
-    rows = Score.objects.filter(call_id__in=[to_call.id, *from_calls], counts=True).order_by("id")
-    counting: set[str] = set()
-    repeats, observations = [], []
-    in_order = sorted(rows.values_list("call_id", "id", "name", "value"), key=lambda row: row[0] not in were_evidence)
-    for call_id, id_, name, value in in_order:
-        if name in counting:
-            repeats.append(id_)
-            continue
-        counting.add(name)
-        if call_id not in were_evidence:
-            observations += _observations(to_call, name, value)
-    Score.objects.filter(id__in=repeats).update(counts=False)
-    Score.objects.filter(call_id__in=from_calls).update(call_id=to_call.id)
-    return observations
-
-
 def _insert(scores: Mapping[str, NewScore], received_at: datetime) -> list[tuple[int, str]]:
     """(id, key) of the scores that were not known."""
     adapt = connection.ops.adapt_datetimefield_value
@@ -288,53 +279,6 @@ def _insert(scores: Mapping[str, NewScore], received_at: datetime) -> list[tuple
     ]
     written = bulk.insert(Score, COLUMNS, rows, on_conflict="(key) DO NOTHING", returning=("id", "key"))
     return sorted((int(id_), str(key)) for id_, key in written)
-
-
-def _find_calls(targets: Collection[str]) -> dict[str, ScoredCall]:
-    """Target → the newest call it means. The calls stay locked, so that two scores do not both count as the first."""
-    if not targets:
-        return {}
-    by_kind: dict[str, list[str]] = {"span": [], "response": [], "trace": []}
-    for target in targets:
-        kind, _, name = target.partition(":")
-        by_kind[kind].append(name)
-    span_ids = [bytes.fromhex(name[-16:]) for name in by_kind["span"]]
-    other_spans: dict[int, list[tuple[bytes, bytes]]] = defaultdict(list)
-    others = OtherSpan.objects.filter(span_id__in=span_ids).values_list("call_id", "trace_id", "span_id")
-    for call_id, trace_id, span_id in others:
-        other_spans[call_id].append((bytes(trace_id), bytes(span_id)))
-    ids = {*other_spans, *_ids_of_calls(span_ids, by_kind)}
-    calls = Call.objects.filter(pk__in=ids).select_for_update(no_key=True).order_by("id")
-    return {
-        target: ScoredCall(call.pk, call.exposure, call.version_id, call.is_llm_call)
-        for call in sorted(calls, key=lambda call: call.started_at)
-        for target in targets_of_call(
-            trace_id=bytes(call.trace_id),
-            span_id=bytes(call.span_id),
-            response_id=call.response_id,
-            has_prompt=call.prompt_name is not None,
-            is_llm_call=call.is_llm_call,
-            other_spans=other_spans[call.pk],
-        )
-        if target in targets
-    }
-
-
-def _ids_of_calls(span_ids: Collection[bytes], by_kind: Mapping[str, Sequence[str]]) -> Iterator[int]:
-    """Ids of calls that are meant, and of some that are not; each kind by an index of its own.
-
-    A call has the id of its span.
-    """
-    traces = [bytes.fromhex(name) for name in by_kind["trace"]]
-    # Of each response the newest alone: caches and stand-ins for models answer any number of calls with one.
-    of_responses = Call.objects.filter(response_id__in=by_kind["response"]).order_by().values("response_id")
-    yield from of_responses.annotate(newest=Max("pk")).values_list("newest", flat=True)
-    for found in (
-        Call.objects.filter(span_id__in=span_ids),
-        Span.objects.filter(trace_id__in=traces),
-        Call.objects.filter(other_spans__trace_id__in=traces),
-    ):
-        yield from found.order_by().values_list("pk", flat=True)
 
 
 def _join(scores: Sequence[Unjoined], calls: Mapping[str, ScoredCall]) -> Joined:
