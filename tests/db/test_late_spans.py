@@ -1,6 +1,6 @@
 """Parents and twins that come in another request than the call they belong to, in whatever order."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from itertools import permutations
 from typing import Any
@@ -30,6 +30,13 @@ AGENT = {"gen_ai.operation.name": "invoke_agent"}
 OTHER = "instrumentation.of.another"
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def clock() -> Iterator[time_machine.Traveller]:
+    """Stands still: twins must overlap in time, and spans are built as of now, however slow the machine is."""
+    with time_machine.travel(now(), tick=False) as traveller:
+        yield traveller
 
 
 @pytest.fixture
