@@ -290,7 +290,7 @@ def _time(parent: dict[str, Any], key: str) -> int:
         return 0
     if isinstance(found, str) and found.isascii() and found.isdigit():
         found = int(found)
-    if not isinstance(found, int) or not 0 <= found < 2**64:
+    if type(found) is not int or not 0 <= found < 2**64:
         raise DecodeError(f"{key}: expected nanoseconds since 1970")
     return found
 
@@ -298,4 +298,4 @@ def _time(parent: dict[str, Any], key: str) -> int:
 def _status(code: Any) -> int:
     """0 unset, 1 ok, 2 error; a name, as protobuf's own JSON would have it, is understood too."""
     found = STATUS_CODES.get(code, 0) if isinstance(code, str) else code
-    return found if isinstance(found, int) and found in {0, 1, 2} else 0
+    return found if type(found) is int and found in {0, 1, 2} else 0  # true and false are integers to Python

@@ -150,6 +150,16 @@ def test_json__status(code: Any, status: int) -> None:
     assert decoded_json(status={"code": code}).status == status
 
 
+@pytest.mark.parametrize("code", [True, False])
+def test_json__status_of_true_or_false__a_number_all_the_same(code: bool) -> None:
+    assert repr(decoded_json(status={"code": code}).status) == "0"  # PostgreSQL takes no boolean for a number
+
+
+def test_json__time_of_true__decode_error() -> None:
+    with pytest.raises(DecodeError, match="startTimeUnixNano"):
+        decoded_json(startTimeUnixNano=True)
+
+
 def test_json__null_fields_and_unknown_fields__ignored() -> None:
     span = decoded_json(attributes=None, events=None, status=None, endTimeUnixNano=None, somethingNew={"a": [1]})
 
