@@ -14,6 +14,7 @@ from django.db.models import Q, QuerySet
 from observability.core.calls import CallFacts, Context, SpanKey, inherit
 from observability.core.merging import Related
 from observability.core.merging.grouping import RESPONSE_WINDOW_NS
+from observability.core.merging.groups import NS_PER_MS, TOLERANCE_NS
 from observability.core.otlp import Span
 from observability.ingest.rows import CALL_COLUMNS, KnownCall, as_stored, call_of_row, context_of
 from observability.models import Call, OtherSpan
@@ -25,8 +26,6 @@ MOST_SPANS = 5_000
 MOST_CALLS = 1_000
 MOST_ANCESTORS = 100
 MOST_GENERATIONS = 20  # of ancestors, each a query, in a trace of more spans than are looked at
-NS_PER_MS = 10**6
-TOLERANCE_NS = 25 * NS_PER_MS
 MOST_APART_NS = 60 * 10**9
 SAME_RESPONSE = """
     SELECT call.id FROM (VALUES {values}) AS sent
@@ -138,7 +137,7 @@ def _same_response(calls: Sequence[CallFacts]) -> Iterator[int]:
         # In two halves, so that the index leads past any number of calls of the scope itself: clients that replay a
         # cached response repeat its id.
         halves = (SAME_RESPONSE.format(values=values, than=than) for than in "<>")
-        yield from _select(" UNION ALL ".join(halves), [*chunk, since, *chunk, since])
+        yield from (id_ for (id_,) in _rows(" UNION ALL ".join(halves), [*chunk, since, *chunk, since]))
 
 
 def _simultaneous(calls: Sequence[CallFacts]) -> Iterator[int]:
@@ -163,10 +162,6 @@ def _simultaneous(calls: Sequence[CallFacts]) -> Iterator[int]:
 
 def _alike(scope: str, tokens: int | None, error: bool, of: str, sent: int | None, failed: bool) -> bool:
     return scope != of and ((tokens is not None and tokens == sent) or (error and failed))
-
-
-def _select(statement: str, parameters: Sequence[Any]) -> list[int]:
-    return [row[0] for row in _rows(statement, parameters)]
 
 
 def _rows(statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
