@@ -19,6 +19,7 @@ from demo.errors import DemoFailed
 
 HOST = "127.0.0.1"
 MANAGE = Path(__file__).resolve().parent.parent / "manage.py"
+PREFERRED_PORT = 8000
 READY_WITHIN_S = 60
 ENDS_WITHIN_S = 15
 """The server promises 10 s after SIGTERM."""
@@ -70,7 +71,7 @@ class Server:
 def running() -> Iterator[Server]:
     """A ready server with a key of all scopes and an admin user; afterwards no process and no folder is left."""
     with tempfile.TemporaryDirectory(prefix="serinus-demo-") as folder:
-        server = _start(Path(folder), free_port(preferred=8000))
+        server = _start(Path(folder), free_port(PREFERRED_PORT))
         try:
             _wait_until_ready(server)
             server.key = server.manage("create_key", "demo", "--scopes", "read,ingest,write,admin")

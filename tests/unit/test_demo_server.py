@@ -39,6 +39,7 @@ def _manage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = tmp_path / "manage.py"
     script.write_text(MANAGE)
     monkeypatch.setattr(server, "MANAGE", script)
+    monkeypatch.setattr(server, "PREFERRED_PORT", 0)  # a test of another process may be about to take the usual one
 
 
 def test_running__end__no_process_and_no_folder_left() -> None:
