@@ -1,7 +1,8 @@
 """The frame around every request: an id to find it again in the logs, and domain errors as problem documents."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
@@ -14,6 +15,12 @@ GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 API_PREFIXES = ("/api/", "/prompts/", "/v1/", "/otel/")
 
 
+def given_request_id(environ: Mapping[str, Any]) -> str:
+    """The caller's X-Request-Id, or nothing when there is none or it could not stand in a log."""
+    given = environ.get("HTTP_X_REQUEST_ID", "")
+    return given if given and GIVEN_ID.fullmatch(given) else ""
+
+
 class RequestIdMiddleware:
     """Names the request by the caller's X-Request-Id or by a new id, and answers with the same header."""
 
@@ -21,8 +28,7 @@ class RequestIdMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        given = request.META.get("HTTP_X_REQUEST_ID", "")
-        request_id = given if GIVEN_ID.fullmatch(given) else new_id("req")
+        request_id = given_request_id(request.META) or new_id("req")
         request.request_id = request_id  # type: ignore[attr-defined]  # read by common.errors
         if "HTTP_TRANSFER_ENCODING" in request.META:  # Django REST framework takes a body without a length for none
             request.META.setdefault("HTTP_CONTENT_LENGTH", "-1")

@@ -6,17 +6,23 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 from common.errors import BadRequest, DomainError, FieldError, Gone, Invalid, NotFound, problem_answer
+from common.ids import new_id
 from registry.core.versions import parse_version
 from registry.keys import check_scope, find_grant
 from registry.models import Scope
-from rollout.serving import snapshot_cache
+from rollout.serving import counts, snapshot_cache
 from rollout.serving.answers import Split
 from rollout.serving.snapshot import ServedPrompt, Snapshot
 
 DEFAULT_LABEL = "production"
 PARAMETERS = {"label", "unit", "version"}
 METHODS = ("GET", "HEAD")
-ALWAYS = [("Cache-Control", "private, no-cache"), ("Vary", "Authorization, Serinus-Unit")]
+ALWAYS = [
+    ("Cache-Control", "private, no-cache"),
+    ("Vary", "Authorization, Serinus-Unit"),
+    ("X-Content-Type-Options", "nosniff"),
+]
+REQUEST_ID = "X-Request-Id"
 
 
 class Response(NamedTuple):
@@ -35,8 +41,13 @@ def get_prompt(
     if_none_match: str = "",
     request_id: str = "",
 ) -> Response:
-    """The answer, refusals included. query and the headers are as WSGI hands them over: bytes read as Latin-1."""
+    """The answer, refusals included. query and the headers are as WSGI hands them over: bytes read as Latin-1.
+
+    request_id: the caller's, or empty; a refusal then gets one, to be found again by.
+    """
     headers = list(ALWAYS)
+    if request_id:
+        headers.append((REQUEST_ID, request_id))
     try:
         if method not in METHODS:
             headers.append(("Allow", ", ".join(METHODS)))
@@ -45,18 +56,21 @@ def get_prompt(
         if stale_s is not None:
             headers += [("Serinus-Stale", "true"), ("Age", str(stale_s))]
         check_scope(find_grant(authorization, snapshot.grants.get), Scope.READ)
-        etag, body = _answer(_served_prompt(snapshot, name), _parameters(query), _text(unit_header))
+        etag, body, reason = _answer(_served_prompt(snapshot, name), _parameters(query), _text(unit_header))
     except DomainError as error:
+        counts.requests(error.status, error.code).inc()
         return _problem(error, headers, method, request_id)
     headers.append(("ETag", etag))
     if if_none_match and _matches(etag, if_none_match):
+        counts.requests(304, reason).inc()
         return _without_body(304, headers, body)
+    counts.requests(200, reason).inc()
     headers.append(("Content-Type", "application/json"))
     return _with_body(200, headers, body, method)
 
 
-def _answer(prompt: ServedPrompt, asked: dict[str, str], unit_header: str) -> tuple[str, bytes]:
-    """The ETag and the body."""
+def _answer(prompt: ServedPrompt, asked: dict[str, str], unit_header: str) -> tuple[str, bytes, str]:
+    """The ETag, the body, and the reason for serving this version."""
     if (version := asked.get("version")) is not None:
         return _pinned(prompt, version)
     label = asked.get("label", DEFAULT_LABEL)
@@ -64,20 +78,20 @@ def _answer(prompt: ServedPrompt, asked: dict[str, str], unit_header: str) -> tu
     if served is None:
         raise NotFound("unknown_label", f"{prompt.name} has no label {label!r}")
     if not isinstance(served, Split):
-        return served.complete()
+        return *served.complete(), "label"
     if unit := asked.get("unit") or unit_header:
         return served.answer(unit, sticky=True)
     return served.answer(str(random.getrandbits(64)), sticky=False)  # a unit of its own
 
 
-def _pinned(prompt: ServedPrompt, version: str) -> tuple[str, bytes]:
+def _pinned(prompt: ServedPrompt, version: str) -> tuple[str, bytes, str]:
     try:
-        version_id = prompt.versions.get(parse_version(version))
+        version_id = prompt.numbers.get(parse_version(version))
     except ValueError as error:
         raise Invalid.field("version", str(error)) from error
     if version_id is None:
         raise NotFound("unknown_version", f"{prompt.name} has no version {version!r}")
-    return snapshot_cache.cache.pinned(prompt, version_id).complete()
+    return *snapshot_cache.cache.pinned(prompt, version_id).complete(), "pinned"
 
 
 def _served_prompt(snapshot: Snapshot, name: str) -> ServedPrompt:
@@ -118,6 +132,9 @@ def _matches(etag: str, if_none_match: str) -> bool:
 
 
 def _problem(error: DomainError, headers: list[tuple[str, str]], method: str, request_id: str) -> Response:
+    if not request_id:
+        request_id = new_id("req")
+        headers.append((REQUEST_ID, request_id))
     problem_headers, body = problem_answer(error, request_id)
     return _with_body(error.status, [*headers, *problem_headers.items()], body, method)
 

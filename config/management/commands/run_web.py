@@ -10,7 +10,7 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 from granian.server import MPServer
 
-from config import listening
+from config import listening, metrics
 
 # Of each worker. Requests that wait for SQLite's one writer hold a thread each, and serving prompts needs one beside
 # them: while 24 clients sent traces, GET /prompts took 950 ms with 8 threads and 3 ms with 16 (median, 2 workers).
@@ -26,6 +26,7 @@ class Command(BaseCommand):
         listening.add_arguments(parser)
 
     def handle(self, *args: Any, host: IPv4Address | IPv6Address, port: int, workers: int, **options: Any) -> None:
+        metrics.begin_anew()
         # Workers that are forked here share what is already imported, and end with this process (config.supervised).
         multiprocessing.set_start_method("fork", force=True)
         MPServer(
