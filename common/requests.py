@@ -12,7 +12,7 @@ from common.errors import BadRequest, DomainError, NotFound, problem_response
 from common.ids import new_id
 
 GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-API_PREFIXES = ("/api/", "/prompts/", "/v1/", "/otel/")
+API_PREFIXES = ("/api/", "/prompts/", "/ruleset", "/v1/", "/otel/")
 
 
 def given_request_id(environ: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("readyz", health.readyz),
     path("metrics", metrics.metrics),
     path("prompts/<str:name>", serving.prompt),
+    path("ruleset", serving.ruleset),
     path("", include("registry.urls")),
     path("", include("observability.urls")),
     path("", include("rollout.webhooks.urls")),

@@ -18,6 +18,16 @@ ASSIGNMENTS = Counter(
     "Answers that a rollout assigned, those without a body included.",
     ["rollout", "arm"],
 )
+RULESETS = Counter(
+    "serinus_ruleset_requests",
+    "Answers to GET /ruleset. reason: complete, changes, unchanged, or a refusal's code.",
+    ["status", "reason"],
+)
+WAITING = Gauge(
+    "serinus_ruleset_waiting",
+    "Clients that wait for a change of the ruleset now.",
+    multiprocess_mode="livesum",
+)
 STATE_AGE = Gauge(
     "serinus_serving_state_age_seconds",
     "For how long the database has not confirmed the state that is served; the greatest of the web processes.",

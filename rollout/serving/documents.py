@@ -90,6 +90,12 @@ def changes_since(since: int) -> Changes | None:
     return Changes(since, generation, prompts, keys)
 
 
+def numbers_of(label: LabelDocument) -> set[str]:
+    """The versions that the label serves."""
+    rollout = label["rollout"]
+    return {rollout["control"], rollout["canary"]} if rollout else {label["version"]}
+
+
 def latest_generation() -> int:
     return Sequence.objects.filter(name="generation").values_list("value", flat=True).first() or 0
 

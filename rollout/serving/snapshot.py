@@ -1,14 +1,16 @@
 """What a process serves from: one consistent, immutable state in memory, made of documents."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from registry.core.versions import SemVer, parse_version
-from registry.keys import Grant, grant_of
-from registry.models import PromptVersion
+from registry.keys import Grant, check_scope, find_grant, grant_of
+from registry.models import PromptVersion, Scope
 from registry.representation import served_json
 from rollout.serving.answers import Answer, EncodedVersion, Split, encode_version, label_answer, pinned_answer, split
 from rollout.serving.documents import NEVER, Changes, LabelDocument, PromptDocument
+
+MOST_READERS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +32,23 @@ class ServedPrompt:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """prompts by name; grants by the hash of their key, without the revoked."""
+    """prompts by name; grants by the hash of their key, without the revoked.
+
+    readers: Authorization headers that have been found to let read; a valid key is so hashed once, not each time.
+    """
 
     generation: int
     prompts: Mapping[str, ServedPrompt]
     grants: Mapping[str, Grant]
+    readers: set[str] = field(default_factory=set, compare=False)
+
+    def check_reader(self, authorization: str) -> None:
+        """Raises Unauthorized or Forbidden unless this Authorization header lets read."""
+        if authorization not in self.readers:
+            check_scope(find_grant(authorization, self.grants.get), Scope.READ)
+            if len(self.readers) >= MOST_READERS:  # one key can be spelled in many ways
+                self.readers.clear()
+            self.readers.add(authorization)
 
 
 NOTHING = Snapshot(NEVER, {}, {})

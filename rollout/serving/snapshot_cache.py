@@ -18,6 +18,7 @@ from django.db import connection
 
 from common.errors import Unavailable
 from registry.sequences import wait_for_generation
+from rollout.serving import waiting
 from rollout.serving.answers import Answer
 from rollout.serving.counts import STATE_AGE
 from rollout.serving.documents import NEVER, changes_since
@@ -37,7 +38,7 @@ class SnapshotCache:
 
     def __init__(self, file: StateFile, clock: Callable[[], float] = time.monotonic) -> None:
         self.loaded = Event()
-        self.changed = Condition()
+        self._changed = Condition()
         self._file = file
         self._clock = clock
         self._snapshot = NOTHING
@@ -54,6 +55,12 @@ class SnapshotCache:
             raise Unavailable("no_state_yet", "This process has not reached the database since its start")
         age_s = self._clock() - self._confirmed_at
         return snapshot, int(age_s) if age_s > STALE_AFTER_S else None
+
+    def wait_for_change(self, seen: Snapshot, timeout_s: float) -> bool:
+        """Whether there is another state than the one seen, as soon as there is; False when nobody may wait longer."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._snapshot is not seen or waiting.is_closed(), timeout_s)
+            return self._snapshot is not seen
 
     def pinned(self, prompt: ServedPrompt, version_id: int) -> Answer:
         """A version asked for by number: held when a label serves it, else read once and kept while it is in use."""
@@ -110,6 +117,8 @@ class SnapshotCache:
         """Poll until told to stop, on this thread's own database connection."""
         try:
             while not stop.is_set():
+                if waiting.is_closed():
+                    self._send_away()
                 if self.poll():
                     wait_for_generation(stop)
                 else:
@@ -118,13 +127,18 @@ class SnapshotCache:
         finally:
             connection.close()
 
+    def _send_away(self) -> None:
+        """Wake those who wait: the web server is stopping."""
+        with self._changed:
+            self._changed.notify_all()
+
     def _take(self, snapshot: Snapshot, confirmed_at: float, *, unless_there: bool = False) -> None:
-        with self.changed:
+        with self._changed:
             if unless_there and self._snapshot is not NOTHING:
                 return
             self._snapshot = snapshot
             self._confirmed_at = confirmed_at
-            self.changed.notify_all()
+            self._changed.notify_all()
 
 
 cache = SnapshotCache(StateFile(settings.DATA_DIR / "serving.sqlite3"))

@@ -13,7 +13,8 @@ from registry.representation import served_json
 from rollout.serving import snapshot_cache
 from rollout.serving.answers import encode_version, pinned_answer
 from rollout.serving.documents import NEVER, Changes, KeyDocument, PromptDocument, RolloutDocument
-from rollout.serving.endpoint import Response, get_prompt
+from rollout.serving.endpoint import get_prompt
+from rollout.serving.responses import Response
 from rollout.serving.state_file import StateFile
 from tests.served import CANARY_AT_5_PERCENT, CONTROL_AT_5_PERCENT, SALT
 
