@@ -15,6 +15,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("livez", health.livez),
     path("readyz", health.readyz),
     path("prompts/<str:name>", serving.prompt),
+    path("ofrep/v1/evaluate/flags", serving.flags),
+    path("ofrep/v1/evaluate/flags/<path:key>", serving.flag),
     path("", include("registry.urls")),
     path("", include("observability.urls")),
     path("", include("rollout.webhooks.urls")),

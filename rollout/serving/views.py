@@ -1,9 +1,14 @@
-"""The Django view of `GET /prompts/{name}`, where serving is not mounted in front of Django."""
+"""Serving's Django views: `GET /prompts/{name}`, where it is not mounted in front of Django, and flag evaluation."""
+
+from functools import partial
 
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from rollout.serving.endpoint import get_prompt
+from common.bodies import read_body
+from registry.keys import sent_key
+from rollout.serving import ofrep
+from rollout.serving.endpoint import Response, get_prompt
 
 
 @csrf_exempt  # no session and no form: any method must reach the endpoint, which refuses all but GET and HEAD
@@ -18,6 +23,30 @@ def prompt(request: HttpRequest, name: str) -> HttpResponse:
         if_none_match=meta.get("HTTP_IF_NONE_MATCH", ""),
         request_id=getattr(request, "request_id", ""),
     )
+    return _response(answer)
+
+
+@csrf_exempt
+def flag(request: HttpRequest, key: str) -> HttpResponse:
+    return _response(ofrep.evaluate_flag(key, _evaluation_request(request)))
+
+
+@csrf_exempt
+def flags(request: HttpRequest) -> HttpResponse:
+    return _response(ofrep.evaluate_flags(_evaluation_request(request)))
+
+
+def _evaluation_request(request: HttpRequest) -> ofrep.Request:
+    return ofrep.Request(
+        method=request.method or "",
+        key=sent_key(request) or "",
+        content_type=request.META.get("CONTENT_TYPE", ""),
+        read_body=partial(read_body, request),
+        if_none_match=request.META.get("HTTP_IF_NONE_MATCH", ""),
+    )
+
+
+def _response(answer: Response) -> HttpResponse:
     response = HttpResponse(answer.body, status=answer.status)
     del response["Content-Type"]  # Django's guess; a 304 has none
     for header, value in answer.headers:
