@@ -65,7 +65,7 @@ def evaluate_flag(name: str, request: Request) -> Response:
         _, served, *_ = endpoint._answer(endpoint._served_prompt(snapshot, name), asked, context.unit)
     except DomainError as error:
         return _failure(error, headers, request.method, {"key": name})
-    return _json(200, headers, _evaluation(served), request.method)
+    return _json(200, headers, _encode(_evaluation(served)), request.method)
 
 
 def evaluate_flags(request: Request) -> Response:
@@ -81,7 +81,8 @@ def evaluate_flags(request: Request) -> Response:
     headers.append(("ETag", etag))
     if request.if_none_match and endpoint._matches(etag, request.if_none_match):
         return Response(304, headers, b"")
-    return _json(200, headers, {"flags": [_evaluation(served) for _, served in answers]}, request.method)
+    evaluations = [_encode(_evaluation(served)) for _, served in answers]  # one by one: other threads get their turn
+    return _json(200, headers, b'{"flags":[' + b",".join(evaluations) + b"]}", request.method)
 
 
 def _admit(request: Request, headers: list[tuple[str, str]]) -> Snapshot:
@@ -179,16 +180,19 @@ def _metadata(
 
 
 def _failure(error: DomainError, headers: list[tuple[str, str]], method: str, about: Mapping[str, str]) -> Response:
-    """about: the key of the flag in question, if it is one."""
+    """about: the key of the flag that was asked for, if it was one."""
     status, code = FAILURES.get(error.status, (error.status, "GENERAL"))
-    if error.code == "unknown_version":  # the flag is there; the context asks for what it does not have
+    if error.code == "unknown_version":  # the flag is there; it is the context that asks for what is not
         status, code = 400, "INVALID_CONTEXT"
-    problem_headers, _ = problem_answer(error, "")
+    problem_headers, _ = problem_answer(error, request_id="")
     del problem_headers["Content-Type"]
-    body = {**about, "errorCode": code, "errorDetails": error.detail[:LONGEST_DETAILS]}
+    body = _encode({**about, "errorCode": code, "errorDetails": error.detail[:LONGEST_DETAILS]})
     return _json(status, [*headers, *problem_headers.items()], body, method)
 
 
-def _json(status: int, headers: list[tuple[str, str]], value: object, method: str) -> Response:
-    body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
+def _json(status: int, headers: list[tuple[str, str]], body: bytes, method: str) -> Response:
     return endpoint._with_body(status, [*headers, ("Content-Type", "application/json")], body, method)
+
+
+def _encode(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
