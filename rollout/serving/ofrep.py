@@ -170,13 +170,13 @@ def _metadata(
     *, label: str | None, sticky: bool, rollout: Mapping[str, Any] | None, trace: Mapping[str, str]
 ) -> dict[str, Any]:
     """Flat, and without null, as the protocol wants it."""
-    metadata: dict[str, Any] = {"sticky": sticky, **trace}
-    if label is not None:
-        metadata["label"] = label
+    metadata: dict[str, Any] = {} if label is None else {"label": label}
+    metadata["sticky"] = sticky
     if rollout is not None:
+        metadata["rollout"] = rollout["id"]
         metadata |= {name: rollout[name] for name in ("arm", "step", "weight_bp")}
-        metadata |= {"rollout": rollout["id"], "exposure": trace["serinus.exposure"]}
-    return metadata
+        metadata["exposure"] = trace["serinus.exposure"]
+    return {**metadata, **trace}
 
 
 def _failure(error: DomainError, headers: list[tuple[str, str]], method: str, about: Mapping[str, str]) -> Response:

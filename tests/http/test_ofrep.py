@@ -1,7 +1,9 @@
 """Flag evaluation by OpenFeature's protocol (OFREP) through Django. Every answer is held against the specification."""
 
 import json
+import re
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from tests import make
 from tests.ofrep import BULK, JSON, assert_conforms, evaluation, validator
 from tests.served import CANARY_AT_5_PERCENT, CONTROL_AT_5_PERCENT, SALT, make_prompt, make_rollout, point
 
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "ofrep.md").read_text()
 FLAG = f"{BULK}/order-extractor"
 VALUE = {
     "name": "order-extractor",
@@ -471,6 +474,31 @@ def test_bulk__another_context__never_304_though_the_flags_are_the_same(db: None
 
     assert response.status_code == 200
     assert response.content == before.content
+
+
+# What is written about it
+
+
+def test_reference_page__example__has_the_members_of_an_evaluation(provider: Provider) -> None:
+    (example,) = re.findall(r"^```json\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    shown, found = json.loads(example), parsed(provider.evaluate(targetingKey=CANARY_AT_5_PERCENT))
+
+    for part in ("value", "metadata"):
+        assert list(shown.pop(part)) == list(found.pop(part))
+    assert list(shown) == list(found)
+
+
+def test_reference_page__names_every_reason_and_every_failure() -> None:
+    reasons = set(re.findall(r"^\| `([A-Z_]+)` \|", PAGE, re.MULTILINE))
+    failures = {
+        (int(status), code)
+        for statuses, code in re.findall(r"^\| ([\d, ]+) \| `([A-Z_]+)` \|", PAGE, re.MULTILINE)
+        for status in statuses.split(", ")
+    }
+
+    general = {(status, "GENERAL") for status in (401, 403, 405, 500, 503)}
+    assert reasons == set(ofrep.REASONS.values())
+    assert failures == {*ofrep.FAILURES.values(), *general}
 
 
 # The specification
