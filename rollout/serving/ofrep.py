@@ -106,25 +106,29 @@ def _read(request: Request) -> bytes:
 
 
 def _context(body: bytes) -> Context:
-    """Members that are not ours are the app's own affair; what is null is not given."""
     request = parse_json(body)
     context = request.get("context") if isinstance(request, dict) else None
     if not isinstance(context, dict):
         raise Invalid.field("context", "expected an object")
-    given = {name: context[name] for name in OURS if context.get(name) is not None}
-    wrong = {name: value for name, value in given.items() if not isinstance(value, str)}
-    if wrong:
-        raise Invalid.fields(
-            [
-                FieldError(f"context.{name}", "invalid", f"expected a string, got {KINDS[type(value)]}")
-                for name, value in wrong.items()
-            ]
-        )
+    ours = _ours(context)
     return Context(
-        unit=_hashable(given.get("targetingKey", "")),
-        label=given.get("label", DEFAULT_LABEL),
-        version=given.get("version"),
+        unit=_hashable(ours.get("targetingKey", "")),
+        label=ours.get("label", DEFAULT_LABEL),
+        version=ours.get("version"),
     )
+
+
+def _ours(context: Mapping[str, Any]) -> dict[str, str]:
+    """The members that are ours, all others being the app's own affair. What is null is not given."""
+    given = {name: context[name] for name in OURS if context.get(name) is not None}
+    errors = [
+        FieldError(f"context.{name}", "invalid", f"expected a string, got {KINDS[type(value)]}")
+        for name, value in given.items()
+        if not isinstance(value, str)
+    ]
+    if errors:
+        raise Invalid.fields(errors)
+    return given
 
 
 def _hashable(unit: str) -> str:
