@@ -17,6 +17,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("metrics", metrics.metrics),
     path("prompts/<str:name>", serving.prompt),
     path("ruleset", serving.ruleset),
+    path("ofrep/v1/evaluate/flags", serving.flags),
+    path("ofrep/v1/evaluate/flags/<path:key>", serving.flag),
     path("", include("registry.urls")),
     path("", include("observability.urls")),
     path("", include("rollout.webhooks.urls")),

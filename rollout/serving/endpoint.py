@@ -1,6 +1,7 @@
 """`GET /prompts/{name}` as one plain function of a request's few values, from memory, without Django's request."""
 
 import random
+from collections.abc import Mapping
 
 from common.errors import DomainError, Gone, Invalid, NotFound
 from registry.core.versions import parse_version
@@ -51,7 +52,7 @@ def get_prompt(
         if stale_s is not None:
             headers += [("Serinus-Stale", "true"), ("Age", str(stale_s))]
         snapshot.check_reader(authorization)
-        etag, body, reason = _answer(_served_prompt(snapshot, name), parameters(query, PARAMETERS), text(unit_header))
+        etag, body, reason = choose(served_prompt(snapshot, name), parameters(query, PARAMETERS), text(unit_header))
     except DomainError as error:
         counts.requests(error.status, error.code).inc()
         return problem(error, headers, method, request_id)
@@ -64,7 +65,7 @@ def get_prompt(
     return with_body(200, headers, body, method)
 
 
-def _answer(prompt: ServedPrompt, asked: dict[str, str], unit_header: str) -> tuple[str, bytes, str]:
+def choose(prompt: ServedPrompt, asked: Mapping[str, str], unit_header: str) -> tuple[str, bytes, str]:
     """The ETag, the body, and the reason for serving this version."""
     if (version := asked.get("version")) is not None:
         return _pinned(prompt, version)
@@ -89,7 +90,7 @@ def _pinned(prompt: ServedPrompt, version: str) -> tuple[str, bytes, str]:
     return *snapshot_cache.cache.pinned(prompt, version_id).complete(), "pinned"
 
 
-def _served_prompt(snapshot: Snapshot, name: str) -> ServedPrompt:
+def served_prompt(snapshot: Snapshot, name: str) -> ServedPrompt:
     prompt = snapshot.prompts.get(name)
     if prompt is None:
         raise NotFound("unknown_prompt", f"There is no prompt {name!r}")

@@ -1,8 +1,13 @@
-"""The Django views of the read path, where it is not mounted in front of Django (rollout.serving.front)."""
+"""Serving's Django views: of the read path, where it is not mounted in front of Django, and of flag evaluation."""
+
+from functools import partial
 
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
+from common.bodies import read_body
+from registry.keys import sent_key
+from rollout.serving import ofrep
 from rollout.serving.endpoint import get_prompt
 from rollout.serving.responses import Response
 from rollout.serving.ruleset_endpoint import get_ruleset
@@ -35,6 +40,26 @@ def ruleset(request: HttpRequest) -> HttpResponse:
             if_none_match=meta.get("HTTP_IF_NONE_MATCH", ""),
             request_id=getattr(request, "request_id", ""),
         )
+    )
+
+
+@csrf_exempt
+def flag(request: HttpRequest, key: str) -> HttpResponse:
+    return _response(ofrep.evaluate_flag(key, _evaluation_request(request)))
+
+
+@csrf_exempt
+def flags(request: HttpRequest) -> HttpResponse:
+    return _response(ofrep.evaluate_flags(_evaluation_request(request)))
+
+
+def _evaluation_request(request: HttpRequest) -> ofrep.Request:
+    return ofrep.Request(
+        method=request.method or "",
+        key=sent_key(request) or "",
+        content_type=request.META.get("CONTENT_TYPE", ""),
+        read_body=partial(read_body, request),
+        if_none_match=request.META.get("HTTP_IF_NONE_MATCH", ""),
     )
 
 
