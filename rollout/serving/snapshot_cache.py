@@ -141,7 +141,7 @@ class SnapshotCache:
             self._changed.notify_all()
 
 
-cache = SnapshotCache(StateFile(settings.DATA_DIR / "serving.sqlite3"))
+cache = SnapshotCache(StateFile(settings.SERVING_STATE))
 
 
 def start() -> None:

