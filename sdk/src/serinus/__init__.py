@@ -1,0 +1,1 @@
+"""Prompts of a Serinus server, assigned without a request."""
