@@ -1,0 +1,31 @@
+"""Prompts of a Serinus server, assigned in the app: without a request per call, and while the server is down."""
+
+from serinus.client import AsyncClient, Client, Status
+from serinus.errors import (
+    BundleRefused,
+    Error,
+    InvalidOption,
+    MissingVariable,
+    NotReady,
+    PromptArchived,
+    UnknownLabel,
+    UnknownPrompt,
+    WrongType,
+)
+from serinus.prompt import Prompt
+
+__all__ = [
+    "AsyncClient",
+    "BundleRefused",
+    "Client",
+    "Error",
+    "InvalidOption",
+    "MissingVariable",
+    "NotReady",
+    "Prompt",
+    "PromptArchived",
+    "Status",
+    "UnknownLabel",
+    "UnknownPrompt",
+    "WrongType",
+]
