@@ -176,14 +176,15 @@ class Handler(BaseHTTPRequestHandler):
         query = parse_qs(urlsplit(self.path).query)
         self.rulesets.queries.append(query)
         self.rulesets.headers.append(dict(self.headers))
-        if self.rulesets.misbehave is not None:
-            self.rulesets.misbehave(self)
-            return
         if self.headers["Authorization"] != f"Bearer {KEY}":
             self.tell(401, b'{"code": "unknown_key", "detail": "This key is unknown or revoked"}')
             return
-        status, told = self.rulesets.answer(query, self.headers["If-None-Match"])
-        self.tell(status, told, ETag=f'"{self.rulesets.digest}"')
+        if self.rulesets.misbehave is None:
+            status, told = self.rulesets.answer(query, self.headers["If-None-Match"])
+        if self.rulesets.misbehave is None:  # while it waited too
+            self.tell(status, told, ETag=f'"{self.rulesets.digest}"')
+        else:
+            self.rulesets.misbehave(self)
 
     def tell(self, status: int, told: bytes, **headers: str) -> None:
         self.send_response(status)

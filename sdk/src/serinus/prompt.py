@@ -35,10 +35,10 @@ def choose(ruleset: Ruleset, name: str, label: str, unit: str | int | UUID | Non
         version, split = ruleset.prompts[name].labels[label]
     except KeyError:
         raise _refusal(ruleset, name, label) from None
-    if split is None:
-        return Prompt(version, label, "label", True, None, "")
     if type(unit) is not str:
         unit = _as_text(unit)
+    if split is None:
+        return Prompt(version, label, "label", True, None, "")
     sticky = unit != ""
     if not sticky:
         unit = str(secrets.randbits(64))  # a unit of its own; not of `random`, which an app may seed
