@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -113,10 +114,12 @@ class RulesetServer:
     def digest(self) -> str:
         return str(body(self.prompts)["digest"])
 
-    def start(self) -> None:
+    def start(self, tls: ssl.SSLContext | None = None) -> None:
         handler = type("Handler", (Handler,), {"rulesets": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", self._port), handler)
         self._server.daemon_threads = True
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         self._port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=[0.01], daemon=True).start()
 
@@ -128,7 +131,7 @@ class RulesetServer:
             self._server = None
         for connection in list(self._connections):
             with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
         with self._changed:
             self._changed.notify_all()
 

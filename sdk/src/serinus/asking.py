@@ -36,9 +36,15 @@ class _UntilDeadline:
     deadline = 0.0
 
     def recv_into(self, *args: Any) -> int:
-        self.settimeout(_left(self.deadline))  # type: ignore[attr-defined]
-        received: int = super().recv_into(*args)  # type: ignore[misc]
-        return received
+        left_s = self.deadline - time.monotonic()
+        try:
+            if left_s > 0:
+                self.settimeout(left_s)  # type: ignore[attr-defined]
+                received: int = super().recv_into(*args)  # type: ignore[misc]
+                return received
+        except socket.timeout:
+            pass
+        raise TooSlow("the server did not answer in its time")
 
 
 class _Socket(_UntilDeadline, socket.socket):
@@ -138,13 +144,6 @@ class Connection:
         self._open = http.client.HTTPConnection(server.host, server.port)
         self._open.default_port = 443 if server.is_https else 80  # which the header Host does not name
         self._open.sock = self._socket
-
-
-def _left(deadline: float) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise TooSlow("the server took too long")
-    return left
 
 
 def _whole_body(response: http.client.HTTPResponse) -> bytes:
