@@ -90,7 +90,8 @@ def until(seen: Callable[[], object], within_s: float = 15.0) -> None:
 class RulesetServer:
     """GET /ruleset as the server answers it, on a port of loopback that stays its own through a restart.
 
-    queries: of the requests that came, in their order. misbehave: takes the place of the answer while it is set.
+    queries, headers: of the requests that came, in their order. reports: what was posted, by path. misbehave: takes
+    the place of the answer while it is set.
     """
 
     def __init__(self, prompts: Mapping[str, Any]) -> None:
@@ -98,6 +99,7 @@ class RulesetServer:
         self.generation = 40
         self.queries: list[dict[str, list[str]]] = []
         self.headers: list[Mapping[str, str]] = []
+        self.reports: dict[str, list[Any]] = {}
         self.misbehave: Callable[[Handler], None] | None = None
         self.waits = True
         self._changed_at = dict.fromkeys(prompts, self.generation)
@@ -188,6 +190,12 @@ class Handler(BaseHTTPRequestHandler):
             self.tell(status, told, ETag=f'"{self.rulesets.digest}"')
         else:
             self.rulesets.misbehave(self)
+
+    def do_POST(self) -> None:
+        told = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.rulesets.reports.setdefault(self.path, []).extend(told)
+        answers = {"accepted": len(told), "items": [{} for _ in told]}
+        self.tell(200, json.dumps(answers).encode(), Content_Type="application/json")
 
     def tell(self, status: int, told: bytes, **headers: str) -> None:
         self.send_response(status)

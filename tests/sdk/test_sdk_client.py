@@ -102,7 +102,8 @@ def test_status__live(connect: Callable[..., Client]) -> None:
     assert (status.source, status.generation, status.prompts, status.stale) == ("live", 40, 2, False)
     assert status.age_s is not None
     assert 0 <= status.age_s < 60
-    assert (status.last_error, status.reports_queued, status.reports_dropped) == (None, 0, 0)
+    assert (status.last_error, status.reports_error) == (None, None)
+    assert (status.reports_queued, status.reports_sent, status.reports_dropped, status.reports_refused) == (0, 0, 0, 0)
 
 
 def test_cache__server_down_at_the_next_start__last_known_served_until_it_comes(
@@ -308,24 +309,24 @@ def test_start__server_that_never_answers__in_its_time(server: RulesetServer, co
     until(lambda: client.status().source == "live")
 
 
-def test_score_and_call__handed_to_the_reports_with_the_prompts_exposure(
-    server: RulesetServer, connect: Callable[..., Client], monkeypatch: pytest.MonkeyPatch
+def test_score_and_call__reach_the_server_with_what_the_prompt_was_assigned(
+    server: RulesetServer, connect: Callable[..., Client]
 ) -> None:
-    told: list[tuple[Any, ...]] = []
-    monkeypatch.setattr("serinus.client.Reports.score", lambda _, *args, **fields: told.append((*args, fields)))
-    monkeypatch.setattr("serinus.client.Reports.call", lambda _, *args, **fields: told.append((*args, fields)))
     server.change(order=prompt("order", split=rollout(0)))
     client = connect()
     found = client.get("order", unit="user-2")
 
     client.score("helpfulness", 0.9, prompt=found, comment="quick")
-    client.call(found, input_tokens=812)
+    ids = client.call(found, input_tokens=812)
+    flushed = client.flush(timeout_s=10)
 
-    (name, value, score), (call,) = told
-    assert (name, value, score["comment"], score["source"]) == ("helpfulness", 0.9, "quick", "user")
+    (score,), (call,) = server.reports["/api/v1/scores"], server.reports["/api/v1/calls"]
+    assert flushed
+    assert client.status().reports_sent == 2
+    assert (score["name"], score["value"], score["comment"], score["source"]) == ("helpfulness", 0.9, "quick", "user")
     assert score["exposure"] == call["exposure"] == "rol_06b3t2k9w0x4y8z1c5d7:1:control:187"
     assert (call["prompt"], call["version"], call["label"]) == ("order", "v2.2", "production")
-    assert call["input_tokens"] == 812
+    assert (call["input_tokens"], call["span_id"]) == (812, ids.span_id if ids else None)
 
 
 def test_async_client__starts_and_closes_beside_the_loop(server: RulesetServer) -> None:

@@ -6,8 +6,8 @@ import copy
 import json
 import logging
 import pickle
-import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -242,49 +242,20 @@ def test_error__pickled__the_same(error: Error) -> None:
     assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))
 
 
-class Stamps:
-    """Records what is entered and left, by thread."""
+def test_with__inside__the_trace_is_in_use() -> None:
+    outer, inner = chosen("user-2", weight_bp=5000), chosen()
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.seen: list[tuple[str, int, str]] = []
-        monkeypatch.setattr(stamping, "enter", self.enter)
-        monkeypatch.setattr(stamping, "leave", self.leave)
-
-    def enter(self, trace: dict[str, str]) -> tuple[int, str]:
-        token = (threading.get_ident(), trace["gen_ai.prompt.name"])
-        self.seen.append(("enter", *token))
-        return token
-
-    def leave(self, token: tuple[int, str]) -> None:
-        assert token[0] == threading.get_ident()
-        self.seen.append(("leave", *token))
+    with outer:
+        with inner as entered:
+            assert entered is inner
+            assert stamping.current() == inner.trace
+        assert stamping.current() == outer.trace
+    assert stamping.current() is None
 
 
-def test_with__nested__left_in_reverse(monkeypatch: pytest.MonkeyPatch) -> None:
-    stamps = Stamps(monkeypatch)
-    ruleset = ruleset_of(a=prompt("a"), b=prompt("b"))
-    a, b = (choose(ruleset, name, "production", None) for name in "ab")
+def test_in_context__in_another_thread__the_trace_is_in_use() -> None:
+    found = chosen("user-2", weight_bp=5000)
 
-    with a, b, a:
-        pass
-
-    assert [(what, name) for what, _, name in stamps.seen] == [
-        *[("enter", "a"), ("enter", "b"), ("enter", "a")],
-        *[("leave", "a"), ("leave", "b"), ("leave", "a")],
-    ]
-
-
-def test_with__one_prompt_in_two_threads_at_once__each_leaves_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    stamps, found, both_in = Stamps(monkeypatch), chosen(), threading.Barrier(2, timeout=10)
-
-    def enter_and_leave() -> None:
-        with found:
-            both_in.wait()
-
-    threads = [threading.Thread(target=enter_and_leave) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert [what for what, _, _ in stamps.seen].count("leave") == 2
+    with ThreadPoolExecutor(1) as executor:
+        assert executor.submit(found.in_context(stamping.current)).result() == found.trace
+        assert executor.submit(stamping.current).result() is None

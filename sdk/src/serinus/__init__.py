@@ -13,6 +13,7 @@ from serinus.errors import (
     WrongType,
 )
 from serinus.prompt import Prompt
+from serinus.stamping import SpanIds, instrument
 
 __all__ = [
     "AsyncClient",
@@ -24,8 +25,10 @@ __all__ = [
     "NotReady",
     "Prompt",
     "PromptArchived",
+    "SpanIds",
     "Status",
     "UnknownLabel",
     "UnknownPrompt",
     "WrongType",
+    "instrument",
 ]

@@ -24,6 +24,7 @@ from serinus.following import NOTHING, Follower, Source, State
 from serinus.options import key_of, labels_of, url_of
 from serinus.prompt import Prompt, choose
 from serinus.reports import Reports
+from serinus.stamping import SpanIds
 
 FilePath = Union[str, "os.PathLike[str]"]
 DEFAULT_LABEL = "production"
@@ -37,7 +38,8 @@ class Status:
 
     source: where the ruleset came from. age_s: since when nobody has confirmed it, up to about 25 s when all is well;
     None without one. stale: it may be out of date, since the server cannot be followed or cannot be sure itself.
-    last_error: why the last request failed, None if it did not.
+    last_error: why the last request failed, None if it did not. reports_*: how many scores and calls wait, were taken
+    by the server, were lost for want of room or time, or can never be taken; and what went wrong last.
     """
 
     source: Source
@@ -47,7 +49,10 @@ class Status:
     stale: bool
     last_error: str | None
     reports_queued: int
+    reports_sent: int
     reports_dropped: int
+    reports_refused: int
+    reports_error: str | None
 
 
 class Client:
@@ -76,7 +81,7 @@ class Client:
         cache = _cache(cache_dir, url=url, key=key, labels=followed)
         state = _known_before(cache, None if bundle is None else Path(bundle), bundle_key or key)
         self._follower = Follower(server, key, labels=followed, state=state, cache=cache)
-        self._reports = Reports(url, key)
+        self._reports = Reports(url.rstrip("/"), key)
         self._end = weakref.finalize(self, _end, self._follower, self._reports)  # at the latest when Python exits
         self._follower.start(start_timeout_s)
 
@@ -106,17 +111,19 @@ class Client:
         evaluator: str | None = None,
         id: str | None = None,  # noqa: A002 (named as the server names it)
     ) -> None:
-        """Send a score soon, from the background: docs/reference/scores.md tells the fields. Never waits or raises.
+        """Send a quality number from 0 to 1 soon, from the background. Never waits or raises.
 
-        prompt: the score then counts for the rollout and arm that it was assigned, if nothing more exact is given.
+        docs/reference/scores.md tells the fields. Without an id of what it is about, it is about the newest LLM call
+        inside the `with` of the prompt, or else counts for the rollout and arm that the prompt was assigned.
         """
         self._reports.score(
             name,
             value,
+            prompt=prompt,
             trace_id=trace_id,
             span_id=span_id,
             response_id=response_id,
-            exposure=exposure or (prompt.exposure if prompt else None),
+            exposure=exposure,
             label=label,
             comment=comment,
             source=source,
@@ -124,20 +131,20 @@ class Client:
             id=id,
         )
 
-    def call(self, prompt: Prompt, **fields: Any) -> None:
-        """Send a call made with this prompt, for apps without OpenTelemetry: docs/reference/calls.md tells the fields.
+    def call(self, prompt: Prompt | None = None, **fields: Any) -> SpanIds | None:
+        """Send an LLM call soon, from the background, where OpenTelemetry does not. Never waits or raises.
 
-        Soon, from the background. Never waits or raises.
+        docs/reference/calls.md tells the fields. prompt: by default that of the `with` around it. Returns how to name
+        the call in a score.
         """
-        told = {"prompt": prompt.name, "version": prompt.version, "label": prompt.label, "exposure": prompt.exposure}
-        self._reports.call(**{**told, **fields})
+        return self._reports.call(prompt, **fields)
 
     def flush(self, timeout_s: float = 2.0) -> bool:
         """Send what is queued now, and wait for it at most this long. Whether all of it was sent."""
         return self._reports.flush(timeout_s)
 
     def status(self) -> Status:
-        state = self._follower.state
+        state, reports = self._follower.state, self._reports.counts
         ruleset = state.ruleset
         return Status(
             source=state.source,
@@ -146,8 +153,11 @@ class Client:
             prompts=0 if ruleset is None else len(ruleset.prompts),
             stale=state.stale or state.source != "live" or state.last_error is not None,
             last_error=state.last_error,
-            reports_queued=self._reports.queued,
-            reports_dropped=self._reports.dropped,
+            reports_queued=reports.queued,
+            reports_sent=reports.sent,
+            reports_dropped=reports.dropped,
+            reports_refused=reports.refused,
+            reports_error=reports.last_error or reports.last_refusal,
         )
 
     def close(self) -> None:
@@ -199,8 +209,8 @@ class AsyncClient:
     def score(self, name: str, value: float, **about: Any) -> None:
         self._started().score(name, value, **about)
 
-    def call(self, prompt: Prompt, **fields: Any) -> None:
-        self._started().call(prompt, **fields)
+    def call(self, prompt: Prompt | None = None, **fields: Any) -> SpanIds | None:
+        return self._started().call(prompt, **fields)
 
     def status(self) -> Status:
         return self._started().status()

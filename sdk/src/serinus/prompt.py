@@ -9,23 +9,20 @@ from __future__ import annotations
 import logging
 import secrets
 from bisect import bisect_left
-from collections.abc import Callable, Mapping
-from contextvars import ContextVar
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
-from serinus import stamping
 from serinus.assignment import bucket, unit_bucket
 from serinus.errors import PromptArchived, UnknownLabel, UnknownPrompt, WrongType
 from serinus.ruleset import Ruleset, Split, Version
+from serinus.stamping import Stamping
 from serinus.template import Message, render_chat, render_text
 
 NAMES_TOLD = 10
 TOLD_AT_MOST = 1000
 
 logger = logging.getLogger("serinus")
-_Called = TypeVar("_Called", bound=Callable[..., Any])
-_entered: ContextVar[tuple[Any, ...]] = ContextVar("serinus_entered", default=())
 _told: set[tuple[str, str]] = set()
 
 
@@ -47,8 +44,8 @@ def choose(ruleset: Ruleset, name: str, label: str, unit: str | int | UUID | Non
     return Prompt(split.control, label, "control", sticky, split, unit)
 
 
-class Prompt:
-    """One version as one unit gets it."""
+class Prompt(Stamping):
+    """One version as one unit gets it. Inside `with` it stamps the spans of LLM calls with its trace."""
 
     __slots__ = ("_split", "_unit", "_version", "label", "reason", "sticky")
 
@@ -160,26 +157,6 @@ class Prompt:
         if self.type != "chat":
             raise WrongType(f"{self.ref} is of type {self.type}, which this release of the SDK cannot render")
         return render_chat(self._version.template, self._with_defaults(variables), ref=self.ref)
-
-    def in_context(self, called: _Called) -> _Called:
-        """The callable, to be run elsewhere (a thread, an executor) with its LLM spans stamped by this prompt."""
-        return stamping.in_context(self.trace, called)
-
-    def __enter__(self) -> Prompt:
-        """Until `with` ends, every LLM span that this thread or task starts is stamped with `trace`."""
-        _entered.set((*_entered.get(), stamping.enter(self.trace)))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        *outer, token = _entered.get()
-        _entered.set(tuple(outer))
-        stamping.leave(token)
-
-    async def __aenter__(self) -> Prompt:
-        return self.__enter__()
-
-    async def __aexit__(self, *_: object) -> None:
-        self.__exit__()
 
     def __repr__(self) -> str:
         return f"<Prompt {self.ref}, {self.label}, {self.reason}>"  # without the unit, which may be personal
