@@ -90,13 +90,14 @@ def until(seen: Callable[[], object], within_s: float = 15.0) -> None:
 class RulesetServer:
     """GET /ruleset as the server answers it, on a port of loopback that stays its own through a restart.
 
-    queries, headers: of the requests that came, in their order. reports: what was posted, by path. misbehave: takes
-    the place of the answer while it is set.
+    paths, queries, headers: of the requests that came, in their order. reports: what was posted, by path.
+    misbehave: takes the place of the answer while it is set.
     """
 
     def __init__(self, prompts: Mapping[str, Any]) -> None:
         self.prompts: dict[str, Any] = dict(prompts)
         self.generation = 40
+        self.paths: list[str] = []
         self.queries: list[dict[str, list[str]]] = []
         self.headers: list[Mapping[str, str]] = []
         self.reports: dict[str, list[Any]] = {}
@@ -179,6 +180,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         query = parse_qs(urlsplit(self.path).query)
+        self.rulesets.paths.append(urlsplit(self.path).path)
         self.rulesets.queries.append(query)
         self.rulesets.headers.append(dict(self.headers))
         if self.headers["Authorization"] != f"Bearer {KEY}":

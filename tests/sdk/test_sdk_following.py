@@ -7,6 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -157,6 +158,7 @@ def test_refusals__known_state_stays_until_it_answers_again(
     until(lambda: served(follower) == "v2.3")
 
     assert while_failing == "v2.2"
+    assert set(server.paths) == {"/ruleset"}
 
 
 def test_retry_after__kept_to_up_to_a_bound(server: RulesetServer, follow: Callable[..., Follower]) -> None:
@@ -377,10 +379,13 @@ def test_fork__both_processes_go_on(server: RulesetServer, follow: Callable[...,
     follower = follow(server)
     until(lambda: len(server.queries) == 2)
     told, tell = os.pipe()
+    connection = follower._connection._socket
+    assert connection is not None
+    parents = (connection.fileno(), os.fstat(connection.fileno()).st_ino)
 
     child = fork()
     if child == 0:
-        os._exit(tell_when_changed(follower, tell))
+        os._exit(tell_when_changed(follower, tell, parents))
     os.close(tell)
     with os.fdopen(told) as pipe:
         assert pipe.readline() == "v2.2\n"
@@ -400,9 +405,11 @@ def fork() -> int:
         return os.fork()
 
 
-def tell_when_changed(follower: Follower, pipe: int) -> int:
+def tell_when_changed(follower: Follower, pipe: int, parents: tuple[int, int]) -> int:
     """Returns an exit code: an assertion's traceback of a child would be pytest's of another process."""
     try:
+        with suppress(OSError):  # the number may stand for another file by now, or for none
+            assert os.fstat(parents[0]).st_ino != parents[1]
         os.write(pipe, f"{served(follower)}\n".encode())
         until(lambda: served(follower) == "v2.3")
         os.write(pipe, f"{served(follower)}\n".encode())

@@ -7,6 +7,7 @@ Redirects are not followed: the key is meant for this server. TLS is checked aga
 from __future__ import annotations
 
 import http.client
+import os
 import socket
 import ssl
 import time
@@ -112,6 +113,12 @@ class Connection:
             self._open.close()
         self._open = self._socket = None
 
+    def abandon(self) -> None:
+        """In a forked child: give up its copy of the connection, of which the parent and the server notice nothing."""
+        if self._socket is not None:
+            with suppress(OSError):
+                os.close(self._socket.detach())
+
     def break_off(self) -> None:
         """End the request that is under way, and refuse all others: their thread gets an OSError."""
         self._broken_off = True
@@ -137,10 +144,15 @@ class Connection:
         server = self._server
         plain = socket.create_connection((server.host, server.port), self._connect_s)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self._context:
-            self._socket = self._context.wrap_socket(plain, server_hostname=server.host)  # type: ignore[assignment]
-        else:
-            self._socket = _Socket(fileno=plain.detach())
+        connected: Any
+        try:
+            if self._context:
+                connected = self._context.wrap_socket(plain, server_hostname=server.host)
+            else:
+                connected = _Socket(fileno=plain.detach())
+        finally:
+            plain.close()  # it has handed its connection over, or there is none
+        self._socket = connected
         self._open = http.client.HTTPConnection(server.host, server.port)
         self._open.default_port = 443 if server.is_https else 80  # which the header Host does not name
         self._open.sock = self._socket

@@ -113,6 +113,7 @@ class Follower:
 
     def restart_in_child(self) -> None:
         """After a fork, which copies the state but neither the thread nor any right to the parent's connection."""
+        self._connection.abandon()
         self._prepare()
         self._thread.start()
 

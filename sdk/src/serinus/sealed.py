@@ -35,12 +35,12 @@ def seal(kept: Kept, *, kind: str, key: str) -> bytes:
 def unseal(content: bytes, *, kind: str, key: str) -> Kept:
     """Raises Malformed, whose message tells what is wrong."""
     first, _, lines = content.partition(b"\n")
-    words = first[:200].decode("ascii", "replace").split(" ")
-    if len(words) != 3 or words[0] != kind:
+    words = first[:200].split(b" ")
+    if len(words) != 3 or words[0] != kind.encode():
         raise Malformed(f"this is no {kind}")
-    if words[1] != str(FORMAT):
-        raise Malformed(f"it has format {words[1]}, and this release of the SDK reads {FORMAT}")
-    if not hmac.compare_digest(words[2], _signature(kind, key, lines)):
+    if words[1] != str(FORMAT).encode():
+        raise Malformed(f"it has another format than {FORMAT}, the only one that this release of the SDK reads")
+    if not hmac.compare_digest(words[2], _signature(kind, key, lines).encode()):
         raise Malformed("it was not signed with this key, or it was changed or cut short afterwards")
     about, *prompts = map(json.loads, lines.splitlines())
     by_name = {prompt["name"]: prompt_of(prompt["name"], prompt["body"]) for prompt in prompts}
