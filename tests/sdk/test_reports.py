@@ -22,7 +22,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from serinus import outbox, stamping
 from serinus.reports import Reports
 from tests.process.server import free_port, wait_until
-from tests.sdk.server import Reply, ReportServer, dripping_server, problem, refusing
+from tests.sdk.server import Reply, ReportServer, dripping_server, problem, refusing, report_server
 
 KEY = "ser_secret"
 EXPOSURE = "rol_1:0:canary:182"
@@ -52,6 +52,12 @@ class WithoutRollout(Assigned):
 
 
 PROMPT = Assigned()
+
+
+@pytest.fixture
+def server() -> Iterator[ReportServer]:
+    with report_server() as running:
+        yield running
 
 
 @pytest.fixture(autouse=True)
