@@ -4,6 +4,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binom
 
 from registry.core import templates as of_server
 from registry.core.problems import ProblemsFound
@@ -32,6 +33,18 @@ VALUES = st.dictionaries(
 def test_buckets__any_text__the_servers(salt: str, unit: str) -> None:
     assert bucket(salt, unit) == assignment.bucket(salt, unit)
     assert unit_bucket(salt, unit) == assignment.unit_bucket(salt, unit)
+
+
+def test_shares__a_million_units__within_binomial_bounds_and_the_servers() -> None:
+    n, salt = 1_000_000, "4f1d0c9a7b3e5826"
+
+    buckets = [bucket(salt, f"user-{i}") for i in range(n)]
+
+    assert buckets == [assignment.bucket(salt, f"user-{i}") for i in range(n)]
+    for weight_bp in (10, 500, 5000):
+        # A fair binomial leaves these bounds once in a million salts; this salt is fixed, so the test cannot flicker.
+        low, high = binom.interval(1 - 1e-6, n, weight_bp / assignment.BUCKETS)
+        assert low <= sum(found < weight_bp for found in buckets) <= high
 
 
 @given(template=TEXTS, values=VALUES)

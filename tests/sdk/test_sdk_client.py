@@ -273,13 +273,21 @@ def test_close__twice__threads_gone_and_get_goes_on(connect: Callable[..., Clien
     assert version_of(client) == "v2.2"
 
 
-def test_client__forgotten__its_thread_ends(server: RulesetServer) -> None:
+def test_client__forgotten__its_threads_end_without_holding_up_anybody(
+    server: RulesetServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = threading.Event()
+    monkeypatch.setattr("serinus.client.Reports.close", lambda _: ended.wait(10))
     client = Client(server.url, key=KEY, start_timeout_s=10)
 
+    began = time.monotonic()
     del client
     gc.collect()
+    took_s = time.monotonic() - began
+    ended.set()
 
-    until(lambda: "serinus-follower" not in {thread.name for thread in threading.enumerate()})
+    assert took_s < 5  # and not the 10 s of closing
+    until(lambda: not {"serinus-follower", "serinus-end"} & {thread.name for thread in threading.enumerate()})
 
 
 def test_python_exits__without_close__at_once_and_quietly(server: RulesetServer) -> None:

@@ -7,12 +7,14 @@ construction may wait, for `start_timeout_s` at most, and only reports may be lo
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import time
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import Any, Literal, TypeVar, Union
 from uuid import UUID
 
@@ -82,7 +84,9 @@ class Client:
         state = _known_before(cache, None if bundle is None else Path(bundle), bundle_key or key)
         self._follower = Follower(server, key, labels=followed, state=state, cache=cache)
         self._reports = Reports(url.rstrip("/"), key)
-        self._end = weakref.finalize(self, _end, self._follower, self._reports)  # at the latest when Python exits
+        self._forgotten = weakref.finalize(self, _end_beside, self._follower, self._reports)
+        self._forgotten.atexit = False  # that is _close_all's, which waits
+        _open.add(self)
         self._follower.start(start_timeout_s)
 
     def get(self, name: str, *, unit: str | int | UUID | None = None, label: str = DEFAULT_LABEL) -> Prompt:
@@ -162,7 +166,9 @@ class Client:
 
     def close(self) -> None:
         """Send what is queued and end both threads, in a few seconds at most; `get` goes on with what is known."""
-        self._end()
+        _open.discard(self)
+        self._forgotten.detach()
+        _end(self._follower, self._reports)
 
     def __enter__(self) -> Client:
         return self
@@ -267,3 +273,17 @@ def _known_before(cache: Cache | None, bundle: Path | None, bundle_key: str) -> 
 def _end(follower: Follower, reports: Reports) -> None:
     follower.stop()
     reports.close()
+
+
+def _end_beside(follower: Follower, reports: Reports) -> None:
+    """For a client that nobody holds any more: whoever happens to run the garbage collector must not wait."""
+    Thread(target=_end, args=(follower, reports), name="serinus-end", daemon=True).start()
+
+
+_open: weakref.WeakSet[Client] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    for client in list(_open):
+        client.close()
