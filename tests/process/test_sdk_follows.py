@@ -48,7 +48,7 @@ class Operator:
 
 @pytest.fixture(scope="module")
 def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
-    with serving(tmp_path_factory.mktemp("follows"), "--workers", "2") as server:
+    with serving(tmp_path_factory.mktemp("follows"), "--workers", "4") as server:
         yield Operator(server)
 
 
@@ -99,22 +99,30 @@ def test_get__rollout__every_member_as_the_server_answers_it(
     assert not client.get("greeter", unit="").sticky
 
 
-def test_changes__seen_within_a_second_of_their_answer(
+def test_changes__twenty_clients_of_four_processes__last_wrong_answer_within_a_second(
     operator: Operator, connect: Callable[..., serinus.Client]
 ) -> None:
     operator.publish("changing")
-    clients = [connect() for _ in range(5)]
+    clients = [connect() for _ in range(20)]
     wait_until(partial(all_have, clients, "v1.0"), within_s=10)
 
-    took = []
-    for i in range(10):
-        wanted = ("1.1", "1.0")[i % 2]
+    wrong_until = []
+    for wanted in ("1.1", "1.0") * 3:
         operator.point("changing", wanted)
-        committed_at = time.monotonic()
-        wait_until(partial(all_have, clients, f"v{wanted}"), within_s=10)
-        took.append(time.monotonic() - committed_at)
+        wrong_until.append(last_wrong_s(clients, f"v{wanted}"))
 
-    assert max(took) < SERVED_WITHIN_S, took
+    assert max(wrong_until) < SERVED_WITHIN_S, wrong_until
+
+
+def last_wrong_s(clients: list[serinus.Client], version: str) -> float:
+    """When some client last gave another version, seconds from now; watched for longer than is allowed."""
+    began = time.monotonic()
+    last = 0.0
+    while (passed := time.monotonic() - began) < 2 * SERVED_WITHIN_S:
+        if not all_have(clients, version):
+            last = passed
+        time.sleep(0.002)
+    return last
 
 
 def test_labels__only_those_asked_for(operator: Operator, connect: Callable[..., serinus.Client]) -> None:

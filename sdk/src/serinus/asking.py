@@ -93,9 +93,6 @@ class Connection:
         self._socket: _Socket | _TlsSocket | None = None
         self._broken_off = False
         self._context: ssl.SSLContext | None = None
-        if server.is_https:
-            self._context = ssl.create_default_context()
-            self._context.sslsocket_class = _TlsSocket
 
     def get(self, path: str, headers: Mapping[str, str], *, answer_s: float, body_s: float) -> Answer:
         """answer_s: how long the server may take to begin its answer; body_s: and then to end it.
@@ -146,8 +143,8 @@ class Connection:
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connected: Any
         try:
-            if self._context:
-                connected = self._context.wrap_socket(plain, server_hostname=server.host)
+            if server.is_https:
+                connected = self._tls().wrap_socket(plain, server_hostname=server.host)
             else:
                 connected = _Socket(fileno=plain.detach())
         finally:
@@ -156,6 +153,13 @@ class Connection:
         self._open = http.client.HTTPConnection(server.host, server.port)
         self._open.default_port = 443 if server.is_https else 80  # which the header Host does not name
         self._open.sock = self._socket
+
+    def _tls(self) -> ssl.SSLContext:
+        """Made by the thread that needs it: reading the authorities takes a while, and a fork must not wait for it."""
+        if self._context is None:
+            self._context = ssl.create_default_context()
+            self._context.sslsocket_class = _TlsSocket
+        return self._context
 
 
 def _whole_body(response: http.client.HTTPResponse) -> bytes:
