@@ -1,0 +1,48 @@
+"""What the tests of the SDK's clients share: a server, quick clients that end with the test, and no environment."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from serinus import Client
+from serinus.following import Follower, Pace
+from tests.rulesets import KEY, RulesetServer, prompt, serving
+
+QUICK = Pace(
+    early=(0.01, 0.02), between=0.0, backoff=(0.01, 0.02), refused=(0.05, 0.05), older_for=0.3, connect=2.0, answer=2.0
+)
+
+
+@pytest.fixture(autouse=True)
+def _no_environment_and_no_cache_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in os.environ if name.startswith("SERINUS_") and name != "SERINUS_DATA_DIR"]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def server() -> Iterator[RulesetServer]:
+    """With two prompts, of which `order` is at 50 % of a rollout."""
+    with serving({"greeting": prompt("greeting"), "order": prompt("order")}) as running:
+        yield running
+
+
+@pytest.fixture
+def connect(server: RulesetServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Client]]:
+    """Makes clients of the server that are quick to try again, and closes them after the test."""
+    monkeypatch.setattr("serinus.client.Follower", functools.partial(Follower, pace=QUICK))
+    made: list[Client] = []
+
+    def client(url: str | None = None, *, key: str = KEY, **options: Any) -> Client:
+        made.append(Client(url or server.url, key=key, **{"start_timeout_s": 10, **options}))
+        return made[-1]
+
+    yield client
+    for each in made:
+        each.close()

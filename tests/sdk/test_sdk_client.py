@@ -1,0 +1,369 @@
+"""The client as an app has it: from its options to its end, with cache, threads and asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import serinus
+from serinus import AsyncClient, Client, InvalidOption, NotReady
+from tests.rulesets import KEY, RulesetServer, prompt, rollout, until
+
+BEFORE, AFTER = prompt("greeting"), prompt("greeting", production="v2.3")
+
+
+def version_of(client: Any, name: str = "greeting") -> str:
+    return str(client.get(name).version)
+
+
+def cache_files(tmp_path: Path) -> list[Path]:
+    return list(tmp_path.rglob("*.ruleset"))
+
+
+def test_get__as_soon_as_it_is_made__without_a_request(server: RulesetServer, connect: Callable[..., Client]) -> None:
+    client = connect()
+    until(lambda: len(server.queries) == 2)  # the one it waits in
+
+    for i in range(1000):
+        client.get("order", unit=f"user-{i}")
+
+    assert len(server.queries) == 2
+    assert client.get("greeting").render(order="x") == "Extract x"
+    assert client.get("greeting", label="latest").version == "v2.3"
+
+
+def test_options__from_the_environment(
+    server: RulesetServer, connect: Callable[..., Client], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "key").write_text(f"{KEY}\n")
+    monkeypatch.setenv("SERINUS_URL", f"{server.url}/")
+    monkeypatch.setenv("SERINUS_KEY_FILE", str(tmp_path / "key"))
+
+    with Client() as client:
+        assert client.status().source == "live"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"url": None}, "url: give one, or set SERINUS_URL"),
+        ({"url": "prompts.example.com"}, "url: expected one such as https://"),
+        ({"url": "ftp://prompts.example.com"}, "url: expected one such as https://"),
+        ({"url": "https://prompts.example.com:port"}, "url: "),
+        ({"url": "https://user:word@prompts.example.com"}, "url: expected one without a user"),
+        ({"url": "https://prompts.example.com?key=1"}, "url: expected one without a user, a query"),
+        ({"key": None}, "key: give one, or set SERINUS_KEY or SERINUS_KEY_FILE"),
+        ({"key": "ser_secret\n"}, "key: expected ASCII"),
+        ({"key": "ser_secrét"}, "key: expected ASCII"),
+        ({"labels": "production"}, "labels: expected a list"),
+        ({"labels": []}, "labels: expected a list"),
+        ({"labels": [1]}, "labels: expected a list"),
+    ],
+)
+def test_options__that_cannot_be__refused_without_the_key(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidOption, match=message) as refused:
+        Client(**{"url": "https://prompts.example.com", "key": KEY, **options})
+
+    assert "secr" not in str(refused.value)
+
+
+def test_key_file__missing__refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERINUS_KEY_FILE", "/nowhere/key")
+
+    with pytest.raises(InvalidOption, match="SERINUS_KEY_FILE: cannot read '/nowhere/key'"):
+        Client("https://prompts.example.com")
+
+
+def test_nothing_known__not_ready_and_told_why(server: RulesetServer, connect: Callable[..., Client]) -> None:
+    server.stop()
+
+    client = connect()
+
+    with pytest.raises(NotReady, match="neither cache nor bundle had one, and of the server: ConnectionRefusedError"):
+        client.get("greeting")
+    assert (client.status().source, client.status().age_s, client.status().stale) == ("none", None, True)
+
+
+def test_status__live(connect: Callable[..., Client]) -> None:
+    status = connect().status()
+
+    assert (status.source, status.generation, status.prompts, status.stale) == ("live", 40, 2, False)
+    assert status.age_s is not None
+    assert 0 <= status.age_s < 60
+    assert (status.last_error, status.reports_error) == (None, None)
+    assert (status.reports_queued, status.reports_sent, status.reports_dropped, status.reports_refused) == (0, 0, 0, 0)
+
+
+def test_cache__server_down_at_the_next_start__last_known_served_until_it_comes(
+    server: RulesetServer, connect: Callable[..., Client]
+) -> None:
+    connect().close()
+    server.stop()
+
+    client = connect()
+    from_cache = (version_of(client), client.status())
+    server.change(greeting=AFTER)
+    server.start()
+    until(lambda: version_of(client) == "v2.3")
+
+    assert from_cache[0] == "v2.2"
+    assert (from_cache[1].source, from_cache[1].stale, from_cache[1].generation) == ("cache", True, 40)
+    until(lambda: client.status().source == "live")
+
+
+def test_cache__server_up_and_nothing_new__confirmed_by_304(
+    server: RulesetServer, connect: Callable[..., Client]
+) -> None:
+    connect().close()
+    asked = len(server.queries)
+
+    client = connect()
+
+    assert client.status().source == "live"
+    assert server.queries[asked] == {"since": ["40"]}
+    assert server.headers[asked]["If-None-Match"] == f'"{server.digest}"'
+
+
+def test_cache__private_whole_and_without_the_key(
+    server: RulesetServer, connect: Callable[..., Client], tmp_path: Path
+) -> None:
+    client = connect()
+    until(lambda: cache_files(tmp_path))
+    client.close()
+
+    (file,) = cache_files(tmp_path)
+    assert file.parent == tmp_path / "cache" / "serinus"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+    assert KEY.encode() not in file.read_bytes()
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_cache__ten_changes__written_at_the_first_and_at_the_end(
+    server: RulesetServer, connect: Callable[..., Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved: list[int] = []
+    monkeypatch.setattr("serinus.disk.Cache.save", lambda _, kept: saved.append(kept.ruleset.generation))
+    client = connect()
+
+    for i in range(10):
+        server.change(greeting=prompt("greeting", production=("v2.3", "v2.2")[i % 2]))
+        until(lambda: client.status().generation == server.generation)
+    client.close()
+
+    assert saved == [40, 50]
+
+
+@pytest.mark.parametrize("others", [{"key": "ser_another"}, {"labels": ["production"]}])
+def test_cache__of_another_key_or_choice__not_used(
+    server: RulesetServer, connect: Callable[..., Client], others: dict[str, Any]
+) -> None:
+    connect().close()
+    server.stop()
+
+    assert connect(**others).status().source == "none"
+
+
+def test_cache_dir__given_or_false(server: RulesetServer, connect: Callable[..., Client], tmp_path: Path) -> None:
+    connect(cache_dir=False).close()
+    assert cache_files(tmp_path) == []
+
+    connect(cache_dir=tmp_path / "own" / "folder").close()
+    assert [file.parent for file in cache_files(tmp_path)] == [tmp_path / "own" / "folder"]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda content: b"",
+        lambda content: content[:-1],
+        lambda content: content[: len(content) // 2],
+        lambda content: content.replace(b"Extract", b"Swallow"),
+        lambda content: content.replace(b" 1 ", b" 2 ", 1),
+        lambda content: b"\x00" * len(content),
+        lambda content: content.replace(b"serinus-cache", b"serinus-bundle"),
+    ],
+)
+def test_cache__spoilt__ignored_with_one_warning_and_replaced(
+    server: RulesetServer,
+    connect: Callable[..., Client],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    spoil: Callable[[bytes], bytes],
+) -> None:
+    connect().close()
+    (file,) = cache_files(tmp_path)
+    whole = file.read_bytes()
+    file.write_bytes(spoil(whole))
+    server.stop()
+
+    with caplog.at_level(logging.WARNING, "serinus"):
+        client = connect()
+    found = (client.status().source, [message for message in caplog.messages if "is ignored" in message])
+    server.start()
+    until(lambda: client.status().source == "live")
+    client.close()
+    server.stop()
+
+    assert found == ("none", [caplog.messages[0]])
+    assert connect().status().source == "cache"
+
+
+def test_cache__folder_that_cannot_be_written__one_warning_and_no_harm(
+    server: RulesetServer, connect: Callable[..., Client], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+
+    with caplog.at_level(logging.WARNING, "serinus"):
+        client = connect(cache_dir=tmp_path / "file" / "cache")
+        server.change(greeting=AFTER)
+        until(lambda: version_of(client) == "v2.3")
+        client.close()
+
+    (told,) = caplog.messages
+    assert "file/cache" in told
+
+
+def test_threads__fifty_while_labels_change__always_a_whole_answer(
+    server: RulesetServer, connect: Callable[..., Client]
+) -> None:
+    server.change(order=prompt("order", split=rollout(5000)))
+    client, wrong, done = connect(), [], threading.Event()
+
+    def get_until_done(unit: str) -> None:
+        while not done.wait(0.001):  # or else none of fifty would leave the follower its turn
+            found = client.get("order", unit=unit)
+            arm = (found.rollout or {"arm": "label"})["arm"]
+            number = {"canary": "v2.3", "control": "v2.2", "label": "v2.2"}[arm]
+            if (found.version, found.reason, found.trace["gen_ai.prompt.version"]) != (number, arm, number):
+                wrong.append(found)
+
+    threads = [threading.Thread(target=get_until_done, args=[f"user-{i}"]) for i in range(50)]
+    for thread in threads:
+        thread.start()
+    for i in range(20):
+        server.change(order=prompt("order", split=rollout(500 * i) if i % 2 else None))
+        until(lambda: client.status().generation == server.generation)
+    done.set()
+    for thread in threads:
+        thread.join()
+
+    assert wrong == []
+
+
+def test_close__twice__threads_gone_and_get_goes_on(connect: Callable[..., Client]) -> None:
+    client = connect()
+
+    client.close()
+    client.close()
+
+    assert "serinus-follower" not in {thread.name for thread in threading.enumerate()}
+    assert version_of(client) == "v2.2"
+
+
+def test_client__forgotten__its_threads_end_without_holding_up_anybody(
+    server: RulesetServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = threading.Event()
+    monkeypatch.setattr("serinus.client.Reports.close", lambda _: ended.wait(10))
+    client = Client(server.url, key=KEY, start_timeout_s=10)
+
+    began = time.monotonic()
+    del client
+    gc.collect()
+    took_s = time.monotonic() - began
+    ended.set()
+
+    assert took_s < 5  # and not the 10 s of closing
+    until(lambda: not {"serinus-follower", "serinus-end"} & {thread.name for thread in threading.enumerate()})
+
+
+def test_python_exits__without_close__at_once_and_quietly(server: RulesetServer) -> None:
+    code = "import serinus; client = serinus.Client(start_timeout_s=10); print(client.get('greeting').version)"
+    environment = {**os.environ, "SERINUS_URL": server.url, "SERINUS_KEY": KEY, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+    began = time.monotonic()
+    run = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert (run.returncode, run.stdout, run.stderr) == (0, "v2.2\n", "")
+    assert time.monotonic() - began < 20  # and not the 20 to 25 s of a request that waits
+
+
+def test_start__server_that_never_answers__in_its_time(server: RulesetServer, connect: Callable[..., Client]) -> None:
+    over = threading.Event()
+    server.misbehave = lambda request: over.wait(10)
+
+    began = time.monotonic()
+    client = connect(start_timeout_s=0.2)
+    took_s = time.monotonic() - began
+    over.set()
+    server.misbehave = None
+
+    assert 0.2 <= took_s < 5
+    until(lambda: client.status().source == "live")
+
+
+def test_score_and_call__reach_the_server_with_what_the_prompt_was_assigned(
+    server: RulesetServer, connect: Callable[..., Client]
+) -> None:
+    server.change(order=prompt("order", split=rollout(0)))
+    client = connect()
+    found = client.get("order", unit="user-2")
+
+    client.score("helpfulness", 0.9, prompt=found, comment="quick")
+    ids = client.call(found, input_tokens=812)
+    flushed = client.flush(timeout_s=10)
+
+    (score,), (call,) = server.reports["/api/v1/scores"], server.reports["/api/v1/calls"]
+    assert flushed
+    assert client.status().reports_sent == 2
+    assert (score["name"], score["value"], score["comment"], score["source"]) == ("helpfulness", 0.9, "quick", "user")
+    assert score["exposure"] == call["exposure"] == "rol_06b3t2k9w0x4y8z1c5d7:1:control:187"
+    assert (call["prompt"], call["version"], call["label"]) == ("order", "v2.2", "production")
+    assert (call["input_tokens"], call["span_id"]) == (812, ids.span_id if ids else None)
+
+
+def test_async_client__starts_and_closes_beside_the_loop(server: RulesetServer) -> None:
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            ticks += 1
+            await asyncio.sleep(0)
+
+    async def use() -> str:
+        ticking = asyncio.create_task(tick())
+        async with AsyncClient(server.url, key=KEY, start_timeout_s=10) as client:
+            async with client.get("greeting") as found:
+                rendered = found.render(order="x")
+            assert client.status().source == "live"
+        ticking.cancel()
+        return rendered
+
+    assert asyncio.run(use()) == "Extract x"
+    assert ticks > 10
+    assert "serinus-follower" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_async_client__not_started__told_how() -> None:
+    with pytest.raises(NotReady, match="use `async with`"):
+        AsyncClient("https://prompts.example.com", key=KEY).get("greeting")
+
+
+def test_package__says_what_it_offers() -> None:
+    assert all(hasattr(serinus, name) for name in serinus.__all__)
