@@ -38,8 +38,13 @@ def read_body(request: HttpRequest) -> bytes:
 
 def read_json(request: HttpRequest) -> Any:
     """The body as JSON in UTF-8. Raises BadRequest, and what read_body raises."""
+    return parse_json(read_body(request))
+
+
+def parse_json(body: bytes) -> Any:
+    """A body as JSON in UTF-8. Raises BadRequest."""
     try:
-        return json.loads(read_body(request).decode("utf-8"), parse_constant=_refuse_constant)
+        return json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise BadRequest("malformed_json", f"The body is not JSON in UTF-8: {error}") from error
 

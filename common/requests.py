@@ -1,7 +1,8 @@
 """The frame around every request: an id to find it again in the logs, and domain errors as problem documents."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
@@ -11,7 +12,14 @@ from common.errors import BadRequest, DomainError, NotFound, problem_response
 from common.ids import new_id
 
 GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-API_PREFIXES = ("/api/", "/prompts/", "/v1/", "/otel/")
+OFREP_PREFIX = "/ofrep/"
+API_PREFIXES = ("/api/", "/prompts/", "/ruleset", OFREP_PREFIX, "/v1/", "/otel/")
+
+
+def given_request_id(environ: Mapping[str, Any]) -> str:
+    """The caller's X-Request-Id, or nothing when there is none or it could not stand in a log."""
+    given = environ.get("HTTP_X_REQUEST_ID", "")
+    return given if given and GIVEN_ID.fullmatch(given) else ""
 
 
 class RequestIdMiddleware:
@@ -21,8 +29,7 @@ class RequestIdMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        given = request.META.get("HTTP_X_REQUEST_ID", "")
-        request_id = given if GIVEN_ID.fullmatch(given) else new_id("req")
+        request_id = given_request_id(request.META) or new_id("req")
         request.request_id = request_id  # type: ignore[attr-defined]  # read by common.errors
         if "HTTP_TRANSFER_ENCODING" in request.META:  # Django REST framework takes a body without a length for none
             request.META.setdefault("HTTP_CONTENT_LENGTH", "-1")
@@ -32,13 +39,17 @@ class RequestIdMiddleware:
 
 
 class ProblemMiddleware:
-    """A DomainError that a plain view raises becomes its problem document; an address with a NUL is one at once."""
+    """A DomainError that a plain view raises becomes its problem document; an address with a NUL is one at once.
+
+    Not a flag's: no database looks it up, and its protocol has an answer of its own for a flag that does not exist.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if "\0" in request.path or "%00" in request.META.get("QUERY_STRING", ""):  # no database could look it up
+        has_nul = "\0" in request.path or "%00" in request.META.get("QUERY_STRING", "")
+        if has_nul and not request.path.startswith(OFREP_PREFIX):  # no database could look it up
             return refused(request, BadRequest("nul_character", "The address holds a NUL character"))
         return self.get_response(request)
 
@@ -62,5 +73,6 @@ def failed(request: HttpRequest) -> HttpResponse:
     """handler500: a problem document or Django's plain page for what nobody foresaw; the log has its traceback."""
     if request.path.startswith(API_PREFIXES):
         detail = "Something failed that should not have; nothing was changed"
-        return problem_response(DomainError("internal_error", detail), request)
+        ofrep = {"errorCode": "GENERAL", "errorDetails": detail} if request.path.startswith(OFREP_PREFIX) else {}
+        return problem_response(DomainError("internal_error", detail, extra=ofrep), request)
     return server_error(request)

@@ -1,5 +1,6 @@
 """Django settings, all read from the environment; docs/reference/settings.md lists them."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,16 @@ TEMPLATES = [
 ]
 
 
+# Else a connection to a host that is gone hangs for a quarter of an hour. Seconds, the last one milliseconds.
+NOTICE_A_LOST_HOST = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+
+
 def _database() -> dict[str, Any]:
     """PostgreSQL from DATABASE_URL, else SQLite in the data folder.
 
@@ -88,9 +99,7 @@ def _database() -> dict[str, Any]:
     safe (a lock taken later in a transaction fails at once); FULL makes a commit outlive a power cut.
     """
     if postgres := env.postgres("DATABASE_URL", conn_max_age=60, conn_health_checks=True):
-        postgres.setdefault("OPTIONS", {}).setdefault(
-            "connect_timeout", 5
-        )  # seconds; else a lost host hangs for minutes
+        postgres["OPTIONS"] = {**NOTICE_A_LOST_HOST, **postgres.get("OPTIONS", {})}
         return postgres
     return {
         "ENGINE": "django.db.backends.sqlite3",
@@ -107,6 +116,9 @@ def _database() -> dict[str, Any]:
 
 
 DATABASES = {"default": _database()}
+
+# Read by prometheus_client when it is imported: each process counts in a file of its own there (config.metrics).
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(env.writable(DATA_DIR / "metrics"))
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [

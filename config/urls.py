@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
-from config import health
+from config import health, metrics
 from rollout.serving import views as serving
 
 handler404 = "common.requests.not_found"
@@ -14,7 +14,11 @@ admin.site.site_header = admin.site.site_title = "Serinus"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("livez", health.livez),
     path("readyz", health.readyz),
+    path("metrics", metrics.metrics),
     path("prompts/<str:name>", serving.prompt),
+    path("ruleset", serving.ruleset),
+    path("ofrep/v1/evaluate/flags", serving.flags),
+    path("ofrep/v1/evaluate/flags/<path:key>", serving.flag),
     path("", include("registry.urls")),
     path("", include("observability.urls")),
     path("", include("rollout.webhooks.urls")),

@@ -9,7 +9,7 @@ import binascii
 import hashlib
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -55,8 +55,8 @@ def hash_key(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-def grant_of(key: ApiKey) -> Grant:
-    return Grant(key.name, frozenset(str(scope) for given in key.scopes for scope in INCLUDED[Scope(given)]))
+def grant_of(name: str, scopes: Sequence[str]) -> Grant:
+    return Grant(name, frozenset(str(scope) for given in scopes for scope in INCLUDED[Scope(given)]))
 
 
 def bearer_token(header: str) -> str | None:
@@ -67,7 +67,7 @@ def bearer_token(header: str) -> str | None:
 
 def stored_grant(sha256: str) -> Grant | None:
     key = ApiKey.objects.filter(sha256=sha256, revoked_at__isnull=True).first()
-    return grant_of(key) if key else None
+    return grant_of(key.name, key.scopes) if key else None
 
 
 _remembered: dict[str, tuple[float, Grant]] = {}  # by hash: until when, and what

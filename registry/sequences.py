@@ -1,7 +1,11 @@
-"""The two counters that order everything (models.Sequence)."""
+"""The two counters that order everything (models.Sequence), and how a process hears that one has moved."""
 
+from contextlib import suppress
+from threading import Event
 from typing import Literal
 
+import psycopg
+from django.db import Error as AnyDatabaseError
 from django.db import connection
 
 from registry.models import ApiKey, Prompt
@@ -11,12 +15,36 @@ TAKE_NEXT = """
     ON CONFLICT (name) DO UPDATE SET value = registry_sequence.value + 1 RETURNING value"""
 
 
+CHANNEL = "serinus_generation"
+ASK_S = 0.1
+ASK_LISTENERS_S = 0.5
+"""Listeners ask as well: a pooler of connections in front of PostgreSQL may swallow notifications."""
+
+
 def next_value(name: Literal["event", "generation"]) -> int:
     """The next number of the sequence. Must run inside a transaction: the row stays locked until it ends."""
     with connection.cursor() as cursor:
         cursor.execute(TAKE_NEXT, [name])
         (value,) = cursor.fetchone()
+        if name == "generation" and connection.vendor == "postgresql":
+            cursor.execute(f"NOTIFY {CHANNEL}")  # reaches the listeners at the commit
     return int(value)
+
+
+def wait_for_generation(stop: Event) -> None:
+    """Return when it is time to ask for the latest generation: half a second later at most.
+
+    PostgreSQL tells at once when it has moved; SQLite cannot, and is asked ten times a second. A lost connection is
+    for the next statement to notice.
+    """
+    if connection.vendor != "postgresql":
+        stop.wait(ASK_S)
+        return
+    with suppress(AnyDatabaseError, psycopg.Error):
+        with connection.cursor() as cursor:
+            cursor.execute(f"LISTEN {CHANNEL}")  # again and again: it costs little, and the connection may be another
+        for _ in connection.connection.notifies(timeout=ASK_LISTENERS_S, stop_after=1):
+            pass
 
 
 def touch(row: Prompt | ApiKey) -> None:

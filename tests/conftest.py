@@ -9,11 +9,14 @@ import sys
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import django
 import hypothesis
 import pytest
+
+if TYPE_CHECKING:
+    from rollout.serving.state_file import StateFile
 
 hypothesis.settings.register_profile("serinus", deadline=None)  # how long an example takes says how busy the machine is
 hypothesis.settings.load_profile("serinus")
@@ -105,11 +108,19 @@ def _flush_past_the_immutability_trigger() -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def state_file(tmp_path: Path) -> "StateFile":
+    """Where serving keeps its last state."""
+    from rollout.serving.state_file import StateFile
+
+    return StateFile(tmp_path / "serving.sqlite3")
+
+
 @pytest.fixture(autouse=True)
-def _no_state_from_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_state_from_another_test(monkeypatch: pytest.MonkeyPatch, state_file: "StateFile") -> None:
     """Each test starts like a new process: serving knows nothing until `snapshot_cache.cache.refresh()`."""
     from observability.ingest import versions
     from rollout.serving import snapshot_cache
 
-    monkeypatch.setattr(snapshot_cache, "cache", snapshot_cache.SnapshotCache())
+    monkeypatch.setattr(snapshot_cache, "cache", snapshot_cache.SnapshotCache(state_file))
     monkeypatch.setattr(versions, "_found", {})

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Literal
 
-from registry.models import PromptVersion
-from registry.representation import served_json
+from prometheus_client import Counter
+
 from rollout.core.assignment import UNIT_BUCKETS, bucket, is_canary, unit_bucket
-from rollout.models import Rollout
+from rollout.serving.counts import ASSIGNMENTS
+from rollout.serving.documents import RolloutDocument
 
 ENDS = [f'{number}"}}}}'.encode() for number in range(UNIT_BUCKETS)]
 
@@ -44,10 +45,14 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """An arm's answers: to a unit, which stays in the arm, and to a request without one, which was drawn into it."""
+    """An arm's answers: to a unit, which stays in the arm, and to a request without one, which was drawn into it.
+
+    assigned: counts its answers.
+    """
 
     sticky: Answer
     drawn: Answer
+    assigned: Counter
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +64,19 @@ class Split:
     control: Arm
     canary: Arm
 
-    def answer(self, unit: str, *, sticky: bool) -> tuple[str, bytes]:
-        """The ETag and the body for this unit."""
-        arm = self.canary if is_canary(bucket(self.salt, unit), self.weight_bp) else self.control
-        return (arm.sticky if sticky else arm.drawn).complete_for(unit_bucket(self.salt, unit))
+    def answer(self, unit: str, *, sticky: bool) -> tuple[str, bytes, str]:
+        """The ETag and the body for this unit, and its arm."""
+        if is_canary(bucket(self.salt, unit), self.weight_bp):
+            arm, name = self.canary, "canary"
+        else:
+            arm, name = self.control, "control"
+        arm.assigned.inc()
+        return *(arm.sticky if sticky else arm.drawn).complete_for(unit_bucket(self.salt, unit)), name
 
 
-def encode_version(version: PromptVersion) -> EncodedVersion:
-    return EncodedVersion(version.prompt.name, version.number, _encode(served_json(version)).removesuffix(b"}"))
+def encode_version(members: dict[str, Any]) -> EncodedVersion:
+    """members: as registry.representation.served_json gives them."""
+    return EncodedVersion(members["name"], members["version"], encode(members).removesuffix(b"}"))
 
 
 def pinned_answer(version: EncodedVersion) -> Answer:
@@ -77,27 +87,27 @@ def label_answer(version: EncodedVersion, label: str) -> Answer:
     return _answer(version, label=label, reason="label")
 
 
-def split(rollout: Rollout, *, label: str, control: EncodedVersion, canary: EncodedVersion) -> Split:
+def split(rollout: RolloutDocument, *, label: str, control: EncodedVersion, canary: EncodedVersion) -> Split:
     return Split(
-        salt=rollout.salt,
-        weight_bp=rollout.weight_bp,
+        salt=rollout["salt"],
+        weight_bp=rollout["weight_bp"],
         control=_arm(control, label, rollout, "control"),
         canary=_arm(canary, label, rollout, "canary"),
     )
 
 
-def _arm(version: EncodedVersion, label: str, rollout: Rollout, arm: Literal["control", "canary"]) -> Arm:
+def _arm(version: EncodedVersion, label: str, rollout: RolloutDocument, arm: Literal["control", "canary"]) -> Arm:
     about = {
-        "id": rollout.id,
+        "id": rollout["id"],
         "arm": arm,
-        "step": rollout.step,
-        "weight": rollout.weight_bp / 10_000,
-        "weight_bp": rollout.weight_bp,
+        "step": rollout["step"],
+        "weight": rollout["weight_bp"] / 10_000,
+        "weight_bp": rollout["weight_bp"],
     }
     sticky, drawn = (
         _answer(version, label=label, reason=arm, sticky=sticky, rollout=about) for sticky in (True, False)
     )
-    return Arm(sticky, drawn)
+    return Arm(sticky, drawn, ASSIGNMENTS.labels(rollout["id"], arm))
 
 
 def _answer(
@@ -114,12 +124,12 @@ def _answer(
     if rollout:
         trace["serinus.exposure"] = f"{rollout['id']}:{rollout['step']}:{rollout['arm']}:"
     others = {"label": label, "reason": reason, "sticky": sticky, "rollout": rollout, "trace": trace}
-    rest = b"," + _encode(others).removeprefix(b"{")
+    rest = b"," + encode(others).removeprefix(b"{")
     if rollout:
         rest = rest.removesuffix(b'"}}')
     return Answer(version.members, rest, sha256(version.members + rest).hexdigest()[:20])
 
 
-def _encode(value: object) -> bytes:
+def encode(value: object) -> bytes:
     """JSON in UTF-8. A lone surrogate, which has no UTF-8, becomes its JSON escape, so that encoding never fails."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")

@@ -1,7 +1,8 @@
 """The state that this process serves from, kept fresh by a thread of its own; serving never waits for the database.
 
 Guarantee: a change is served within a second of its commit while the database can be reached. When it cannot, the last
-known state goes on being served, and `current` tells for how long nobody has confirmed it.
+known state goes on being served, from the data folder if the process has started since, and `current` tells for how
+long nobody has confirmed it.
 """
 
 import logging
@@ -9,16 +10,22 @@ import os
 import time
 from collections.abc import Callable
 from functools import lru_cache
-from threading import Event, Thread
+from threading import Condition, Event, Thread
 
+from django.conf import settings
 from django.db import Error as AnyDatabaseError
 from django.db import connection
 
 from common.errors import Unavailable
+from registry.sequences import wait_for_generation
+from rollout.serving import waiting
 from rollout.serving.answers import Answer
-from rollout.serving.snapshot import NOTHING, ServedPrompt, Snapshot, load_pinned, newer
+from rollout.serving.counts import STATE_AGE
+from rollout.serving.documents import NEVER, changes_since
+from rollout.serving.snapshot import NOTHING, ServedPrompt, Snapshot, after, load_pinned
+from rollout.serving.state_file import StateFile
 
-POLL_S = 0.1
+RETRY_S = 0.1
 STALE_AFTER_S = 2.0
 FIRST_LOAD_S = 5.0
 PINNED_KEPT = 1024
@@ -29,19 +36,31 @@ logger = logging.getLogger(__name__)
 class SnapshotCache:
     """Read by any thread, refreshed by one: the state is immutable and replaced in one assignment."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, file: StateFile, clock: Callable[[], float] = time.monotonic) -> None:
         self.loaded = Event()
+        self._changed = Condition()
+        self._file = file
         self._clock = clock
         self._snapshot = NOTHING
+        self._known = NEVER  # the generation that this process has read; of a state from the file none
         self._confirmed_at = clock()
+        self._file_tried = False
         self._told_stale = False
         self._load_pinned = lru_cache(PINNED_KEPT)(load_pinned)
 
     def current(self) -> tuple[Snapshot, int | None]:
         """The last known state; its age in seconds when it is stale, else None. Raises Unavailable without a state."""
-        if self._snapshot is NOTHING:
+        snapshot = self._snapshot
+        if snapshot is NOTHING:
             raise Unavailable("no_state_yet", "This process has not reached the database since its start")
-        return self._snapshot, self._stale_s()
+        age_s = self._clock() - self._confirmed_at
+        return snapshot, int(age_s) if age_s > STALE_AFTER_S else None
+
+    def wait_for_change(self, seen: Snapshot, timeout_s: float) -> bool:
+        """Whether there is another state than the one seen, as soon as there is; False when nobody may wait longer."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._snapshot is not seen or waiting.is_closed(), timeout_s)
+            return self._snapshot is not seen
 
     def pinned(self, prompt: ServedPrompt, version_id: int) -> Answer:
         """A version asked for by number: held when a label serves it, else read once and kept while it is in use."""
@@ -55,23 +74,40 @@ class SnapshotCache:
     def refresh(self) -> None:
         """Take over what has changed since the last time. Raises what the database raises; the state then stays."""
         asked_at = self._clock()
-        snapshot = newer(self._snapshot)
-        if snapshot.generation < self._snapshot.generation:  # a restored backup may give a row's id to another version
-            self._load_pinned.cache_clear()
-        self._snapshot = snapshot
+        if changes := changes_since(self._known):
+            if changes.since == NEVER:  # a restored backup may give a row's id to another version
+                self._load_pinned.cache_clear()
+            self._take(after(self._snapshot, changes), asked_at)
+            self._known = changes.generation
+            self._file.keep(changes)
         self._confirmed_at = asked_at
+        self._file.confirm()
         self.loaded.set()
+
+    def take_from_file(self) -> None:
+        """Serve the last state that a process of this data folder has kept, until the database answers."""
+        if self._snapshot is not NOTHING or self._file_tried:
+            return
+        self._file_tried = True
+        if found := self._file.load():
+            changes, age_s = found
+            self._take(after(NOTHING, changes), self._clock() - age_s, unless_there=True)
+            self.loaded.set()
+            logger.warning("serving.from_file", extra={"generation": changes.generation, "age_s": int(age_s)})
 
     def poll(self) -> bool:
         """Refresh without ever raising: whether it succeeded. One log event when the state gets stale, one after."""
         try:
             self.refresh()
         except Exception:
-            stale_s = self._stale_s()
-            if stale_s is not None and not self._told_stale:
-                logger.exception("serving.stale", extra={"age_s": stale_s})
+            self.take_from_file()
+            age_s = self._clock() - self._confirmed_at
+            STATE_AGE.set(age_s)
+            if age_s > STALE_AFTER_S and not self._told_stale:
+                logger.exception("serving.stale", extra={"age_s": int(age_s)})
                 self._told_stale = True
             return False
+        STATE_AGE.set(0)
         if self._told_stale:
             logger.info("serving.fresh", extra={"generation": self._snapshot.generation})
             self._told_stale = False
@@ -81,25 +117,39 @@ class SnapshotCache:
         """Poll until told to stop, on this thread's own database connection."""
         try:
             while not stop.is_set():
-                if not self.poll():
+                if waiting.is_closed():
+                    self._send_away()
+                if self.poll():
+                    wait_for_generation(stop)
+                else:
                     connection.close()  # a broken connection would fail for ever; the next poll opens another
-                stop.wait(POLL_S)
+                    stop.wait(RETRY_S)
         finally:
             connection.close()
 
-    def _stale_s(self) -> int | None:
-        age_s = self._clock() - self._confirmed_at
-        return int(age_s) if age_s > STALE_AFTER_S else None
+    def _send_away(self) -> None:
+        """Wake those who wait: the web server is stopping."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def _take(self, snapshot: Snapshot, confirmed_at: float, *, unless_there: bool = False) -> None:
+        with self._changed:
+            if unless_there and self._snapshot is not NOTHING:
+                return
+            self._snapshot = snapshot
+            self._confirmed_at = confirmed_at
+            self._changed.notify_all()
 
 
-cache = SnapshotCache()
+cache = SnapshotCache(StateFile(settings.DATA_DIR / "serving.sqlite3"))
 
 
 def start() -> None:
-    """Keep this process's cache fresh until it ends. Returns when the state is there, or is long in coming."""
+    """Keep this process's cache fresh until it ends. Returns when there is a state, or it is long in coming."""
     _start_thread()
     os.register_at_fork(after_in_child=_start_thread)  # a fork copies the state, but not the thread
-    cache.loaded.wait(FIRST_LOAD_S)
+    if not cache.loaded.wait(FIRST_LOAD_S):
+        cache.take_from_file()
 
 
 def _start_thread() -> None:

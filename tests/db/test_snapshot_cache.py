@@ -7,8 +7,9 @@ from pytest_django import DjangoAssertNumQueries
 
 from registry.models import ApiKey, Prompt, Sequence
 from registry.services import archive_prompt, revoke_key
-from rollout.serving import snapshot, snapshot_cache
+from rollout.serving import documents, snapshot_cache
 from rollout.serving.snapshot_cache import SnapshotCache
+from rollout.serving.state_file import StateFile
 from tests import make
 from tests.served import (
     CANARY_AT_5_PERCENT,
@@ -242,8 +243,8 @@ def test_refresh__change_between_two_reads__one_consistent_state(
             point(prompt, "production", "2.3")
         return read_labels(prompts, encoded)
 
-    read_labels = snapshot._labels
-    monkeypatch.setattr(snapshot, "_labels", promote_then_read)
+    read_labels = documents._labels
+    monkeypatch.setattr(documents, "_labels", promote_then_read)
     refresh()
 
     assert app.served(f"unit={CONTROL_AT_5_PERCENT}") == ("v2.3", "label")
@@ -253,10 +254,14 @@ def test_refresh__change_between_two_reads__one_consistent_state(
 
 
 def test_pinned__bounded_and_read_once(
-    prompt: Prompt, app: Reader, django_assert_num_queries: DjangoAssertNumQueries, monkeypatch: pytest.MonkeyPatch
+    prompt: Prompt,
+    app: Reader,
+    django_assert_num_queries: DjangoAssertNumQueries,
+    monkeypatch: pytest.MonkeyPatch,
+    state_file: StateFile,
 ) -> None:
     monkeypatch.setattr(snapshot_cache, "PINNED_KEPT", 2)
-    monkeypatch.setattr(snapshot_cache, "cache", SnapshotCache())
+    monkeypatch.setattr(snapshot_cache, "cache", SnapshotCache(state_file))
     for minor in range(4, 8):
         make_version(prompt, f"2.{minor}")
     refresh()

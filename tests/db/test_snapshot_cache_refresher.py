@@ -11,8 +11,9 @@ import pytest
 from django.db import OperationalError, connection
 
 from registry.models import Prompt
-from rollout.serving import snapshot, snapshot_cache
-from rollout.serving.snapshot_cache import POLL_S, STALE_AFTER_S, SnapshotCache
+from rollout.serving import documents, snapshot_cache
+from rollout.serving.snapshot_cache import RETRY_S, STALE_AFTER_S, SnapshotCache
+from rollout.serving.state_file import StateFile
 from tests.served import Reader, make_prompt, make_version, point
 
 pytestmark = pytest.mark.django_db
@@ -45,23 +46,27 @@ class Clock:
 
 
 def test_database_away__last_state_is_served_and_told_once(
-    prompt: Prompt, app: Reader, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    prompt: Prompt,
+    app: Reader,
+    state_file: StateFile,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     clock = Clock()
-    monkeypatch.setattr(snapshot_cache, "cache", SnapshotCache(clock))
+    monkeypatch.setattr(snapshot_cache, "cache", SnapshotCache(state_file, clock))
     caplog.set_level(logging.INFO, snapshot_cache.__name__)
     make_version(prompt, "2.4")  # is latest, so that no label serves v2.3
     snapshot_cache.cache.refresh()
 
     with database_away():
         for _ in range(50):
-            clock.seconds += POLL_S
+            clock.seconds += RETRY_S
             assert not snapshot_cache.cache.poll()
 
         assert app.served() == ("v2.2", "label")
         assert app.status("version=2.3") == 503  # in no memory
         assert app.status("version=2.2") == 200
-    assert snapshot_cache.cache.current()[1] == int(50 * POLL_S)
+    assert snapshot_cache.cache.current()[1] == int(50 * RETRY_S)
     assert [r.getMessage() for r in caplog.records] == ["serving.stale"]
 
     point(prompt, "production", "2.3")
@@ -72,9 +77,11 @@ def test_database_away__last_state_is_served_and_told_once(
     assert [r.getMessage() for r in caplog.records] == ["serving.stale", "serving.fresh"]
 
 
-def test_database_away__a_few_failed_polls__not_stale_yet(app: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_database_away__a_few_failed_polls__not_stale_yet(
+    app: Reader, state_file: StateFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clock = Clock()
-    monkeypatch.setattr(snapshot_cache, "cache", SnapshotCache(clock))
+    monkeypatch.setattr(snapshot_cache, "cache", SnapshotCache(state_file, clock))
     snapshot_cache.cache.refresh()
 
     clock.seconds += STALE_AFTER_S
@@ -133,7 +140,7 @@ def test_thread__connection_lost__another_is_opened(monkeypatch: pytest.MonkeyPa
     prompt = make_prompt()
     app = Reader()
     broken: list[object] = []
-    read = snapshot.latest_generation
+    read = documents.latest_generation
 
     def fail_on_broken_connections() -> int:
         connection.ensure_connection()
@@ -143,7 +150,7 @@ def test_thread__connection_lost__another_is_opened(monkeypatch: pytest.MonkeyPa
             raise OperationalError("server closed the connection unexpectedly")
         return read()
 
-    monkeypatch.setattr(snapshot, "latest_generation", fail_on_broken_connections)
+    monkeypatch.setattr(documents, "latest_generation", fail_on_broken_connections)
     with refresher():
         assert snapshot_cache.cache.loaded.wait(10)
         point(prompt, "production", "2.3")

@@ -7,66 +7,65 @@ from typing import Any
 import pytest
 
 from common.errors import Unavailable
-from registry.core.versions import SemVer
-from registry.keys import Grant, hash_key
+from registry.keys import hash_key
 from registry.models import Prompt, PromptVersion
-from rollout.models import Rollout
+from registry.representation import served_json
 from rollout.serving import snapshot_cache
-from rollout.serving.answers import encode_version, label_answer, pinned_answer, split
-from rollout.serving.endpoint import Response, get_prompt
-from rollout.serving.snapshot import ServedPrompt, Snapshot
+from rollout.serving.answers import encode_version, pinned_answer
+from rollout.serving.documents import NEVER, Changes, KeyDocument, PromptDocument, RolloutDocument
+from rollout.serving.endpoint import get_prompt
+from rollout.serving.responses import Response
+from rollout.serving.state_file import StateFile
 from tests.served import CANARY_AT_5_PERCENT, CONTROL_AT_5_PERCENT, SALT
 
 PROMPT = Prompt(name="order-extractor")
 
 
-def version(ordinal: int, minor: int, **content: Any) -> PromptVersion:
+def version(ordinal: int, minor: int, **content: Any) -> dict[str, Any]:
     fields = {"template": "Extract {{ order }}", "config": {"model": "gpt-4o-mini"}} | content
-    return PromptVersion(
-        pk=ordinal * 100, prompt=PROMPT, ordinal=ordinal, major=2, minor=minor, patch=0, sha256="ab" * 32, **fields
+    return served_json(
+        PromptVersion(prompt=PROMPT, ordinal=ordinal, major=2, minor=minor, patch=0, sha256="ab" * 32, **fields)
     )
 
 
-CONTROL = encode_version(version(1, 2))
-CANARY = encode_version(version(2, 3, template="Extract {{ order }} for {{ shop }}"))
-CHAT = encode_version(
-    version(
-        3,
-        4,
-        type="chat",
-        template=[{"role": "system", "content": 'Grüße, "{{ who }}"'}, {"type": "placeholder", "name": "history"}],
-        input_schema={"type": "object"},
-        response_schema={"type": "array"},
-    )
+CHAT = {
+    "type": "chat",
+    "template": [{"role": "system", "content": 'Grüße, "{{ who }}"'}, {"type": "placeholder", "name": "history"}],
+    "input_schema": {"type": "object"},
+    "response_schema": {"type": "array"},
+}
+ROLLOUT = RolloutDocument(id="rol_1", salt=SALT, weight_bp=500, step=1, control="v2.2", canary="v2.3")
+SERVED = PromptDocument(
+    name="order-extractor",
+    generation=7,
+    archived=False,
+    numbers=[[100, 1, 2, 2, 0], [200, 2, 2, 3, 0], [300, 3, 2, 4, 0]],
+    labels={
+        "production": {"version": "v2.2", "rollout": ROLLOUT},
+        "staging": {"version": "v2.4", "rollout": None},
+    },
+    versions={
+        "v2.2": version(1, 2),
+        "v2.3": version(2, 3, template="Extract {{ order }} for {{ shop }}"),
+        "v2.4": version(3, 4, **CHAT),
+    },
 )
-ROLLOUT = Rollout(id="rol_1", salt=SALT, weight_bp=500, step=1)
+ARCHIVED = PromptDocument(name="old", generation=3, archived=True, numbers=[], labels={}, versions={})
+STATE = Changes(
+    since=NEVER,
+    generation=7,
+    prompts={"order-extractor": SERVED, "old": ARCHIVED},
+    keys={
+        hash_key(key): KeyDocument(sha256=hash_key(key), name=name, scopes=[scope], revoked=False)
+        for key, name, scope in (("reader", "app", "read"), ("ingester", "collector", "ingest"))
+    },
+)
 
 
 @pytest.fixture(autouse=True)
-def snapshot(monkeypatch: pytest.MonkeyPatch) -> Snapshot:
-    state = Snapshot(
-        generation=7,
-        prompts={
-            "order-extractor": ServedPrompt(
-                name="order-extractor",
-                archived=False,
-                versions={1: 100, SemVer(2, 2, 0): 100, 2: 200, SemVer(2, 3, 0): 200, 3: 300, SemVer(2, 4, 0): 300},
-                labels={
-                    "production": split(ROLLOUT, label="production", control=CONTROL, canary=CANARY),
-                    "staging": label_answer(CHAT, "staging"),
-                },
-                pinned={100: pinned_answer(CONTROL), 200: pinned_answer(CANARY), 300: pinned_answer(CHAT)},
-            ),
-            "old": ServedPrompt("old", archived=True, versions={}, labels={}, pinned={}),
-        },
-        grants={
-            hash_key("reader"): Grant("app", frozenset({"read"})),
-            hash_key("ingester"): Grant("collector", frozenset({"ingest"})),
-        },
-    )
-    monkeypatch.setattr(snapshot_cache, "newer", lambda _: state)
+def _state(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshot_cache, "changes_since", lambda since: STATE if since == NEVER else None)
     snapshot_cache.cache.refresh()
-    return state
 
 
 def get(query: str = "", *, name: str = "order-extractor", method: str = "GET", **request: str) -> Response:
@@ -236,8 +235,8 @@ def test_refusal__problem_document_that_names_it(
     assert header(response, "Allow") == ("GET, HEAD" if status == 405 else None)
 
 
-def test_no_state_yet__unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(snapshot_cache, "cache", snapshot_cache.SnapshotCache())
+def test_no_state_yet__unavailable(monkeypatch: pytest.MonkeyPatch, state_file: StateFile) -> None:
+    monkeypatch.setattr(snapshot_cache, "cache", snapshot_cache.SnapshotCache(state_file))
 
     response = get()
 
@@ -293,7 +292,7 @@ def test_etag__other_body__other_tag() -> None:
 
 @pytest.mark.parametrize("query", ["label=staging", "label=nothing"])
 def test_head__status_and_headers_of_get_without_body(query: str) -> None:
-    head, full = get(query, method="HEAD"), get(query)
+    head, full = get(query, method="HEAD", request_id="req_1"), get(query, request_id="req_1")
 
     assert (head.status, head.headers, head.body) == (full.status, full.headers, b"")
 
@@ -301,9 +300,9 @@ def test_head__status_and_headers_of_get_without_body(query: str) -> None:
 # Staleness
 
 
-def test_stale__every_answer_says_so_with_its_age(monkeypatch: pytest.MonkeyPatch, snapshot: Snapshot) -> None:
+def test_stale__every_answer_says_so_with_its_age(monkeypatch: pytest.MonkeyPatch, state_file: StateFile) -> None:
     clock = Clock()
-    monkeypatch.setattr(snapshot_cache, "cache", snapshot_cache.SnapshotCache(clock))
+    monkeypatch.setattr(snapshot_cache, "cache", snapshot_cache.SnapshotCache(state_file, clock))
     snapshot_cache.cache.refresh()
 
     clock.seconds += 61.5

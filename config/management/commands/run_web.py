@@ -10,13 +10,22 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 from granian.server import MPServer
 
-from config import listening
+from config import listening, metrics
+from rollout.serving import waiting
 
 # Of each worker. Requests that wait for SQLite's one writer hold a thread each, and serving prompts needs one beside
 # them: while 24 clients sent traces, GET /prompts took 950 ms with 8 threads and 3 ms with 16 (median, 2 workers).
 THREADS = 16
 STOP_WITHIN_S = 5  # a worker that is still answering this long after SIGTERM is killed
 LOG_THROUGH_DJANGO = {"formatters": {}, "handlers": {}, "loggers": {"_granian": {"propagate": True}}}
+
+
+class WebServer(MPServer):
+    """Told to stop, it lets nobody wait any longer: its workers end when all their requests are answered."""
+
+    def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
+        waiting.close()
+        super().signal_handler_interrupt(*args, **kwargs)  # type: ignore[no-untyped-call]  # granian has no types here
 
 
 class Command(BaseCommand):
@@ -26,15 +35,16 @@ class Command(BaseCommand):
         listening.add_arguments(parser)
 
     def handle(self, *args: Any, host: IPv4Address | IPv6Address, port: int, workers: int, **options: Any) -> None:
+        metrics.begin_anew()
         # Workers that are forked here share what is already imported, and end with this process (config.supervised).
         multiprocessing.set_start_method("fork", force=True)
-        MPServer(
+        WebServer(
             "config.wsgi:application",
             address=str(host),
             port=port,
             interface=Interfaces.WSGI,
             workers=workers,
-            blocking_threads=THREADS,
+            blocking_threads=THREADS + waiting.MOST_WAITING,
             respawn_failed_workers=True,
             workers_kill_timeout=STOP_WITHIN_S,
             log_level=LogLevels.error,
