@@ -11,6 +11,7 @@ from granian.log import LogLevels
 from granian.server import MPServer
 
 from config.management.commands.run_web import STOP_WITHIN_S, THREADS
+from rollout.serving import waiting
 
 WORKERS = 2
 
@@ -24,7 +25,7 @@ def serve(target: str, port: int, workers: int = WORKERS) -> None:
         port=port,
         interface=Interfaces.WSGI,
         workers=workers,
-        blocking_threads=THREADS,
+        blocking_threads=THREADS + waiting.MOST_WAITING,
         workers_kill_timeout=STOP_WITHIN_S,
         log_level=LogLevels.error,
     ).serve()

@@ -5,7 +5,7 @@ turns in the same run, so that a figure can be carried to another machine: reque
 all the web processes. By wrk, for 20 000 users, while 5000 prompts are held; once more while labels move 10 times a
 second. Any answer that is refused, broken or late fails the run. Then what it takes to hold the prompts.
 
---quick      one round of 2 s, prints only
+--quick      three short rounds, prints only
 """
 
 import argparse
@@ -22,7 +22,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks.bare_server import WORKERS
 from benchmarks.ingestion.load import cpu_s
 from benchmarks.serve.load import require_wrk, send
 from benchmarks.serve.page import PAGE, goals, publish
@@ -35,17 +34,17 @@ Row = dict[str, Any]
 RESULTS = Path(__file__).parent / "results" / "serving.json"
 CONNECTIONS = (8, 32)
 ROUNDS, ROUND_S = 7, 3
-QUICK_ROUNDS, QUICK_ROUND_S = 1, 2
+QUICK_ROUNDS, QUICK_ROUND_S = 3, 2
 WARM_UP_S = 1
 LATE_BY_S = 0.5
 """What a round's moves of labels may take longer than the round, before they no longer count as ten a second."""
 SEEN_WITHIN_S = 1.0
 """After a move's commit its prompt is served as it says."""
 DIGITS = {"per_s": 0, "p50_ms": 3, "p99_ms": 3, "cpu_s_per_10k": 4}
-RATIOS = (  # of a figure to the same figure of another case in the same round
+RATIOS = (  # name, figure, case: of the figure to that of the case in the same round
     ("per_s_by_constant", "per_s", "constant"),
     ("cpu_by_constant", "cpu_s_per_10k", "constant"),
-    ("p99_by_still", "p99_ms", "rollout"),
+    ("p99_by_rollout", "p99_ms", "rollout"),
 )
 
 
@@ -123,7 +122,7 @@ def compare(cases: Sequence[Case], rounds: int, round_s: int) -> list[Row]:
             for case in cases:
                 found[case.name].append(measure(case, connections, round_s))
         rows += [
-            {"row": "requests", "case": name, "connections": connections, "rounds": rounds, **summary(name, found)}
+            {"row": "requests", "case": name, "connections": connections, "rounds": rounds} | summary(name, found)
             for name in found
         ]
     return rows
