@@ -48,7 +48,7 @@ def _machine(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _requests(rows: Sequence[Row]) -> Iterator[str]:
-    yield "| what | connections | requests a second | of constant's | p50 ms | p99 ms | CPU s for 10 000 | of constant's |"
+    yield "| what | connections | requests a second | of constant's | p50 ms | p99 ms | CPU s for 10k | of constant's |"
     yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
     for row in _of(rows, "requests"):
         figures = (
