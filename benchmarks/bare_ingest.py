@@ -8,7 +8,6 @@ tables' unique indexes alone. What the server costs beyond it is what it does wi
 
 import argparse
 import json
-import multiprocessing
 import os
 import sqlite3
 import threading
@@ -18,12 +17,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
-from granian.constants import Interfaces
-from granian.log import LogLevels
-from granian.server import MPServer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from config.management.commands.run_web import THREADS
+from benchmarks.bare_server import serve
 
 DATABASE = "BARE_INGEST_DATABASE"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -181,16 +177,7 @@ def main() -> None:
     parser.add_argument("--database", required=True, help="path of an SQLite file, or address of a PostgreSQL")
     given = parser.parse_args()
     os.environ[DATABASE] = given.database
-    multiprocessing.set_start_method("fork", force=True)
-    MPServer(
-        "benchmarks.bare_ingest:application",
-        address="127.0.0.1",
-        port=given.port,
-        interface=Interfaces.WSGI,
-        workers=given.workers,
-        blocking_threads=THREADS,
-        log_level=LogLevels.error,
-    ).serve()
+    serve("benchmarks.bare_ingest:application", given.port, given.workers)
 
 
 if __name__ == "__main__":

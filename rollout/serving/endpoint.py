@@ -12,11 +12,11 @@ from rollout.serving.responses import (
     Response,
     check_method,
     matches,
+    not_modified,
     parameters,
     problem,
     text,
     with_body,
-    without_body,
 )
 from rollout.serving.snapshot import ServedPrompt, Snapshot
 
@@ -59,7 +59,7 @@ def get_prompt(
     headers.append(("ETag", etag))
     if if_none_match and matches(etag, if_none_match):
         counts.requests(304, reason).inc()
-        return without_body(304, headers, body)
+        return not_modified(headers)
     counts.requests(200, reason).inc()
     headers.append(("Content-Type", "application/json"))
     return with_body(200, headers, body, method)

@@ -259,8 +259,7 @@ def test_pinned__not_in_memory_and_database_away__unavailable(monkeypatch: pytes
 @pytest.mark.parametrize("query", ["label=staging", f"unit={CANARY_AT_5_PERCENT}", "version=2.2"])
 @pytest.mark.parametrize("given", ["{}", "W/{}", '"other", {}', '"other" ,W/{}, "third"', "*"])
 def test_if_none_match__same_answer__304_without_body(query: str, given: str) -> None:
-    first = get(query)
-    etag = header(first, "ETag")
+    etag = header(get(query), "ETag")
     assert etag is not None
 
     again = get(query, if_none_match=given.format(etag))
@@ -269,7 +268,7 @@ def test_if_none_match__same_answer__304_without_body(query: str, given: str) ->
     assert header(again, "ETag") == etag
     assert header(again, "Vary") == "Authorization, Serinus-Unit"
     assert header(again, "Content-Type") is None
-    assert header(again, "Content-Length") == str(len(first.body))
+    assert header(again, "Content-Length") is None
 
 
 @pytest.mark.parametrize("given", ['"other"', "other", "{}x", '"{}"'])

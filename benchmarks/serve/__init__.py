@@ -1,0 +1,1 @@
+"""What serving costs: the parts of `python -m benchmarks.serving`."""
