@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -228,6 +229,18 @@ def test_slow_drip__given_up_at_the_deadline(
     until(lambda: served(follower) == "v2.3", within_s=5)
 
     assert while_dripping == "v2.2"
+
+
+def test_silence__given_up_at_the_deadline(server: RulesetServer, follow: Callable[..., Follower]) -> None:
+    over = threading.Event()
+    follower = follow(server, pace=replace(QUICK, wait=(1, 1), answer=0.3))
+    server.misbehave = lambda request: over.wait(30)
+    server.change(greeting=AFTER)
+
+    until(lambda: "TooSlow" in (follower.state.last_error or ""), within_s=10)
+    over.set()
+    server.misbehave = None
+    until(lambda: served(follower) == "v2.3")
 
 
 @pytest.mark.parametrize(
