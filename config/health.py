@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
 from common.errors import Unavailable
+from rollout.serving import snapshot_cache
 
 logger = logging.getLogger(__name__)
 
@@ -24,17 +25,38 @@ def livez(request: HttpRequest) -> HttpResponse:
 def readyz(request: HttpRequest) -> HttpResponse:
     """200 when the database answers and has every migration of this code, else 503 that says what is missing.
 
-    Migrations that this code does not know are no obstacle: old code runs on the new schema.
+    Without the database, 200 and `degraded` as long as prompts are served from the last known state: a load balancer
+    that took every host out for that would make the outage complete. Migrations that this code does not know are no
+    obstacle: old code runs on the new schema.
     """
+    state_age_s = _state_age_s()
+    if state_age_s:
+        return _degraded(state_age_s)
     try:
         missing = known_migrations() - set(MigrationRecorder(connection).applied_migrations())
     except DatabaseError as error:
         logger.warning("health.database_unavailable", extra={"error": str(error)})
-        raise Unavailable("database_unavailable", "The database does not answer") from error
+        if state_age_s is None:
+            raise Unavailable("database_unavailable", "The database does not answer") from error
+        return _degraded(state_age_s)
     if missing:
         names = ", ".join(f"{app}.{name}" for app, name in sorted(missing))
         raise Unavailable("not_migrated", f"Run `manage.py migrate`; the database lacks {names}")
+    if state_age_s is None:
+        raise Unavailable("no_state_yet", "This process has not read what it is to serve")
     return JsonResponse({"status": "ready"})
+
+
+def _state_age_s() -> int | None:
+    """For how long the state that is served has been stale, 0 when it is fresh, None without one."""
+    try:
+        return snapshot_cache.cache.current()[1] or 0
+    except Unavailable:
+        return None
+
+
+def _degraded(state_age_s: int) -> HttpResponse:
+    return JsonResponse({"status": "degraded", "reason": "database_unavailable", "state_age_s": state_age_s})
 
 
 @cache

@@ -116,6 +116,7 @@ def _database() -> dict[str, Any]:
 
 
 DATABASES = {"default": _database()}
+SERVING_STATE = DATA_DIR / "serving.sqlite3"
 
 # Read by prometheus_client when it is imported: each process counts in a file of its own there (config.metrics).
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(env.writable(DATA_DIR / "metrics"))

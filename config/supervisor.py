@@ -22,6 +22,7 @@ from config.supervised import READY_FD
 logger = logging.getLogger(__name__)
 
 TICK_S = 0.1
+PREPARE_EVERY_S = 1.0
 GRACE_S = 6.0  # from SIGTERM to SIGKILL; `serve` promises to be gone within 10 s
 SHORTEST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
@@ -34,10 +35,14 @@ class NotStarted(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """name: in logs and in the list of processes. command: the management command with its arguments."""
+    """name: in logs and in the list of processes. command: the management command with its arguments.
+
+    at_once: runs also before everything is prepared.
+    """
 
     name: str
     command: tuple[str, ...]
+    at_once: bool = False
 
 
 class Supervisor:
@@ -47,17 +52,19 @@ class Supervisor:
         self._children = [Child(program, environment, ready_fd) for program in programs]
         self._stopping = False
 
-    def run(self, *, answers: Callable[[], bool], on_ready: Callable[[], None]) -> None:
+    def run(self, *, prepared: Callable[[], bool], answers: Callable[[], bool], on_ready: Callable[[], None]) -> None:
         """Run everything until SIGTERM or SIGINT, then end it, within GRACE_S and a moment.
 
-        on_ready is called once, as soon as every process has announced itself and answers() is true. Raises NotStarted
-        when a process ends before that.
+        Until prepared() is true, which is tried again and again, only what runs at once. on_ready is called once, as
+        soon as every process has announced itself and answers() is true. Raises NotStarted when a process ends before
+        that.
         """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask_to_stop)
         try:
+            self._wait_until_prepared(prepared)
             for child in self._children:
-                child.start()
+                child.start_first()
             if self._wait_until_up(answers):
                 on_ready()
             while not self._stopping:
@@ -70,6 +77,19 @@ class Supervisor:
 
     def _ask_to_stop(self, _signal: int, _frame: FrameType | None) -> None:
         self._stopping = True
+
+    def _wait_until_prepared(self, prepared: Callable[[], bool]) -> None:
+        at_once = [child for child in self._children if child.program.at_once]
+        tried_at = 0.0
+        while not self._stopping:
+            if time.monotonic() - tried_at > PREPARE_EVERY_S:
+                if prepared():
+                    return
+                tried_at = time.monotonic()
+            for child in at_once:
+                child.start_first()
+                child.keep_running()
+            time.sleep(TICK_S)
 
     def _wait_until_up(self, answers: Callable[[], bool]) -> bool:
         """True when everything is up, False when it was asked to stop before."""
@@ -99,10 +119,14 @@ class Child:
         self.program = program
         self._environment = {**environment, READY_FD: str(ready_fd)}
         self._ready_fd = ready_fd
-        self._process: subprocess.Popen[bytes]
+        self._process: subprocess.Popen[bytes] | None = None
         self._started_at = 0.0
         self._pause_s = 0.0
         self._start_again_at: float | None = None
+
+    def start_first(self) -> None:
+        if self._process is None:
+            self.start()
 
     def start(self) -> None:
         supervised = [sys.executable, "-m", "config.supervised", str(os.getpid()), self.program.name]
@@ -113,12 +137,12 @@ class Child:
         self._start_again_at = None
 
     def check_alive(self) -> None:
-        if (status := self._process.poll()) is not None:
+        if self._process and (status := self._process.poll()) is not None:
             raise NotStarted(f"The {self.program.name} process ended with status {status} while starting")
 
     def keep_running(self) -> None:
         """Start the process again when it has died, after a pause that doubles from death to death."""
-        if self._process.poll() is None:
+        if self._process is None or self._process.poll() is None:
             return
         if self._start_again_at is None:
             self._start_again_at = time.monotonic() + self._next_pause_s()

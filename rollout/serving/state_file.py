@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from rollout.serving.documents import NEVER, Changes, changes_since
+from rollout.serving.snapshot import NOTHING, Snapshot, after
 
 SCHEMA = """
     CREATE TABLE IF NOT EXISTS state (generation INTEGER NOT NULL);
     CREATE TABLE IF NOT EXISTS prompt (name TEXT PRIMARY KEY, document TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS key (name TEXT PRIMARY KEY, document TEXT NOT NULL) WITHOUT ROWID;"""
+FORMAT = 1  # goes up when the documents of rollout.serving.documents change their shape
 WAIT_S = 0.5  # for another process that writes; the next change brings the file up to date as well
 CONFIRM_EVERY_S = 1.0
 
@@ -35,36 +37,30 @@ class StateFile:
         self._path = path
         self._confirmed_at = 0.0
 
-    def load(self) -> tuple[Changes, float] | None:
-        """The state as changes to nothing, and for how many seconds nobody has confirmed it; None without one."""
+    def load(self) -> tuple[Snapshot, float] | None:
+        """The state, and for how many seconds nobody has confirmed it; None without one."""
         try:
             age_s = time.time() - self._path.stat().st_mtime
             with closing(sqlite3.connect(f"{self._path.as_uri()}?mode=ro", uri=True, timeout=WAIT_S)) as file:
-                (generation,) = file.execute("SELECT generation FROM state").fetchone()
-                prompts = _documents(file.execute("SELECT name, document FROM prompt"))
-                keys = _documents(file.execute("SELECT name, document FROM key"))
+                return after(NOTHING, _everything(file)), max(0.0, age_s)
         except FileNotFoundError:
             return None
-        except (OSError, sqlite3.Error, ValueError, TypeError) as error:
-            logger.warning("serving.state_file_unreadable", extra={"error": str(error)})
+        except (OSError, sqlite3.Error, ValueError, TypeError, KeyError) as error:
+            logger.warning("serving.state_file_unreadable", extra={"error": repr(error)})
             return None
-        return Changes(NEVER, generation, prompts, keys), max(0.0, age_s)
 
     def keep(self, changes: Changes) -> None:
         """Bring the file up to what these changes lead to; the database is read only when it lacks more than them."""
         try:
-            with closing(self._open()) as file, file:
-                file.execute("BEGIN IMMEDIATE")
-                kept = file.execute("SELECT generation FROM state").fetchone()
-                if changes.since == NEVER or kept is None or kept[0] < changes.since:
-                    _replace(file, changes if changes.since == NEVER else changes_since(NEVER))
-                elif kept[0] < changes.generation:
-                    _add(file, changes)
+            try:
+                self._write(changes)
+            except sqlite3.OperationalError:  # locked, or no space
+                raise
+            except sqlite3.DatabaseError:  # no SQLite file, or none any more
+                self._path.unlink()
+                self._write(changes)
         except (OSError, sqlite3.Error) as error:
-            logger.warning("serving.state_file_not_written", extra={"error": str(error)})
-            if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
-                with suppress(OSError):
-                    self._path.unlink()  # no SQLite file any more; the next change writes a new one
+            logger.warning("serving.state_file_not_written", extra={"error": repr(error)})
 
     def confirm(self) -> None:
         """The database has just confirmed the state."""
@@ -72,6 +68,15 @@ class StateFile:
             self._confirmed_at = time.monotonic()
             with suppress(OSError):
                 os.utime(self._path)
+
+    def _write(self, changes: Changes) -> None:
+        with closing(self._open()) as file, file:
+            file.execute("BEGIN IMMEDIATE")
+            kept = _kept_generation(file)
+            if changes.since == NEVER or kept < changes.since:
+                _replace(file, changes if changes.since == NEVER else changes_since(NEVER))
+            elif kept < changes.generation:
+                _add(file, changes)
 
     def _open(self) -> sqlite3.Connection:
         if not self._path.exists():
@@ -83,11 +88,28 @@ class StateFile:
         return file
 
 
+def _everything(file: sqlite3.Connection) -> Changes:
+    generation = _kept_generation(file)
+    if generation == NEVER:
+        raise ValueError("it is empty, or of another release")
+    prompts = _documents(file.execute("SELECT name, document FROM prompt"))
+    keys = _documents(file.execute("SELECT name, document FROM key"))
+    return Changes(NEVER, generation, prompts, keys)
+
+
+def _kept_generation(file: sqlite3.Connection) -> int:
+    """NEVER when what is kept, if anything, is not for this code."""
+    (format_found,) = file.execute("PRAGMA user_version").fetchone()
+    kept = file.execute("SELECT generation FROM state").fetchone()
+    return int(kept[0]) if kept and format_found == FORMAT else NEVER
+
+
 def _replace(file: sqlite3.Connection, changes: Changes | None) -> None:
     if changes is None:
         return
     for table in ("state", "prompt", "key"):
         file.execute(f"DELETE FROM {table}")  # noqa: S608 (a constant)
+    file.execute(f"PRAGMA user_version = {FORMAT}")
     _add(file, changes)
 
 

@@ -10,6 +10,7 @@ from typing import NoReturn
 import pytest
 from django.db import OperationalError, connection
 
+from registry import sequences
 from registry.models import Prompt
 from rollout.serving import documents, snapshot_cache
 from rollout.serving.snapshot_cache import RETRY_S, STALE_AFTER_S, SnapshotCache
@@ -128,6 +129,22 @@ def test_thread__label_moved__served_within_a_second_of_the_commit() -> None:
     app = Reader()
     with refresher():
         assert snapshot_cache.cache.loaded.wait(10)
+        for minor in (3, 2, 3):
+            point(prompt, "production", f"2.{minor}")
+
+            seconds_until(lambda: app.served()[0] == f"v2.{minor}", at_most=1)  # noqa: B023 (called at once)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_thread__postgresql_tells_of_the_change__it_is_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asking every 4 s it could not be in time. (SQLite, which cannot tell, is asked as ever.)"""
+    monkeypatch.setattr(sequences, "ASK_LISTENERS_S", 4.0)
+    prompt = make_prompt()
+    app = Reader()
+    with refresher():
+        assert snapshot_cache.cache.loaded.wait(10)
+        point(prompt, "staging", "2.3")
+        seconds_until(lambda: app.status("label=staging") == 200, at_most=5)  # from here on it listens
         for minor in (3, 2, 3):
             point(prompt, "production", f"2.{minor}")
 

@@ -18,7 +18,7 @@ from config.supervisor import Program, Supervisor
 logging.basicConfig(format="%(message)s")
 supervisor.GRACE_S = 0.5
 Supervisor([Program("odd", tuple(sys.argv[1:]))], os.environ).run(
-    answers=lambda: True, on_ready=lambda: print("ready", flush=True)
+    prepared=lambda: True, answers=lambda: True, on_ready=lambda: print("ready", flush=True)
 )
 """
 STUBBORN = """

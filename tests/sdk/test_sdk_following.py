@@ -16,11 +16,8 @@ import pytest
 
 from serinus.asking import Server
 from serinus.following import Follower, Pace
-from tests.rulesets import KEY, Handler, RulesetServer, encoded, prompt, serving, until
+from tests.rulesets import KEY, QUICK, Handler, RulesetServer, encoded, prompt, serving, until
 
-QUICK = Pace(
-    early=(0.01, 0.02), between=0.0, backoff=(0.01, 0.02), refused=(0.05, 0.05), older_for=0.3, connect=2.0, answer=2.0
-)
 BEFORE, AFTER = prompt("greeting"), prompt("greeting", production="v2.3")
 
 

@@ -50,15 +50,25 @@ def test_is_canary__no_and_full_weight__exact(salt: str, unit: str) -> None:
     assert is_canary(at, BUCKETS)
 
 
-@pytest.mark.parametrize("weight_bp", [1, 10, 50, 500, 2500, 5000, 9990])
-def test_share__100_000_units__within_binomial_bounds(weight_bp: int) -> None:
-    n = 100_000
+@pytest.fixture(scope="module")
+def million() -> list[int]:
+    """The buckets of 10^6 units."""
+    return [bucket("4f1d0c9a7b3e5826", f"user-{i}") for i in range(1_000_000)]
 
-    canary = sum(is_canary(bucket("4f1d0c9a7b3e5826", f"user-{i}"), weight_bp) for i in range(n))
+
+@pytest.mark.parametrize("weight_bp", [1, 10, 50, 500, 2500, 5000, 9990])
+def test_share__10_to_the_6_units__within_binomial_bounds(million: list[int], weight_bp: int) -> None:
+    canary = sum(is_canary(at, weight_bp) for at in million)
 
     # A fair binomial leaves these bounds once in a million salts; this salt is fixed, so the test cannot flicker.
-    low, high = binom.interval(1 - 1e-6, n, weight_bp / BUCKETS)
+    low, high = binom.interval(1 - 1e-6, len(million), weight_bp / BUCKETS)
     assert low <= canary <= high
+
+
+def test_share__weight_grows_from_10_to_500_to_5000__only_adds_units(million: list[int]) -> None:
+    canaries = [{i for i, at in enumerate(million) if is_canary(at, weight_bp)} for weight_bp in (10, 500, 5000)]
+
+    assert canaries[0] < canaries[1] < canaries[2]
 
 
 def test_unit_bucket__100_000_units__even_and_independent_of_the_arm() -> None:

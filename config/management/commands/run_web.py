@@ -5,6 +5,7 @@ from argparse import ArgumentParser
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
 from granian.constants import Interfaces
 from granian.log import LogLevels
@@ -16,8 +17,20 @@ from rollout.serving import waiting
 # Of each worker. Requests that wait for SQLite's one writer hold a thread each, and serving prompts needs one beside
 # them: while 24 clients sent traces, GET /prompts took 950 ms with 8 threads and 3 ms with 16 (median, 2 workers).
 THREADS = 16
+POOL_WAIT_S = 5  # for a connection; then the request is refused
 STOP_WITHIN_S = 5  # a worker that is still answering this long after SIGTERM is killed
 LOG_THROUGH_DJANGO = {"formatters": {}, "handlers": {}, "loggers": {"_granian": {"propagate": True}}}
+
+
+def share_connections() -> None:
+    """Have a worker's threads share THREADS connections to PostgreSQL: each would otherwise keep one of its own.
+
+    Must come before the first connection. Only here: a pool does not outlive a fork, and background work forks.
+    """
+    database = settings.DATABASES["default"]
+    if "postgresql" in database["ENGINE"]:
+        database["CONN_MAX_AGE"] = 0  # the pool keeps them
+        database["OPTIONS"]["pool"] = {"min_size": 1, "max_size": THREADS, "timeout": POOL_WAIT_S}
 
 
 class WebServer(MPServer):
@@ -36,6 +49,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, host: IPv4Address | IPv6Address, port: int, workers: int, **options: Any) -> None:
         metrics.begin_anew()
+        share_connections()
         # Workers that are forked here share what is already imported, and end with this process (config.supervised).
         multiprocessing.set_start_method("fork", force=True)
         WebServer(

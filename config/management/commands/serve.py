@@ -1,9 +1,13 @@
-"""`manage.py serve`: all of Serinus by one command."""
+"""`manage.py serve`: all of Serinus by one command.
+
+While the database is away it serves prompts from the last known state, if there is one, and starts the rest later.
+"""
 
 import http.client
+import logging
 import os
 from argparse import ArgumentParser
-from contextlib import closing
+from contextlib import closing, suppress
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
@@ -15,6 +19,8 @@ from django.db import OperationalError, connection
 from config import env
 from config.listening import Address, Taken, add_arguments, require_free
 from config.supervisor import NotStarted, Program, Supervisor
+
+logger = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
@@ -30,9 +36,13 @@ class Command(BaseCommand):
         self.check()
         try:
             require_free(address)
-            migrate()
+            migrated = migrated_unless_away()
             supervisor = Supervisor(programs(address, workers), environment())
-            supervisor.run(answers=lambda: answers(address), on_ready=lambda: self.say_ready(address))
+            supervisor.run(
+                prepared=lambda: migrated or is_migrated(),
+                answers=lambda: answers(address),
+                on_ready=lambda: self.say_ready(address),
+            )
         except (Taken, NotStarted) as error:
             raise CommandError(str(error)) from error
 
@@ -49,11 +59,28 @@ def settle(address: Address) -> None:
         settings.BASE_URL = address.url
 
 
+def migrated_unless_away() -> bool:
+    """Whether the database is migrated. While it is away, False when there is a last state that can be served."""
+    try:
+        migrate()
+    except OperationalError as error:
+        if not settings.SERVING_STATE.exists():
+            raise CommandError(f"The database does not answer: {error}") from error
+        logger.warning("serve.database_away", extra={"error": str(error)})
+        return False
+    return True
+
+
+def is_migrated() -> bool:
+    with suppress(OperationalError):  # it is still away
+        migrate()
+        return True
+    return False
+
+
 def migrate() -> None:
     try:
         call_command("migrate", interactive=False, verbosity=0)
-    except OperationalError as error:
-        raise CommandError(f"The database does not answer: {error}") from error
     finally:
         connection.close()
 
@@ -61,7 +88,7 @@ def migrate() -> None:
 def programs(address: Address, workers: int) -> list[Program]:
     listening = ("--host", str(address.ip), "--port", str(address.port), "--workers", str(workers))
     return [
-        Program("web", ("run_web", "--skip-checks", *listening)),  # `serve` itself has run the checks
+        Program("web", ("run_web", "--skip-checks", *listening), at_once=True),  # `serve` itself has run the checks
         Program("cluster", ("qcluster", "--skip-checks")),
         Program("evaluator", ("run_evaluator", "--skip-checks")),
     ]

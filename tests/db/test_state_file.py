@@ -1,0 +1,273 @@
+"""The last state on disk: kept by any process, and served by one that starts without the database."""
+
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from django.db import OperationalError, connection
+
+from registry.models import ApiKey, Prompt, Sequence
+from registry.services import revoke_key
+from rollout.serving import snapshot_cache
+from rollout.serving.snapshot_cache import SnapshotCache
+from rollout.serving.state_file import StateFile
+from tests import make
+from tests.served import CANARY_AT_5_PERCENT, CONTROL_AT_5_PERCENT, Reader, make_prompt, make_rollout, point
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def prompt() -> Prompt:
+    return make_prompt()
+
+
+@pytest.fixture
+def app(prompt: Prompt) -> Reader:
+    return Reader()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "serving.sqlite3"
+
+
+def refresh() -> None:
+    snapshot_cache.cache.refresh()
+
+
+@contextmanager
+def database_away() -> Iterator[None]:
+    def refuse(*_: object) -> NoReturn:
+        raise OperationalError("the connection is closed")
+
+    with connection.execute_wrapper(refuse):
+        yield
+
+
+def restart(path: Path) -> None:
+    """Another process of the same data folder."""
+    snapshot_cache.cache = SnapshotCache(StateFile(path))
+
+
+@pytest.fixture(autouse=True)
+def _cache_put_back(_no_state_from_another_test: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshot_cache, "cache", snapshot_cache.cache)  # whatever `restart` makes of it
+
+
+def test_started_while_the_database_is_away__serves_the_last_state(prompt: Prompt, app: Reader, path: Path) -> None:
+    make_rollout(prompt)
+    refresh()
+    before = [app.body(f"unit={unit}") for unit in (CANARY_AT_5_PERCENT, CONTROL_AT_5_PERCENT)]
+    os.utime(path, (time.time() - 61.5,) * 2)
+    restart(path)
+
+    with database_away():
+        assert not snapshot_cache.cache.poll()
+
+        assert snapshot_cache.cache.loaded.is_set()
+        assert [app.body(f"unit={unit}") for unit in (CANARY_AT_5_PERCENT, CONTROL_AT_5_PERCENT)] == before
+        assert Reader("ser_unknown").status() == 401
+        assert app.status("version=2.3") == 200
+        age_s = snapshot_cache.cache.current()[1]
+        assert age_s is not None
+        assert 61 <= age_s < 70
+
+
+def test_database_is_back__everything_is_read_from_it(prompt: Prompt, app: Reader, path: Path) -> None:
+    refresh()
+    restart(path)
+    with database_away():
+        snapshot_cache.cache.poll()
+    Prompt.objects.filter(pk=prompt.pk).update(name="renamed")  # unknown to the generation
+
+    assert snapshot_cache.cache.poll()
+
+    assert (app.status(), app.status(name="renamed")) == (404, 200)
+    assert snapshot_cache.cache.current()[1] is None
+
+
+def test_database_is_there__the_file_is_not_asked(prompt: Prompt, app: Reader, path: Path) -> None:
+    refresh()
+    point(prompt, "production", "2.3")
+    restart(path)
+
+    refresh()
+
+    assert app.served() == ("v2.3", "label")
+
+
+def test_no_file__unavailable_until_the_database_comes(prompt: Prompt, app: Reader, path: Path) -> None:
+    with database_away():
+        assert not snapshot_cache.cache.poll()
+        assert not snapshot_cache.cache.loaded.is_set()
+        assert app.status() == 503
+
+    assert snapshot_cache.cache.poll()
+    assert app.status() == 200
+
+
+def test_changes__each_is_in_the_file_and_the_rest_stays(prompt: Prompt, app: Reader, path: Path) -> None:
+    for number in range(3):
+        make_prompt(f"other-{number}")
+    refresh()
+    with closing(sqlite3.connect(path)) as file:
+        file.execute(
+            "UPDATE prompt SET document = replace(document, 'gpt-4o-mini', 'untouched') WHERE name = 'other-1'"
+        )
+        file.commit()
+
+    point(prompt, "production", "2.3")
+    revoke_key(key=ApiKey.objects.get(), actor=make.ANNA)
+    refresh()
+
+    with closing(sqlite3.connect(path)) as file:
+        (document,) = file.execute("SELECT document FROM prompt WHERE name = 'other-1'").fetchone()
+    assert "untouched" in document  # what has not changed is not written again
+    restart(path)
+    with database_away():
+        snapshot_cache.cache.poll()
+        assert snapshot_cache.cache.current()[0].prompts["order-extractor"].rules["production"]["version"] == "v2.3"
+        assert app.status() == 401
+
+
+def test_two_processes__one_that_missed_changes_completes_the_file(prompt: Prompt, app: Reader, path: Path) -> None:
+    """The file stands at an older state than the one that this process knew before its last change."""
+    refresh()
+    old = path.read_bytes()
+    point(prompt, "staging", "2.3")
+    refresh()
+    path.write_bytes(old)
+
+    point(prompt, "production", "2.3")
+    refresh()
+    restart(path)
+
+    with database_away():
+        snapshot_cache.cache.poll()
+        assert app.served("label=staging") == ("v2.3", "label")
+        assert app.served() == ("v2.3", "label")
+
+
+def test_two_processes__the_slower_one_does_not_set_the_file_back(prompt: Prompt, app: Reader, path: Path) -> None:
+    refresh()
+    slower = snapshot_cache.cache
+    restart(path)
+    refresh()
+    point(prompt, "production", "2.3")
+    changes = snapshot_cache.changes_since(slower._known)
+    assert changes
+    point(prompt, "production", "2.2")
+    refresh()
+
+    StateFile(path).keep(changes)
+
+    restart(path)
+    with database_away():
+        snapshot_cache.cache.poll()
+        assert app.served() == ("v2.2", "label")
+
+
+def test_restored_backup__the_file_follows(prompt: Prompt, app: Reader, path: Path) -> None:
+    make_prompt("made-after-the-backup")
+    refresh()
+    Prompt.objects.filter(name="made-after-the-backup").update(name="of-the-backup", generation=0)
+    Sequence.objects.filter(name="generation").update(value=1)
+    refresh()
+    restart(path)
+
+    with database_away():
+        snapshot_cache.cache.poll()
+        assert (app.status(name="made-after-the-backup"), app.status(name="of-the-backup")) == (404, 200)
+
+
+@pytest.mark.parametrize("content", [b"", b"no database at all" * 100, b"SQLite format 3\0" + bytes(5000)])
+def test_broken_file__logged_and_made_anew(
+    prompt: Prompt, app: Reader, path: Path, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    path.write_bytes(content)
+    with database_away(), caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            assert not snapshot_cache.cache.poll()
+    assert [r.getMessage() for r in caplog.records].count("serving.state_file_unreadable") == 1
+
+    assert snapshot_cache.cache.poll()
+    restart(path)
+
+    with database_away():
+        snapshot_cache.cache.poll()
+        assert app.served() == ("v2.2", "label")
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["PRAGMA user_version = 99", "UPDATE prompt SET document = '{}'", "UPDATE prompt SET document = '[1'"],
+    ids=["of another release", "of another shape", "not json"],
+)
+def test_file_of_another_kind__not_served_and_made_anew(
+    prompt: Prompt, app: Reader, path: Path, change: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    refresh()
+    with closing(sqlite3.connect(path)) as file:
+        file.execute(change)
+        file.commit()
+    restart(path)
+
+    with database_away(), caplog.at_level(logging.WARNING):
+        assert not snapshot_cache.cache.poll()
+        assert app.status() == 503
+    assert "serving.state_file_unreadable" in [r.getMessage() for r in caplog.records]
+
+    refresh()
+    restart(path)
+    with database_away():
+        snapshot_cache.cache.poll()
+        assert app.served() == ("v2.2", "label")
+
+
+def test_truncated_file__nothing_of_it_is_served(prompt: Prompt, app: Reader, path: Path) -> None:
+    refresh()
+    path.write_bytes(path.read_bytes()[:-4096])
+    restart(path)
+
+    with database_away():
+        snapshot_cache.cache.poll()
+        assert app.status() in (200, 503)
+        if app.status() == 200:
+            assert app.served() == ("v2.2", "label")
+
+
+def test_folder_that_cannot_be_written__serving_goes_on(
+    prompt: Prompt, app: Reader, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    snapshot_cache.cache = SnapshotCache(StateFile(tmp_path / "file" / "serving.sqlite3"))
+
+    refresh()
+
+    assert app.served() == ("v2.2", "label")
+    assert "serving.state_file_not_written" in [r.getMessage() for r in caplog.records]
+
+
+def test_file__for_its_owner_only_and_without_keys(prompt: Prompt, path: Path) -> None:
+    key = make.key("read")
+    refresh()
+
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert key.encode() not in path.read_bytes()
+
+
+def test_confirmed__the_files_time_says_when(prompt: Prompt, path: Path) -> None:
+    refresh()
+    os.utime(path, (0, 0))
+    restart(path)
+
+    refresh()
+
+    assert time.time() - path.stat().st_mtime < 60

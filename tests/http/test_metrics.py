@@ -1,0 +1,140 @@
+"""/metrics: what serving has counted, exactly over threads and processes."""
+
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from django.test import Client
+from prometheus_client.parser import text_string_to_metric_families
+
+from config import metrics
+from rollout.serving import snapshot_cache
+from rollout.serving.endpoint import get_prompt
+from rollout.serving.ruleset_endpoint import get_ruleset
+from tests import make
+from tests.served import CANARY_AT_5_PERCENT, CONTROL_AT_5_PERCENT, make_prompt, make_rollout
+
+pytestmark = pytest.mark.django_db
+
+Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+def samples(client: Client) -> Samples:
+    answer = client.get("/metrics")
+    assert answer.status_code == 200
+    assert answer["Content-Type"].startswith("text/plain")
+    families = text_string_to_metric_families(answer.content.decode())
+    return {(s.name, frozenset(s.labels.items())): s.value for family in families for s in family.samples}
+
+
+def grown(before: Samples, after: Samples) -> dict[tuple[str, ...], float]:
+    """By name and values of labels: how much more it is, for all that grew."""
+    return {
+        (name, *(value for _, value in sorted(labels))): value - before.get((name, labels), 0)
+        for (name, labels), value in after.items()
+        if value != before.get((name, labels), 0)
+    }
+
+
+@pytest.fixture
+def rollout() -> str:
+    return str(make_rollout(make_prompt()).pk)
+
+
+@pytest.fixture
+def authorization(rollout: str) -> str:
+    authorization = f"Bearer {make.key('read')}"
+    snapshot_cache.cache.refresh()
+    return authorization
+
+
+def test_metrics__each_answer__counted_by_status_and_reason_and_by_arm(
+    client: Client, rollout: str, authorization: str
+) -> None:
+    def get(query: str, **request: str) -> None:
+        get_prompt(
+            **{"method": "GET", "name": "order-extractor", "authorization": authorization} | request, query=query
+        )
+
+    before = samples(client)
+    for _ in range(3):
+        get(f"unit={CANARY_AT_5_PERCENT}")
+    get(f"unit={CONTROL_AT_5_PERCENT}", if_none_match="*")
+    get("label=latest")
+    get("version=2.2")
+    get("label=nothing")
+    get("", authorization="")
+    get_ruleset(method="GET", authorization=authorization)
+    get_ruleset(method="GET", authorization=authorization, query="since=0")
+    get_ruleset(method="GET", authorization=authorization, if_none_match="*")
+    get_ruleset(method="GET")
+
+    assert grown(before, samples(client)) == {
+        ("serinus_prompt_requests_total", "canary", "200"): 3,
+        ("serinus_prompt_requests_total", "control", "304"): 1,
+        ("serinus_prompt_requests_total", "label", "200"): 1,
+        ("serinus_prompt_requests_total", "pinned", "200"): 1,
+        ("serinus_prompt_requests_total", "unknown_label", "404"): 1,
+        ("serinus_prompt_requests_total", "missing_key", "401"): 1,
+        ("serinus_assignments_total", "canary", rollout): 3,
+        ("serinus_assignments_total", "control", rollout): 1,
+        ("serinus_ruleset_requests_total", "complete", "200"): 1,
+        ("serinus_ruleset_requests_total", "changes", "200"): 1,
+        ("serinus_ruleset_requests_total", "unchanged", "304"): 1,
+        ("serinus_ruleset_requests_total", "missing_key", "401"): 1,
+    }
+
+
+def test_metrics__eight_threads__not_one_lost(client: Client, rollout: str, authorization: str) -> None:
+    def ask(number: int) -> None:
+        for unit in range(500):
+            get_prompt(method="GET", name="order-extractor", query=f"unit={number}-{unit}", authorization=authorization)
+
+    before = samples(client)
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(ask, range(8)))
+
+    more = grown(before, samples(client))
+    assert sum(n for (name, *_), n in more.items() if name == "serinus_prompt_requests_total") == 4000
+    assert sum(n for (name, *_), n in more.items() if name == "serinus_assignments_total") == 4000
+
+
+def test_metrics__state_confirmed__age_0(client: Client, authorization: str) -> None:
+    snapshot_cache.cache.poll()
+
+    assert samples(client)["serinus_serving_state_age_seconds", frozenset()] == 0
+
+
+COUNTING = """
+import django, os, sys
+django.setup()
+from rollout.serving.counts import STATE_AGE, requests
+requests(200, "label").inc(7)
+STATE_AGE.set(1000)
+print(os.getpid())"""
+
+
+def test_metrics__process_that_died__what_it_counted_stays_and_its_state_goes(client: Client) -> None:
+    before = samples(client)
+
+    subprocess.run([sys.executable, "-c", COUNTING], check=True, capture_output=True)
+
+    after = samples(client)
+    assert grown(before, after)["serinus_prompt_requests_total", "label", "200"] == 7
+    assert after.get(("serinus_serving_state_age_seconds", frozenset()), 0) < 1000
+
+
+def test_begin_anew__only_the_dead_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    counting = subprocess.run([sys.executable, "-c", COUNTING], check=True, capture_output=True, text=True)
+    dead = int(json.loads(counting.stdout))
+    for process in (dead, os.getpid()):
+        (tmp_path / f"counter_{process}.db").touch()
+
+    metrics.begin_anew()
+
+    assert [file.name for file in tmp_path.iterdir()] == [f"counter_{os.getpid()}.db"]
