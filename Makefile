@@ -13,7 +13,7 @@ demo: .venv/installed  # make demo ARGS=--exit ends by itself
 serve: .venv/installed  # make serve ARGS="--port 8080"
 	$(BIN)/python manage.py serve $(ARGS)
 
-test: lint
+test: lint .venv-clients/installed
 	$(BIN)/pytest -q -n 2 --dist loadgroup
 	$(BIN)/pytest -q -n 2 --dist loadgroup --postgres $(ON_BOTH_DATABASES)
 
@@ -30,4 +30,9 @@ bench: .venv/installed
 	@$(PYTHON) -c 'import sys; sys.version_info < (3, 11) and sys.exit("Serinus needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+.venv-clients/installed: tests/clients/requirements.txt  # instrumentations that do not go with what .venv holds
+	$(PYTHON) -m venv .venv-clients
+	.venv-clients/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@

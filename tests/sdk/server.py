@@ -2,9 +2,10 @@
 
 import json
 import socket
+import ssl
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -40,13 +41,14 @@ class ReportServer:
     """replies: for the next requests, in order; afterwards `rule` answers."""
 
     port: int
+    is_tls: bool = False
     requests: list[Request] = field(default_factory=list)
     replies: deque[Reply] = field(default_factory=deque)
     rule: Rule = takes_all
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"https://localhost:{self.port}" if self.is_tls else f"http://127.0.0.1:{self.port}"
 
     @property
     def items(self) -> list[dict[str, Any]]:
@@ -75,8 +77,12 @@ def problem(status: int, code: str, errors: Any = (), **headers: str) -> Reply:
 
 
 @contextmanager
-def report_server() -> Iterator[ReportServer]:
+def report_server(tls: ssl.SSLContext | None = None) -> Iterator[ReportServer]:
     class Handler(BaseHTTPRequestHandler):
+        def handle(self) -> None:
+            with suppress(OSError):  # a client that does not trust the certificate goes away
+                super().handle()
+
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             request = Request(self.path, self.headers["Authorization"], body)
@@ -93,7 +99,9 @@ def report_server() -> Iterator[ReportServer]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http_server:
-        state = ReportServer(http_server.server_port)
+        if tls is not None:
+            http_server.socket = tls.wrap_socket(http_server.socket, server_side=True, do_handshake_on_connect=False)
+        state = ReportServer(http_server.server_port, is_tls=tls is not None)
         thread = Thread(target=http_server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:

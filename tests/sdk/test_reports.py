@@ -4,6 +4,7 @@ import json
 import math
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import textwrap
@@ -13,18 +14,20 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
-from serinus import outbox, stamping
+from serinus import outbox, posting, stamping
 from serinus.reports import Reports
 from tests.process.server import free_port, wait_until
 from tests.sdk.server import Reply, ReportServer, dripping_server, problem, refusing, report_server
 
 KEY = "ser_secret"
+TLS = Path(__file__).parent / "tls"  # a self-signed certificate for localhost, valid until 2126
 EXPOSURE = "rol_1:0:canary:182"
 ROLLED_OUT = {
     "gen_ai.prompt.name": "order-extractor",
@@ -373,8 +376,8 @@ def test_sending__one_address_fails__other_goes_on(reports: Reports, server: Rep
     reports.call(PROMPT)
     give(reports, 5)
 
-    wait_until(lambda: reports.sent == 5, within_s=10)
-    assert reports.queued == 1
+    wait_until(lambda: reports.sent == 5 and reports.last_error, within_s=10)
+    assert (reports.queued, reports.last_error) == (1, "503 busy: …")
     assert reports.flush(0.05) is False
 
 
@@ -457,6 +460,56 @@ def test_server__drips__given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> Non
     assert time.monotonic() - began < 5
     assert reports.queued == 1
     reports.close(0)
+
+
+@pytest.fixture
+def tls_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ReportServer]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(TLS / "localhost.pem", TLS / "localhost.key")
+    posting._tls.cache_clear()  # it may have been read with other certificates
+    with report_server(context) as running:
+        yield running
+    posting._tls.cache_clear()
+
+
+def test_tls__trusted__sent(tls_server: ReportServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(TLS / "localhost.pem"))
+    reports = Reports(f"{tls_server.url}/prefix/", KEY)
+
+    give(reports, 3)
+
+    assert reports.flush(10)
+    assert {request.path for request in tls_server.requests} == {"/prefix/api/v1/scores"}
+    assert len(tls_server.items) == 3
+    reports.close()
+
+
+def test_tls__certificate_of_nobody_known__kept_and_the_key_not_sent(tls_server: ReportServer) -> None:
+    reports = Reports(tls_server.url, KEY)
+
+    give(reports)
+    wait_until(lambda: reports.last_error, within_s=10)
+
+    assert "CERTIFICATE_VERIFY_FAILED" in str(reports.last_error)
+    assert (reports.queued, tls_server.requests) == (1, [])
+    reports.close(0)
+
+
+def test_tls__answer_that_stalls__given_up_in_time(tls_server: ReportServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(TLS / "localhost.pem"))
+    monkeypatch.setattr(outbox, "REQUEST_S", 0.5)
+    over = threading.Event()
+    tls_server.rule = lambda _: Reply() if over.wait(30) else Reply(500)
+    reports = Reports(tls_server.url, KEY)
+
+    began = time.monotonic()
+    give(reports)
+    wait_until(lambda: reports.last_error, within_s=10)
+
+    assert time.monotonic() - began < 5
+    over.set()
+    assert reports.flush(10)
+    reports.close()
 
 
 def test_score__server_that_does_not_answer__app_does_not_wait(caplog: pytest.LogCaptureFixture) -> None:

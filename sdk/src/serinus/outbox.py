@@ -49,8 +49,8 @@ class Counts:
     """What became of the items.
 
     queued: not sent yet, or being sent; sent: taken by the server; dropped: did not fit, or came after the end;
-    refused: can never be taken. last_error: why the last request failed, None if it did not; last_refusal: of the last
-    item that was refused.
+    refused: can never be taken. last_error: why requests fail, None if they do not; last_refusal: of the last item that
+    was refused.
     """
 
     queued: int = 0
@@ -69,6 +69,7 @@ class Lane:
         self.items: deque[bytes] = deque()
         self.bytes = self.done = self.failures = 0
         self.ready_at = 0.0  # when its next request may be made
+        self.error: str | None = None  # why its last one failed
 
     @property
     def is_full(self) -> bool:
@@ -106,7 +107,6 @@ class Outbox:
         self._most_queued = most_queued
         self._closed = False
         self._warned_at = -WARNED_EVERY_S
-        self._last_error: str | None = None
         self._last_refusal: str | None = None
         self._start_afresh()
         _all.add(self)
@@ -127,7 +127,7 @@ class Outbox:
             if is_due:
                 self._warned_at = time.monotonic()
         if is_due:
-            why = "the client is closed" if self._closed else f"the queue is full: {self._last_error or 'too many'}"
+            why = "the client is closed" if self._closed else f"the queue is full: {self._error or 'too many'}"
             logger.warning("serinus: %d reports were dropped so far; %s", dropped, why)
         return False
 
@@ -142,7 +142,7 @@ class Outbox:
     @property
     def counts(self) -> Counts:
         with self._changed:
-            return Counts(self._queued, self._sent, self._dropped, self._refused, self._last_error, self._last_refusal)
+            return Counts(self._queued, self._sent, self._dropped, self._refused, self._error, self._last_refusal)
 
     def flush(self, timeout_s: float) -> bool:
         """Send what is queued now without further waiting; answers whether it is out, after this time at most."""
@@ -165,7 +165,7 @@ class Outbox:
     def close(self, timeout_s: float) -> None:
         """Flush, and take and send nothing more."""
         if not self._closed and not self.flush(timeout_s):
-            logger.warning("serinus: %d reports were not sent: %s", self._queued, self._last_error or "no time left")
+            logger.warning("serinus: %d reports were not sent: %s", self._queued, self._error or "no time left")
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -173,6 +173,10 @@ class Outbox:
     @property
     def _queued(self) -> int:
         return sum(len(lane.items) for lane in self._lanes.values())
+
+    @property
+    def _error(self) -> str | None:
+        return next((lane.error for lane in self._lanes.values() if lane.error), None)
 
     @property
     def _bytes(self) -> int:
@@ -184,7 +188,7 @@ class Outbox:
         self._lanes: dict[str, Lane] = {}
         self._thread: threading.Thread | None = None
         self._sent = self._dropped = self._refused = self._hurried = 0
-        self._last_error = self._last_refusal = None
+        self._last_refusal = None
         self._told: set[str] = set()
 
     def _has_thread(self) -> bool:
@@ -244,7 +248,8 @@ class Outbox:
 
     def _send_once(self, deadline: float) -> None:
         """Where no thread can be started any more."""
-        for lane in self._lanes.values():
+        for lane in list(self._lanes.values()):
+            lane.failures = 0
             while lane.items and not lane.failures and time.monotonic() < deadline:
                 self._send(lane, lane.next_batch(), deadline - time.monotonic())
 
@@ -257,7 +262,7 @@ class Outbox:
             unsent, failed = list(batch), Failed(0.0, type(error).__name__)
         with self._changed:
             lane.settle(batch, unsent)
-            self._last_error = failed.reason if failed else None
+            lane.error = failed.reason if failed else None
             lane.failures = lane.failures + 1 if failed else 0
             lane.ready_at = time.monotonic()
             if failed:
@@ -296,9 +301,8 @@ class Outbox:
         except (OSError, http.client.HTTPException) as error:
             return Failed(0.0, f"{type(error).__name__}: {error}"[:200])
         except ValueError as error:
-            return Failed(
-                LONGEST_PAUSE_S, f"{type(error).__name__} of url or key", needs_somebody=True
-            )  # it may quote it
+            reason = f"{type(error).__name__} of url or key"  # without its text, which may quote the key
+            return Failed(LONGEST_PAUSE_S, reason, needs_somebody=True)
 
 
 @dataclass(frozen=True)
