@@ -14,8 +14,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from serinus.following import Pace
 from serinus.ruleset import digest_of
 
+QUICK = Pace(
+    early=(0.01, 0.02), between=0.0, backoff=(0.01, 0.02), refused=(0.05, 0.05), older_for=0.3, connect=2.0, answer=2.0
+)
 KEY = "ser_key-of-the-tests"
 SALT = "4f1d0c9a7b3e58265d0e94c1a2b3f607"  # of the vectors: user-2 has bucket 4827 and unit bucket 187
 

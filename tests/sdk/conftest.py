@@ -11,12 +11,8 @@ from typing import Any
 import pytest
 
 from serinus import Client
-from serinus.following import Follower, Pace
-from tests.rulesets import KEY, RulesetServer, prompt, serving
-
-QUICK = Pace(
-    early=(0.01, 0.02), between=0.0, backoff=(0.01, 0.02), refused=(0.05, 0.05), older_for=0.3, connect=2.0, answer=2.0
-)
+from serinus.following import Follower
+from tests.rulesets import KEY, QUICK, RulesetServer, prompt, serving
 
 
 @pytest.fixture(autouse=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -15,11 +16,8 @@ import pytest
 
 from serinus.asking import Server
 from serinus.following import Follower, Pace
-from tests.rulesets import KEY, Handler, RulesetServer, encoded, prompt, serving, until
+from tests.rulesets import KEY, QUICK, Handler, RulesetServer, encoded, prompt, serving, until
 
-QUICK = Pace(
-    early=(0.01, 0.02), between=0.0, backoff=(0.01, 0.02), refused=(0.05, 0.05), older_for=0.3, connect=2.0, answer=2.0
-)
 BEFORE, AFTER = prompt("greeting"), prompt("greeting", production="v2.3")
 
 
@@ -228,6 +226,18 @@ def test_slow_drip__given_up_at_the_deadline(
     until(lambda: served(follower) == "v2.3", within_s=5)
 
     assert while_dripping == "v2.2"
+
+
+def test_silence__given_up_at_the_deadline(server: RulesetServer, follow: Callable[..., Follower]) -> None:
+    over = threading.Event()
+    follower = follow(server, pace=replace(QUICK, wait=(1, 1), answer=0.3))
+    server.misbehave = lambda request: over.wait(30)
+    server.change(greeting=AFTER)
+
+    until(lambda: "TooSlow" in (follower.state.last_error or ""), within_s=10)
+    over.set()
+    server.misbehave = None
+    until(lambda: served(follower) == "v2.3")
 
 
 @pytest.mark.parametrize(
