@@ -12,7 +12,11 @@ import psutil
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from rollout.serving import counts
 
 
 @require_safe
@@ -20,19 +24,38 @@ def metrics(request: HttpRequest) -> HttpResponse:
     """Open to whoever can reach it, as Prometheus expects: numbers and ids of rollouts, never a prompt or a unit."""
     for file in _files_of_the_dead("gauge_live*.db"):
         file.unlink(missing_ok=True)  # a gauge tells of the living; what the dead have counted still counts
-    counted = CollectorRegistry()
-    MultiProcessCollector(counted)  # type: ignore[no-untyped-call]  # the library has no types for it
-    return HttpResponse(generate_latest(counted), content_type=CONTENT_TYPE_LATEST)
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the library has no types for it
+    registry.register(Counted())
+    return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+class Counted(Collector):
+    """Serving's counters (rollout.serving.counts)."""
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        totals = counts.totals(_folder())
+        for counter in counts.COUNTERS:
+            family = CounterMetricFamily(counter.name, counter.help, labels=counter.labels)
+            for (name, *values), number in totals.items():
+                if name == counter.name:
+                    family.add_metric(values, number)
+            yield family
 
 
 def begin_anew() -> None:
     """Forget what former web servers have counted, as a counter of Prometheus may."""
-    for file in _files_of_the_dead("*.db"):
+    for file in _files_of_the_dead("*"):
         file.unlink(missing_ok=True)
 
 
 def _files_of_the_dead(pattern: str) -> Iterator[Path]:
-    """Such files are named like `counter_4711.db`, by the process."""
-    for file in Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).glob(pattern):
-        if not psutil.pid_exists(int(file.stem.rpartition("_")[2])):
+    """Named by their process: `gauge_livesum_4711.db`, `4711_0.counts`."""
+    for file in _folder().glob(pattern):
+        process = file.stem.partition("_")[0] if file.suffix == counts.SUFFIX else file.stem.rpartition("_")[2]
+        if not psutil.pid_exists(int(process)):
             yield file
+
+
+def _folder() -> Path:
+    return Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])

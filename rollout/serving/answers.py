@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Literal
 
-from prometheus_client import Counter
-
 from rollout.core.assignment import UNIT_BUCKETS, bucket, is_canary, unit_bucket
-from rollout.serving.counts import ASSIGNMENTS
+from rollout.serving.counts import ASSIGNMENTS, Cell
 from rollout.serving.documents import RolloutDocument
 
 ENDS = [f'{number}"}}}}'.encode() for number in range(UNIT_BUCKETS)]
@@ -52,7 +50,7 @@ class Arm:
 
     sticky: Answer
     drawn: Answer
-    assigned: Counter
+    assigned: Cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +105,7 @@ def _arm(version: EncodedVersion, label: str, rollout: RolloutDocument, arm: Lit
     sticky, drawn = (
         _answer(version, label=label, reason=arm, sticky=sticky, rollout=about) for sticky in (True, False)
     )
-    return Arm(sticky, drawn, ASSIGNMENTS.labels(rollout["id"], arm))
+    return Arm(sticky, drawn, ASSIGNMENTS.of(rollout["id"], arm))
 
 
 def _answer(

@@ -9,9 +9,7 @@ is one state.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypedDict
-
-from django.db.models import QuerySet
+from typing import Any, NamedTuple, TypedDict
 
 from registry.models import ApiKey, Label, Prompt, PromptVersion, Sequence
 from registry.representation import served_json
@@ -20,8 +18,7 @@ from rollout.models import ACTIVE, Rollout
 NEVER = -1
 """The generation of who knows nothing yet."""
 
-Versions = dict[int, dict[str, dict[str, Any]]]
-"""By prompt and number: what an app needs of a version."""
+MOST_IN_A_LIST = 500  # parameters of a statement; beyond that, a subquery
 
 
 class RolloutDocument(TypedDict):
@@ -70,6 +67,18 @@ class Changes:
     keys: Mapping[str, KeyDocument]
 
 
+class Pointer(NamedTuple):
+    """Where a label points, by row id, and the active rollout that holds it."""
+
+    version: int
+    rollout: Rollout | None
+
+    @property
+    def versions(self) -> tuple[int, ...]:
+        """Those that are served: the rollout's control and canary, or the label's."""
+        return (self.rollout.control_id, self.rollout.canary_id) if self.rollout else (self.version,)
+
+
 def changes_since(since: int) -> Changes | None:
     """What a reader that knows the state of that generation lacks, or None when nothing has changed.
 
@@ -101,66 +110,88 @@ def latest_generation() -> int:
 
 
 def _prompts(since: int) -> Iterable[PromptDocument]:
-    """Each statement sees its own moment; none relies on a row of another: `changes_since` reads a mixture again."""
-    changed = Prompt.objects.filter(generation__gt=since).order_by().only("name", "archived_at", "generation")
-    versions: Versions = defaultdict(dict)
-    rollouts = _rollouts(changed, versions)
-    labels = _labels(changed, versions)
-    numbers = _numbers(changed)
-    for prompt in changed:
+    """Each statement sees its own moment; none relies on a row of another: `changes_since` reads a mixture again.
+
+    Few statements over few columns: a web process runs them beside its requests, at every change of anything.
+    """
+    changed = Prompt.objects.filter(generation__gt=since).order_by()
+    prompts = {prompt.pk: prompt for prompt in changed.only("name", "archived_at", "generation")}
+    if not prompts:
+        return
+    among: Any = list(prompts) if len(prompts) <= MOST_IN_A_LIST else changed.values("pk")
+    rollouts = _rollouts(among)
+    pointers = _pointers(among, rollouts)
+    numbers = _numbers(among)
+    served = {id_ for of_prompt in pointers.values() for pointer in of_prompt.values() for id_ in pointer.versions}
+    texts = _texts(sorted(served), prompts)
+    for pk, prompt in prompts.items():
         yield PromptDocument(
             name=prompt.name,
             generation=prompt.generation,
             archived=prompt.archived_at is not None,
-            numbers=numbers.get(prompt.pk, []),
-            labels={**labels.get(prompt.pk, {}), **rollouts.get(prompt.pk, {})},
-            versions=versions.get(prompt.pk, {}),
+            numbers=numbers[pk],
+            labels={label: _rules(pointer, texts) for label, pointer in pointers[pk].items()},
+            versions={
+                texts[id_]["version"]: texts[id_] for pointer in pointers[pk].values() for id_ in pointer.versions
+            },
         )
 
 
-def _rollouts(prompts: QuerySet[Prompt], versions: Versions) -> dict[int, dict[str, LabelDocument]]:
-    """By prompt: the labels that an active rollout holds."""
-    found: dict[int, dict[str, LabelDocument]] = defaultdict(dict)
-    active = Rollout.objects.filter(status__in=ACTIVE, prompt__in=prompts.values("pk")).order_by()
-    for rollout in active.select_related("label", "control__prompt", "canary__prompt").iterator():
-        control, canary = _add(rollout.control, versions), _add(rollout.canary, versions)
-        found[rollout.prompt_id][rollout.label.name] = LabelDocument(
-            version=control,
-            rollout=RolloutDocument(
-                id=rollout.id,
-                salt=rollout.salt,
-                step=rollout.step,
-                weight_bp=rollout.weight_bp,
-                control=control,
-                canary=canary,
-            ),
-        )
+def _rollouts(prompts: Any) -> dict[int, dict[str, Rollout]]:
+    """By prompt and label: those that are active."""
+    found: dict[int, dict[str, Rollout]] = defaultdict(dict)
+    active = Rollout.objects.filter(status__in=ACTIVE, prompt__in=prompts).order_by()
+    columns = ("prompt_id", "label__name", "salt", "step", "weight_bp", "control_id", "canary_id")
+    for rollout in active.select_related("label").only(*columns):
+        found[rollout.prompt_id][rollout.label.name] = rollout
     return found
 
 
-def _labels(prompts: QuerySet[Prompt], versions: Versions) -> dict[int, dict[str, LabelDocument]]:
-    """By prompt: all its labels."""
-    found: dict[int, dict[str, LabelDocument]] = defaultdict(dict)
-    labels = Label.objects.filter(prompt__in=prompts.values("pk")).order_by()
-    for label in labels.select_related("version__prompt").iterator():
-        found[label.prompt_id][label.name] = LabelDocument(version=_add(label.version, versions), rollout=None)
+def _pointers(prompts: Any, rollouts: Mapping[int, Mapping[str, Rollout]]) -> dict[int, dict[str, Pointer]]:
+    """By prompt and label."""
+    found: dict[int, dict[str, Pointer]] = defaultdict(dict)
+    labels = Label.objects.filter(prompt__in=prompts).order_by()
+    for prompt_id, name, version_id in labels.values_list("prompt_id", "name", "version_id"):
+        found[prompt_id][name] = Pointer(version_id, rollouts[prompt_id].get(name))
     return found
 
 
-def _add(version: PromptVersion, versions: Versions) -> str:
-    """Take up the version, once for all labels and arms that serve it; its number."""
-    served = versions[version.prompt_id]
-    if version.number not in served:
-        served[version.number] = served_json(version)
-    return version.number
-
-
-def _numbers(prompts: QuerySet[Prompt]) -> dict[int, list[list[int]]]:
+def _numbers(prompts: Any) -> dict[int, list[list[int]]]:
     found: dict[int, list[list[int]]] = defaultdict(list)
-    versions = PromptVersion.objects.filter(prompt__in=prompts.values("pk")).order_by()
-    for prompt_id, *numbers in versions.values_list("prompt_id", "pk", "ordinal", "major", "minor", "patch").iterator():
+    versions = PromptVersion.objects.filter(prompt__in=prompts).order_by()
+    columns = versions.values_list("prompt_id", "pk", "ordinal", "major", "minor", "patch")
+    for prompt_id, *numbers in columns.iterator():
         found[prompt_id].append(numbers)
     return found
+
+
+def _texts(version_ids: list[int], prompts: Mapping[int, Prompt]) -> dict[int, dict[str, Any]]:
+    """By row id: what an app needs of the version."""
+    texts = {}
+    for start in range(0, len(version_ids), MOST_IN_A_LIST):
+        ids = version_ids[start : start + MOST_IN_A_LIST]
+        for version in PromptVersion.objects.filter(pk__in=ids).order_by():
+            version.prompt = prompts[version.prompt_id]
+            texts[version.pk] = served_json(version)
+    return texts
+
+
+def _rules(pointer: Pointer, texts: Mapping[int, Mapping[str, Any]]) -> LabelDocument:
+    rollout = pointer.rollout
+    if rollout is None:
+        return LabelDocument(version=texts[pointer.version]["version"], rollout=None)
+    control, canary = (texts[id_]["version"] for id_ in pointer.versions)
+    return LabelDocument(
+        version=control,
+        rollout=RolloutDocument(
+            id=rollout.id,
+            salt=rollout.salt,
+            step=rollout.step,
+            weight_bp=rollout.weight_bp,
+            control=control,
+            canary=canary,
+        ),
+    )
 
 
 def _keys(since: int) -> Iterable[KeyDocument]:

@@ -4,7 +4,7 @@ import time
 
 from common.errors import DomainError, Invalid
 from rollout.serving import snapshot_cache
-from rollout.serving.counts import RULESETS
+from rollout.serving.counts import RULESET_REQUESTS
 from rollout.serving.responses import (
     REQUEST_ID,
     Response,
@@ -45,16 +45,16 @@ def get_ruleset(
         if wait_s and matches(_etag(ruleset), if_none_match):
             ruleset, stale_s = _wait_for_another(ruleset, authorization, wait_s)
     except DomainError as error:
-        RULESETS.labels(error.status, error.code).inc()
+        RULESET_REQUESTS.of(str(error.status), error.code).inc()
         return problem(error, headers, method, request_id)
     if stale_s is not None:
         headers += [("Serinus-Stale", "true"), ("Age", str(stale_s))]
     headers.append(("ETag", _etag(ruleset)))
     if if_none_match and matches(_etag(ruleset), if_none_match):
-        RULESETS.labels(304, "unchanged").inc()
+        RULESET_REQUESTS.of("304", "unchanged").inc()
         return Response(304, headers, b"")
     body = ruleset.complete() if since is None else ruleset.since(since)
-    RULESETS.labels(200, "complete" if since is None else "changes").inc()
+    RULESET_REQUESTS.of("200", "complete" if since is None else "changes").inc()
     headers.append(("Content-Type", "application/json"))
     return with_body(200, headers, body, method)
 

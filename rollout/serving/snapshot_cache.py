@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from functools import lru_cache
 from threading import Condition, Event, Thread
+from typing import Any
 
 from django.conf import settings
 from django.db import Error as AnyDatabaseError
@@ -26,6 +27,7 @@ from rollout.serving.snapshot import NOTHING, ServedPrompt, Snapshot, after, loa
 from rollout.serving.state_file import StateFile
 
 RETRY_S = 0.1
+GIVE_WAY_S = 0.002
 STALE_AFTER_S = 2.0
 FIRST_LOAD_S = 5.0
 PINNED_KEPT = 1024
@@ -116,16 +118,20 @@ class SnapshotCache:
     def keep_fresh(self, stop: Event) -> None:
         """Poll until told to stop, on this thread's own database connection."""
         try:
-            while not stop.is_set():
-                if waiting.is_closed():
-                    self._send_away()
-                if self.poll():
-                    wait_for_generation(stop)
-                else:
-                    connection.close()  # a broken connection would fail for ever; the next poll opens another
-                    stop.wait(RETRY_S)
+            with connection.execute_wrapper(_give_way):
+                self._poll_until(stop)
         finally:
             connection.close()
+
+    def _poll_until(self, stop: Event) -> None:
+        while not stop.is_set():
+            if waiting.is_closed():
+                self._send_away()
+            if self.poll():
+                wait_for_generation(stop)
+            else:
+                connection.close()  # a broken connection would fail for ever; the next poll opens another
+                stop.wait(RETRY_S)
 
     def _send_away(self) -> None:
         """Wake those who wait: the web server is stopping."""
@@ -139,6 +145,12 @@ class SnapshotCache:
             self._snapshot = snapshot
             self._confirmed_at = confirmed_at
             self._changed.notify_all()
+
+
+def _give_way(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+    """Before each statement let the requests through that wait for this thread, whose work is no hurry."""
+    time.sleep(GIVE_WAY_S)
+    return execute(sql, params, many, context)
 
 
 cache = SnapshotCache(StateFile(settings.SERVING_STATE))

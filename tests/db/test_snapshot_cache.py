@@ -237,14 +237,14 @@ def test_refresh__change_between_two_reads__one_consistent_state(
     change(rollout, step=1, weight_bp=2500)
     promotions = [rollout]
 
-    def promote_then_read(prompts: Any, encoded: Any) -> Any:
+    def promote_then_read(*given: Any) -> Any:
         if promotions:
             end(promotions.pop())
             point(prompt, "production", "2.3")
-        return read_labels(prompts, encoded)
+        return read_labels(*given)
 
-    read_labels = documents._labels
-    monkeypatch.setattr(documents, "_labels", promote_then_read)
+    read_labels = documents._pointers
+    monkeypatch.setattr(documents, "_pointers", promote_then_read)
     refresh()
 
     assert app.served(f"unit={CONTROL_AT_5_PERCENT}") == ("v2.3", "label")

@@ -1,6 +1,5 @@
 """/metrics: what serving has counted, exactly over threads and processes."""
 
-import json
 import os
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
 from config import metrics
-from rollout.serving import snapshot_cache
+from rollout.serving import counts, snapshot_cache
 from rollout.serving.endpoint import get_prompt
 from rollout.serving.ruleset_endpoint import get_ruleset
 from tests import make
@@ -109,11 +108,14 @@ def test_metrics__state_confirmed__age_0(client: Client, authorization: str) -> 
     assert samples(client)["serinus_serving_state_age_seconds", frozenset()] == 0
 
 
+KINDS_OF_FILE = (("gauge_livemax_", ".db"), ("", "_0.counts"))
 COUNTING = """
 import django, os, sys
 django.setup()
 from rollout.serving.counts import STATE_AGE, requests
-requests(200, "label").inc(7)
+cell = requests(200, "label")
+for _ in range(7):
+    cell.inc()
 STATE_AGE.set(1000)
 print(os.getpid())"""
 
@@ -131,10 +133,49 @@ def test_metrics__process_that_died__what_it_counted_stays_and_its_state_goes(cl
 def test_begin_anew__only_the_dead_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
     counting = subprocess.run([sys.executable, "-c", COUNTING], check=True, capture_output=True, text=True)
-    dead = int(json.loads(counting.stdout))
-    for process in (dead, os.getpid()):
-        (tmp_path / f"counter_{process}.db").touch()
+    names = [f"{kind}{process}{end}" for process in (int(counting.stdout), os.getpid()) for kind, end in KINDS_OF_FILE]
+    for name in names:
+        (tmp_path / name).touch()
 
     metrics.begin_anew()
 
-    assert [file.name for file in tmp_path.iterdir()] == [f"counter_{os.getpid()}.db"]
+    assert {file.name for file in tmp_path.iterdir()} == set(names[2:])
+
+
+def test_counts__full_file__the_rest_is_not_counted_and_logged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    monkeypatch.setattr(counts, "_names", [])
+    monkeypatch.setattr(counts, "_file", None)
+    monkeypatch.setattr(counts, "_numbers", None, raising=False)
+    monkeypatch.setattr(counts, "MOST_SERIES", 3)
+    counter = counts.Counter("serinus_tests", "Of this test.", ("n",))
+
+    for number in range(4):
+        counter.of(str(number)).inc()
+
+    assert counts.totals(tmp_path) == {("serinus_tests", "0"): 1, ("serinus_tests", "1"): 1}
+    assert [r.getMessage() for r in caplog.records] == ["serving.too_many_series"] * 2
+
+
+FORKING = """
+import django, os
+django.setup()
+from rollout.serving.counts import ASSIGNMENTS
+cell = ASSIGNMENTS.of("rol_forked", "canary")
+cell.inc()
+child = os.fork()
+for _ in range(3 if child else 5):
+    cell.inc()
+if child:
+    os.waitpid(child, 0)
+else:
+    os._exit(0)"""
+
+
+def test_counts__process_forks__each_counts_for_itself(client: Client) -> None:
+    subprocess.run([sys.executable, "-c", FORKING], check=True, capture_output=True)
+
+    rollout = frozenset({("rollout", "rol_forked"), ("arm", "canary")})
+    assert samples(client)["serinus_assignments_total", rollout] == 1 + 3 + 5
