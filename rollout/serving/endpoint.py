@@ -6,31 +6,26 @@ from collections.abc import Mapping
 from common.errors import DomainError, Gone, Invalid, NotFound
 from registry.core.versions import parse_version
 from rollout.serving import counts, snapshot_cache
-from rollout.serving.answers import Split
+from rollout.serving.answers import ALWAYS, Ready, Split
 from rollout.serving.responses import (
+    METHODS,
     REQUEST_ID,
+    Headers,
     Response,
-    check_method,
     matches,
+    method_not_allowed,
     not_modified,
     parameters,
     problem,
     text,
-    with_body,
 )
 from rollout.serving.snapshot import ServedPrompt, Snapshot
 
 DEFAULT_LABEL = "production"
 PARAMETERS = {"label", "unit", "version"}
-ALWAYS = [
-    ("Cache-Control", "private, no-cache"),
-    ("Vary", "Authorization, Serinus-Unit"),
-    ("X-Content-Type-Options", "nosniff"),
-]
 
 
 def get_prompt(
-    *,
     method: str,
     name: str,
     query: str = "",
@@ -43,30 +38,29 @@ def get_prompt(
 
     request_id: the caller's, or empty; a refusal then gets one, to be found again by.
     """
-    headers = list(ALWAYS)
-    if request_id:
-        headers.append((REQUEST_ID, request_id))
+    about: Headers = [(REQUEST_ID, request_id)] if request_id else []
     try:
-        check_method(method, headers)
+        if method not in METHODS:
+            raise method_not_allowed(method, about)
         snapshot, stale_s = snapshot_cache.cache.current()
         if stale_s is not None:
-            headers += [("Serinus-Stale", "true"), ("Age", str(stale_s))]
+            about += [("Serinus-Stale", "true"), ("Age", str(stale_s))]
         snapshot.check_reader(authorization)
-        etag, body, reason = choose(served_prompt(snapshot, name), parameters(query, PARAMETERS), text(unit_header))
+        ready, reason = choose(
+            served_prompt(snapshot, name), parameters(query, PARAMETERS), unit_header and text(unit_header)
+        )
     except DomainError as error:
         counts.requests(error.status, error.code).inc()
-        return problem(error, headers, method, request_id)
-    headers.append(("ETag", etag))
-    if if_none_match and matches(etag, if_none_match):
+        return problem(error, ALWAYS + about, method, request_id)
+    if if_none_match and matches(ready.etag, if_none_match):
         counts.requests(304, reason).inc()
-        return not_modified(headers)
+        return not_modified([*ALWAYS, *about, ("ETag", ready.etag)])
     counts.requests(200, reason).inc()
-    headers.append(("Content-Type", "application/json"))
-    return with_body(200, headers, body, method)
+    return Response(200, ready.headers + about if about else ready.headers, b"" if method == "HEAD" else ready.body)
 
 
-def choose(prompt: ServedPrompt, asked: Mapping[str, str], unit_header: str) -> tuple[str, bytes, str]:
-    """The ETag, the body, and the reason for serving this version."""
+def choose(prompt: ServedPrompt, asked: Mapping[str, str], unit_header: str) -> tuple[Ready, str]:
+    """The answer, and the reason for serving this version."""
     if (version := asked.get("version")) is not None:
         return _pinned(prompt, version)
     label = asked.get("label", DEFAULT_LABEL)
@@ -74,20 +68,20 @@ def choose(prompt: ServedPrompt, asked: Mapping[str, str], unit_header: str) -> 
     if served is None:
         raise NotFound("unknown_label", f"{prompt.name} has no label {label!r}")
     if not isinstance(served, Split):
-        return *served.complete(), "label"
+        return served.complete(), "label"
     if unit := asked.get("unit") or unit_header:
         return served.answer(unit, sticky=True)
     return served.answer(str(random.getrandbits(64)), sticky=False)  # a unit of its own
 
 
-def _pinned(prompt: ServedPrompt, version: str) -> tuple[str, bytes, str]:
+def _pinned(prompt: ServedPrompt, version: str) -> tuple[Ready, str]:
     try:
         version_id = prompt.numbers.get(parse_version(version))
     except ValueError as error:
         raise Invalid.field("version", str(error)) from error
     if version_id is None:
         raise NotFound("unknown_version", f"{prompt.name} has no version {version!r}")
-    return *snapshot_cache.cache.pinned(prompt, version_id).complete(), "pinned"
+    return snapshot_cache.cache.pinned(prompt, version_id).complete(), "pinned"
 
 
 def served_prompt(snapshot: Snapshot, name: str) -> ServedPrompt:

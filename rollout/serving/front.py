@@ -20,14 +20,15 @@ if TYPE_CHECKING:
 
 PROMPTS = "/prompts/"
 RULESET = "/ruleset"
+NOTHING = nullcontext()
 STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
 
 def in_front_of(django: "WSGIApplication") -> "WSGIApplication":
     def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         path: str = environ["PATH_INFO"]
-        if path.startswith(PROMPTS) and path.find("/", len(PROMPTS)) < 0:
-            answer = _prompt(environ, path[len(PROMPTS) :])
+        if path.startswith(PROMPTS) and "/" not in (name := path[len(PROMPTS) :]):
+            answer = _prompt(environ, name)
         elif path == RULESET:
             answer = _ruleset(environ)
         else:
@@ -39,16 +40,16 @@ def in_front_of(django: "WSGIApplication") -> "WSGIApplication":
 
 
 def _prompt(environ: "WSGIEnvironment", name: str) -> Response:
-    query = environ.get("QUERY_STRING", "")
-    with _connections_as_of_a_request() if "version" in query else nullcontext():
+    get, query = environ.get, environ.get("QUERY_STRING", "")
+    with _connections_as_of_a_request() if "version" in query else NOTHING:
         return get_prompt(
-            method=environ["REQUEST_METHOD"],
-            name=text(name),
-            query=query,
-            authorization=environ.get("HTTP_AUTHORIZATION", ""),
-            unit_header=environ.get("HTTP_SERINUS_UNIT", ""),
-            if_none_match=environ.get("HTTP_IF_NONE_MATCH", ""),
-            request_id=given_request_id(environ),
+            environ["REQUEST_METHOD"],
+            name if name.isascii() else text(name),
+            query,
+            get("HTTP_AUTHORIZATION", ""),
+            get("HTTP_SERINUS_UNIT", ""),
+            get("HTTP_IF_NONE_MATCH", ""),
+            given_request_id(environ) if "HTTP_X_REQUEST_ID" in environ else "",
         )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from common.bodies import parse_json
 from common.errors import DomainError, FieldError, Invalid, UnsupportedMediaType, problem_answer
 from rollout.serving import snapshot_cache
-from rollout.serving.answers import encode
+from rollout.serving.answers import Ready, encode
 from rollout.serving.endpoint import DEFAULT_LABEL, choose, served_prompt
 from rollout.serving.responses import Response, matches, with_body
 from rollout.serving.snapshot import Snapshot
@@ -66,10 +66,10 @@ def evaluate_flag(name: str, request: Request) -> Response:
         snapshot = _admit(request, headers)
         context = _context(_read(request))
         asked = {"label": context.label} if context.version is None else {"version": context.version}
-        _, served, _ = choose(served_prompt(snapshot, name), asked, context.unit)
+        ready, _ = choose(served_prompt(snapshot, name), asked, context.unit)
     except DomainError as error:
         return _failure(error, headers, request.method, {"key": name})
-    return _json(200, headers, encode(_evaluation(served)), request.method)
+    return _json(200, headers, encode(_evaluation(ready.body)), request.method)
 
 
 def evaluate_flags(request: Request) -> Response:
@@ -85,7 +85,7 @@ def evaluate_flags(request: Request) -> Response:
     headers.append(("ETag", etag))
     if request.if_none_match and matches(etag, request.if_none_match):
         return Response(304, headers, b"")
-    evaluations = [encode(_evaluation(served)) for _, served in answers]  # one by one: other threads get their turn
+    evaluations = [encode(_evaluation(answer.body)) for answer in answers]  # one by one: other threads get their turn
     return _json(200, headers, b'{"flags":[' + b",".join(evaluations) + b"]}", request.method)
 
 
@@ -140,23 +140,22 @@ def _hashable(unit: str) -> str:
     return unit.encode("utf-8", "backslashreplace").decode()
 
 
-def _answers(snapshot: Snapshot, context: Context) -> list[tuple[str, bytes]]:
-    """ETag and body of what `GET /prompts/{name}` answers for each prompt of the label."""
+def _answers(snapshot: Snapshot, context: Context) -> list[Ready]:
+    """What `GET /prompts/{name}` answers for each prompt of the label."""
     if context.version is not None:
         raise Invalid.field("context.version", "a version is one prompt's: pin it where that prompt alone is evaluated")
     answers = []
     for _, prompt in sorted(snapshot.prompts.items()):  # by name, so that all processes give one ETag
         if context.label in prompt.labels and not prompt.archived:
-            etag, served, _ = choose(prompt, {"label": context.label}, context.unit)
-            answers.append((etag, served))
+            answers.append(choose(prompt, {"label": context.label}, context.unit)[0])
     return answers
 
 
-def _etag(body: bytes, answers: list[tuple[str, bytes]]) -> str:
+def _etag(body: bytes, answers: list[Ready]) -> str:
     """Of the whole request body, so that another context is never told that nothing has changed."""
     digest = sha256(body)
-    for etag, _ in answers:
-        digest.update(etag.encode())
+    for answer in answers:
+        digest.update(answer.etag.encode())
     return f'"{digest.hexdigest()[:20]}"'
 
 

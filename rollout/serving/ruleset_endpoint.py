@@ -6,10 +6,11 @@ from common.errors import DomainError, Invalid
 from rollout.serving import snapshot_cache
 from rollout.serving.counts import RULESET_REQUESTS
 from rollout.serving.responses import (
+    METHODS,
     REQUEST_ID,
     Response,
-    check_method,
     matches,
+    method_not_allowed,
     pairs_of,
     problem,
     with_body,
@@ -38,7 +39,8 @@ def get_ruleset(
     if request_id:
         headers.append((REQUEST_ID, request_id))
     try:
-        check_method(method, headers)
+        if method not in METHODS:
+            raise method_not_allowed(method, headers)
         labels, since, wait_s = _asked(query)
         snapshot, stale_s = _allowed(authorization)
         ruleset = rulesets.of(snapshot, labels)
