@@ -1,15 +1,16 @@
 """Answers to `GET /prompts/{name}`, encoded before anyone asks: a request then only picks and joins bytes."""
 
 import json
+import random
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Literal, NamedTuple
 
 from rollout.core.assignment import bucket, is_canary, unit_bucket
-from rollout.serving.counts import ASSIGNMENTS, Cell
+from rollout.serving.counts import ASSIGNMENTS, Cell, requests
 from rollout.serving.documents import RolloutDocument
-from rollout.serving.responses import Headers
+from rollout.serving.responses import Response
 
 ALWAYS = [
     ("Cache-Control", "private, no-cache"),
@@ -30,11 +31,16 @@ class EncodedVersion:
 
 
 class Ready(NamedTuple):
-    """A 200 answer as it is sent. Shared by all who get it: nobody may change the headers."""
+    """A 200 answer as it is sent, shared by all who get it: nobody may change its headers.
+
+    reason: why this version. served: counts the answer; assigned: counts it for the rollout that assigned it, if any.
+    """
 
     etag: str
-    headers: Headers
-    body: bytes
+    response: Response
+    reason: str
+    served: Cell
+    assigned: Cell | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +53,8 @@ class Answer:
     version: bytes
     rest: bytes
     tag: str
+    reason: str
+    assigned: Cell | None
 
     def complete(self) -> Ready:
         return _ready(self, None)
@@ -63,7 +71,8 @@ def _ready(answer: Answer, unit_bucket: int | None) -> Ready:
     else:
         etag, body = f'"{answer.tag}-{unit_bucket}"', answer.version + answer.rest + f'{unit_bucket}"}}}}'.encode()
     length = ("Content-Length", str(len(body)))
-    return Ready(etag, [*ALWAYS, ("ETag", etag), ("Content-Type", "application/json"), length], body)
+    headers = [*ALWAYS, ("ETag", etag), ("Content-Type", "application/json"), length]
+    return Ready(etag, Response(200, headers, body), answer.reason, requests(200, answer.reason), answer.assigned)
 
 
 @lru_cache(UNITS_KEPT)
@@ -74,14 +83,10 @@ def _buckets(salt: str, unit: str) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """An arm's answers: to a unit, which stays in the arm, and to a request without one, which was drawn into it.
-
-    assigned: counts its answers.
-    """
+    """An arm's answers: to a unit, which stays in the arm, and to a request without one, which was drawn into it."""
 
     sticky: Answer
     drawn: Answer
-    assigned: Cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +98,18 @@ class Split:
     control: Arm
     canary: Arm
 
-    def answer(self, unit: str, *, sticky: bool) -> tuple[Ready, str]:
-        """The answer to this unit, and its arm."""
-        buckets = _buckets if sticky else _buckets.__wrapped__  # one that was drawn does not come back
-        at, unit_bucket = buckets(self.salt, unit)
-        arm, name = (self.canary, "canary") if is_canary(at, self.weight_bp) else (self.control, "control")
-        arm.assigned.inc()
-        return (arm.sticky if sticky else arm.drawn).complete_for(unit_bucket), name
+    def answer(self, unit: str) -> Ready:
+        """To a unit, which gets it again and again."""
+        at, unit_bucket = _buckets(self.salt, unit)
+        return self._arm(at).sticky.complete_for(unit_bucket)
+
+    def drawn_answer(self) -> Ready:
+        """To a request without a unit, which is a unit of its own."""
+        unit = str(random.getrandbits(64))
+        return self._arm(bucket(self.salt, unit)).drawn.complete_for(unit_bucket(self.salt, unit))
+
+    def _arm(self, at: int) -> Arm:
+        return self.canary if is_canary(at, self.weight_bp) else self.control
 
 
 def encode_version(members: dict[str, Any]) -> EncodedVersion:
@@ -135,7 +145,7 @@ def _arm(version: EncodedVersion, label: str, rollout: RolloutDocument, arm: Lit
     sticky, drawn = (
         _answer(version, label=label, reason=arm, sticky=sticky, rollout=about) for sticky in (True, False)
     )
-    return Arm(sticky, drawn, ASSIGNMENTS.of(rollout["id"], arm))
+    return Arm(sticky, drawn)
 
 
 def _answer(
@@ -155,7 +165,8 @@ def _answer(
     rest = b"," + encode(others).removeprefix(b"{")
     if rollout:
         rest = rest.removesuffix(b'"}}')
-    return Answer(version.members, rest, sha256(version.members + rest).hexdigest()[:20])
+    assigned = ASSIGNMENTS.of(rollout["id"], rollout["arm"]) if rollout else None
+    return Answer(version.members, rest, sha256(version.members + rest).hexdigest()[:20], reason, assigned)
 
 
 def encode(value: object) -> bytes:

@@ -1,12 +1,12 @@
 """`GET /prompts/{name}` as one plain function of a request's few values, from memory, without Django's request."""
 
-import random
 from collections.abc import Mapping
 
 from common.errors import DomainError, Gone, Invalid, NotFound
 from registry.core.versions import parse_version
 from rollout.serving import counts, snapshot_cache
 from rollout.serving.answers import ALWAYS, Ready, Split
+from rollout.serving.counts import count
 from rollout.serving.responses import (
     METHODS,
     REQUEST_ID,
@@ -46,21 +46,23 @@ def get_prompt(
         if stale_s is not None:
             about += [("Serinus-Stale", "true"), ("Age", str(stale_s))]
         snapshot.check_reader(authorization)
-        ready, reason = choose(
-            served_prompt(snapshot, name), parameters(query, PARAMETERS), unit_header and text(unit_header)
-        )
+        asked = parameters(query, PARAMETERS)
+        ready = choose(served_prompt(snapshot, name), asked, unit_header and text(unit_header))
     except DomainError as error:
         counts.requests(error.status, error.code).inc()
         return problem(error, ALWAYS + about, method, request_id)
     if if_none_match and matches(ready.etag, if_none_match):
-        counts.requests(304, reason).inc()
+        count(counts.requests(304, ready.reason), ready.assigned)
         return not_modified([*ALWAYS, *about, ("ETag", ready.etag)])
-    counts.requests(200, reason).inc()
-    return Response(200, ready.headers + about if about else ready.headers, b"" if method == "HEAD" else ready.body)
+    count(ready.served, ready.assigned)
+    if about or method == "HEAD":
+        _, headers, body = ready.response
+        return Response(200, headers + about, b"" if method == "HEAD" else body)
+    return ready.response
 
 
-def choose(prompt: ServedPrompt, asked: Mapping[str, str], unit_header: str) -> tuple[Ready, str]:
-    """The answer, and the reason for serving this version."""
+def choose(prompt: ServedPrompt, asked: Mapping[str, str], unit_header: str) -> Ready:
+    """The answer to what is asked."""
     if (version := asked.get("version")) is not None:
         return _pinned(prompt, version)
     label = asked.get("label", DEFAULT_LABEL)
@@ -68,20 +70,19 @@ def choose(prompt: ServedPrompt, asked: Mapping[str, str], unit_header: str) -> 
     if served is None:
         raise NotFound("unknown_label", f"{prompt.name} has no label {label!r}")
     if not isinstance(served, Split):
-        return served.complete(), "label"
-    if unit := asked.get("unit") or unit_header:
-        return served.answer(unit, sticky=True)
-    return served.answer(str(random.getrandbits(64)), sticky=False)  # a unit of its own
+        return served.complete()
+    unit = asked.get("unit") or unit_header
+    return served.answer(unit) if unit else served.drawn_answer()
 
 
-def _pinned(prompt: ServedPrompt, version: str) -> tuple[Ready, str]:
+def _pinned(prompt: ServedPrompt, version: str) -> Ready:
     try:
         version_id = prompt.numbers.get(parse_version(version))
     except ValueError as error:
         raise Invalid.field("version", str(error)) from error
     if version_id is None:
         raise NotFound("unknown_version", f"{prompt.name} has no version {version!r}")
-    return snapshot_cache.cache.pinned(prompt, version_id).complete(), "pinned"
+    return snapshot_cache.cache.pinned(prompt, version_id).complete()
 
 
 def served_prompt(snapshot: Snapshot, name: str) -> ServedPrompt:

@@ -16,7 +16,7 @@ from rollout.serving import snapshot_cache
 from rollout.serving.answers import Ready, encode
 from rollout.serving.endpoint import DEFAULT_LABEL, choose, served_prompt
 from rollout.serving.responses import Response, matches, with_body
-from rollout.serving.snapshot import Snapshot
+from rollout.serving.snapshot import ServedPrompt, Snapshot
 
 ALWAYS = [
     ("Cache-Control", "private, no-cache"),
@@ -66,10 +66,10 @@ def evaluate_flag(name: str, request: Request) -> Response:
         snapshot = _admit(request, headers)
         context = _context(_read(request))
         asked = {"label": context.label} if context.version is None else {"version": context.version}
-        ready, _ = choose(served_prompt(snapshot, name), asked, context.unit)
+        answer = _choose(served_prompt(snapshot, name), asked, context.unit)
     except DomainError as error:
         return _failure(error, headers, request.method, {"key": name})
-    return _json(200, headers, encode(_evaluation(ready.body)), request.method)
+    return _json(200, headers, encode(_evaluation(answer.response.body)), request.method)
 
 
 def evaluate_flags(request: Request) -> Response:
@@ -85,7 +85,9 @@ def evaluate_flags(request: Request) -> Response:
     headers.append(("ETag", etag))
     if request.if_none_match and matches(etag, request.if_none_match):
         return Response(304, headers, b"")
-    evaluations = [encode(_evaluation(answer.body)) for answer in answers]  # one by one: other threads get their turn
+    evaluations = [
+        encode(_evaluation(answer.response.body)) for answer in answers
+    ]  # one by one: other threads get their turn
     return _json(200, headers, b'{"flags":[' + b",".join(evaluations) + b"]}", request.method)
 
 
@@ -147,8 +149,15 @@ def _answers(snapshot: Snapshot, context: Context) -> list[Ready]:
     answers = []
     for _, prompt in sorted(snapshot.prompts.items()):  # by name, so that all processes give one ETag
         if context.label in prompt.labels and not prompt.archived:
-            answers.append(choose(prompt, {"label": context.label}, context.unit)[0])
+            answers.append(_choose(prompt, {"label": context.label}, context.unit))
     return answers
+
+
+def _choose(prompt: ServedPrompt, asked: Mapping[str, str], unit: str) -> Ready:
+    answer = choose(prompt, asked, unit)
+    if answer.assigned:
+        answer.assigned.inc()
+    return answer
 
 
 def _etag(body: bytes, answers: list[Ready]) -> str:

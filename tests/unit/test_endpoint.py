@@ -329,6 +329,6 @@ class Clock:
 def test_encoding__lone_surrogate__still_valid_json() -> None:
     odd = encode_version(version(4, 5, template="\ud800"))
 
-    encoded = pinned_answer(odd).complete().body
+    encoded = pinned_answer(odd).complete().response.body
 
     assert json.loads(encoded)["template"] == "\ud800"
