@@ -1,7 +1,7 @@
 """The SDK and a real server: the same answers, changes within a second of their commit, and on through a restart."""
 
+import itertools
 import json
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -12,10 +12,17 @@ import pytest
 
 import serinus
 from tests.process.server import HOST, Server, serving, started, wait_until
+from tests.process.wrong_answers import last_wrong
 
 SERVED_WITHIN_S = 1.0
 """Issue 5: from a rollback's commit to the last wrong answer."""
 PLAN = {"steps": [{"weight": "50%", "hold": "10m"}]}
+ROLLOUT = {
+    "prompt": "changing",
+    "canary": "1.1",
+    "plan": {"steps": [{"weight": "50%", "hold": "10m"}]},
+    "force_reason": "rolled back again and again",
+}
 UNITS = [*(f"user-{i}" for i in range(50)), "", "Ünïcode 🐦", " user-1", "a&b=c%20+"]
 
 
@@ -73,10 +80,6 @@ def version_of(client: serinus.Client, name: str, label: str = "production") -> 
         return None
 
 
-def all_have(clients: list[serinus.Client], version: str) -> bool:
-    return all(version_of(client, "changing") == version for client in clients)
-
-
 def test_get__rollout__every_member_as_the_server_answers_it(
     operator: Operator, connect: Callable[..., serinus.Client]
 ) -> None:
@@ -99,30 +102,31 @@ def test_get__rollout__every_member_as_the_server_answers_it(
     assert not client.get("greeter", unit="").sticky
 
 
-def test_changes__twenty_clients_of_four_processes__last_wrong_answer_within_a_second(
+def test_rollback__four_processes_and_twenty_clients__last_wrong_answer_within_a_second(
     operator: Operator, connect: Callable[..., serinus.Client]
 ) -> None:
     operator.publish("changing")
     clients = [connect() for _ in range(20)]
-    wait_until(partial(all_have, clients, "v1.0"), within_s=10)
 
-    wrong_until = []
-    for wanted in ("1.1", "1.0") * 3:
-        operator.point("changing", wanted)
-        wrong_until.append(last_wrong_s(clients, f"v{wanted}"))
+    found = []
+    for _ in range(3):
+        wait_until(lambda: all(version_of(client, "changing") == "v1.0" for client in clients), within_s=10)
+        rollout = operator.call("POST", "/api/v1/rollouts", ROLLOUT)["id"]
+        unit = next(unit for unit in map(str, itertools.count()) if is_in_canary(operator, unit))
+        wait_until(lambda: all(client.get("changing", unit=unit).version == "v1.1" for client in clients), within_s=10)  # noqa: B023
+        roll_back = partial(operator.call, "POST", f"/api/v1/rollouts/{rollout}/rollback", {"reason": "tested"})
+        server = operator.server
+        found.append(
+            last_wrong(
+                server.port, operator.key, clients, name="changing", unit=unit, canary="v1.1", roll_back=roll_back
+            )
+        )
 
-    assert max(wrong_until) < SERVED_WITHIN_S, wrong_until
+    assert max(max(one.http_s, one.sdk_s) for one in found) < SERVED_WITHIN_S, found
 
 
-def last_wrong_s(clients: list[serinus.Client], version: str) -> float:
-    """When some client last gave another version, seconds from now; watched for longer than is allowed."""
-    began = time.monotonic()
-    last = 0.0
-    while (passed := time.monotonic() - began) < 2 * SERVED_WITHIN_S:
-        if not all_have(clients, version):
-            last = passed
-        time.sleep(0.002)
-    return last
+def is_in_canary(operator: Operator, unit: str) -> bool:
+    return bool(operator.call("GET", f"/prompts/changing?unit={unit}")["version"] == "v1.1")
 
 
 def test_labels__only_those_asked_for(operator: Operator, connect: Callable[..., serinus.Client]) -> None:
