@@ -3,7 +3,8 @@
 Beside constant bytes from a WSGI callable and from a Django view under the same HTTP server (benchmarks/serve), in
 turns in the same run, so that a figure can be carried to another machine: requests a second, latency, CPU seconds of
 all the web processes. By wrk, for 20 000 users, while 5000 prompts are held; once more while labels move 10 times a
-second. Any answer that is refused, broken or late fails the run. Then what it takes to hold the prompts.
+second. Any answer that is refused, broken or late fails the run. Then what it takes to hold the prompts, how long after
+a rollback somebody still gets the canary, and what asking the SDK costs beside one SHA-256.
 
 --quick      three short rounds, prints only
 """
@@ -22,7 +23,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from benchmarks import sdk
 from benchmarks.ingestion.load import cpu_s
+from benchmarks.serve import rollback
 from benchmarks.serve.load import require_wrk, send
 from benchmarks.serve.page import PAGE, goals, publish
 from benchmarks.serve.scene import PLAIN, ROLLOUT
@@ -66,7 +69,8 @@ def main() -> None:
     quick = parser.parse_args().quick
     require_wrk()
     with tempfile.TemporaryDirectory() as folder:
-        rows = [machine(), *measured(Path(folder), quick=quick)]
+        rows = [machine(), *measured(Path(folder), quick=quick), rollback.measure(Path(folder) / "rollback")]
+    rows += [{"row": "sdk"} | row for row in sdk.rows()]
     for row in rows:
         print(json.dumps(row))
     print("\n".join(goals(rows)))

@@ -27,7 +27,8 @@ def publish(rows: Sequence[Row], page: Path) -> None:
 
 def markdown(rows: Sequence[Row]) -> str:
     """One paragraph or table after the other, of what the rows hold."""
-    return "\n".join([*_machine(rows), "", *_requests(rows), "", *goals(rows), "", *_state(rows)])
+    parts = (_machine(rows), _requests(rows), goals(rows), _state(rows), _rollback(rows), _sdk(rows))
+    return "\n\n".join("\n".join(part) for part in parts)
 
 
 def goals(rows: Sequence[Row]) -> list[str]:
@@ -69,6 +70,28 @@ def _state(rows: Sequence[Row]) -> Iterator[str]:
             f" {row['first_load_s']:.1f} s and take {row['memory_mb']:.0f} MB of a process. A label's move takes"
             f" {row['reload_ms']:.1f} ms to read, to find that nothing has changed takes {row['poll_ms']:.1f} ms."
         )
+
+
+def _rollback(rows: Sequence[Row]) -> Iterator[str]:
+    for row in _of(rows, "rollback"):
+        yield (
+            f"After a rollback {row['processes']} web processes gave the canary for another {_most(row, 'http_ms')}, and"
+            f" {row['clients']} SDK clients for {_most(row, 'sdk_ms')}: from just before it was asked for to the end of"
+            f" the last wrong answer, in {row['rollbacks']} rollbacks. Goal: under 1 s."
+        )
+
+
+def _most(row: Row, figure: str) -> str:
+    median, most = row[figure]
+    return f"{median} ms (at most {most})"
+
+
+def _sdk(rows: Sequence[Row]) -> Iterator[str]:
+    yield "| in the app, by the SDK | median µs | p99 µs | calls a second | of one SHA-256's median |"
+    yield "| --- | ---: | ---: | ---: | ---: |"
+    for row in _of(rows, "sdk"):
+        us = f"{row['median_ns'] / 1e3:.2f} | {row['p99_ns'] / 1e3:.2f}"
+        yield f"| {row['name']} | {us} | {row['per_s']:,.0f} | {row['times_sha256']:.1f} |"
 
 
 def _of(rows: Sequence[Row], kind: str) -> list[Row]:

@@ -1,9 +1,6 @@
 """The SDK and a real server: the same answers, changes within a second of their commit, and on through a restart."""
 
-import itertools
-import json
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -11,46 +8,14 @@ from urllib.parse import urlencode
 import pytest
 
 import serinus
+from tests.process.operator import Operator
 from tests.process.server import HOST, Server, serving, started, wait_until
-from tests.process.wrong_answers import last_wrong
+from tests.process.wrong_answers import last_wrong_answers
 
 SERVED_WITHIN_S = 1.0
 """Issue 5: from a rollback's commit to the last wrong answer."""
 PLAN = {"steps": [{"weight": "50%", "hold": "10m"}]}
-ROLLOUT = {
-    "prompt": "changing",
-    "canary": "1.1",
-    "plan": {"steps": [{"weight": "50%", "hold": "10m"}]},
-    "force_reason": "rolled back again and again",
-}
 UNITS = [*(f"user-{i}" for i in range(50)), "", "Ünïcode 🐦", " user-1", "a&b=c%20+"]
-
-
-class Operator:
-    """Whoever publishes, moves labels and rolls out, over HTTP."""
-
-    def __init__(self, server: Server) -> None:
-        self.server = server
-        self.key = server.manage("create_key", "tests", "--scopes", "read,write,ingest,admin")
-
-    def call(self, method: str, path: str, body: Any = None) -> Any:
-        sent = None if body is None else json.dumps(body)
-        headers = {"Authorization": f"Bearer {self.key}", "Content_Type": "application/json"}
-        status, answer = self.server.request(method, path, sent, **headers)
-        assert status < 300, answer
-        return json.loads(answer) if answer else None
-
-    def publish(self, name: str) -> None:
-        """Versions 1.0 and 1.1, of which production serves the first."""
-        self.call("POST", "/api/v1/prompts", {"name": name})
-        for words in ("Greet {{ name }}.", "Greet {{ name }} warmly, as {{ shop }}."):
-            schema = {"properties": {"name": {}, "shop": {"default": "Serinus"}}}
-            version = {"type": "text", "template": words, "notes": "why not", "input_schema": schema}
-            self.call("POST", f"/api/v1/prompts/{name}/versions", version)
-        self.point(name, "1.0")
-
-    def point(self, name: str, version: str) -> None:
-        self.call("PUT", f"/api/v1/prompts/{name}/labels/production", {"version": version, "reason": "go live"})
 
 
 @pytest.fixture(scope="module")
@@ -105,28 +70,9 @@ def test_get__rollout__every_member_as_the_server_answers_it(
 def test_rollback__four_processes_and_twenty_clients__last_wrong_answer_within_a_second(
     operator: Operator, connect: Callable[..., serinus.Client]
 ) -> None:
-    operator.publish("changing")
-    clients = [connect() for _ in range(20)]
-
-    found = []
-    for _ in range(3):
-        wait_until(lambda: all(version_of(client, "changing") == "v1.0" for client in clients), within_s=10)
-        rollout = operator.call("POST", "/api/v1/rollouts", ROLLOUT)["id"]
-        unit = next(unit for unit in map(str, itertools.count()) if is_in_canary(operator, unit))
-        wait_until(lambda: all(client.get("changing", unit=unit).version == "v1.1" for client in clients), within_s=10)  # noqa: B023
-        roll_back = partial(operator.call, "POST", f"/api/v1/rollouts/{rollout}/rollback", {"reason": "tested"})
-        server = operator.server
-        found.append(
-            last_wrong(
-                server.port, operator.key, clients, name="changing", unit=unit, canary="v1.1", roll_back=roll_back
-            )
-        )
+    found = last_wrong_answers(operator, [connect() for _ in range(20)], rollbacks=3)
 
     assert max(max(one.http_s, one.sdk_s) for one in found) < SERVED_WITHIN_S, found
-
-
-def is_in_canary(operator: Operator, unit: str) -> bool:
-    return bool(operator.call("GET", f"/prompts/changing?unit={unit}")["version"] == "v1.1")
 
 
 def test_labels__only_those_asked_for(operator: Operator, connect: Callable[..., serinus.Client]) -> None:
