@@ -75,7 +75,7 @@ def _state(rows: Sequence[Row]) -> Iterator[str]:
 def _rollback(rows: Sequence[Row]) -> Iterator[str]:
     for row in _of(rows, "rollback"):
         yield (
-            f"After a rollback {row['processes']} web processes gave the canary for another {_most(row, 'http_ms')}, and"
+            f"After a rollback {row['processes']} web processes gave the canary for {_most(row, 'http_ms')} more, and"
             f" {row['clients']} SDK clients for {_most(row, 'sdk_ms')}: from just before it was asked for to the end of"
             f" the last wrong answer, in {row['rollbacks']} rollbacks. Goal: under 1 s."
         )
