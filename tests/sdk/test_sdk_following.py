@@ -1,4 +1,4 @@
-"""Following a real server over HTTP that restarts, fails, drips and lies: what is known is replaced by better only."""
+"""Following a real server over HTTP that restarts, fails, drips, lags (fault 32) and lies: only better replaces it."""
 
 from __future__ import annotations
 

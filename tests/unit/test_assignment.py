@@ -1,3 +1,5 @@
+"""Which arm a unit gets: the vectors, the shares of very many units, and what a greater weight does (fault 29)."""
+
 import json
 from collections import Counter
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The endpoint on a state made by hand: no database, no Django request."""
+"""The endpoint on a state made by hand: no database, no Django request (faults 30 and 31)."""
 
 import hashlib
 import json
