@@ -178,7 +178,6 @@ class Hostile:
         {"comment": {1, 2}},
         {"label": (loop := [], loop.append(loop))},
     ],
-    ids=repr,
 )
 def test_score__that_cannot_be_sent__refused_never_raised_nor_quoted(
     wrong: dict[str, Any], reports: Reports, server: ReportServer, caplog: pytest.LogCaptureFixture
