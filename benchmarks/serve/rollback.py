@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import serinus
-from tests.process.operator import Operator
+from tests.process.operators import Operator
 from tests.process.server import HOST, serving
 from tests.process.wrong_answers import last_wrong_answers
 

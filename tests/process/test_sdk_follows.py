@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import pytest
 
 import serinus
-from tests.process.operator import Operator
+from tests.process.operators import Operator
 from tests.process.server import HOST, Server, serving, started, wait_until
 from tests.process.wrong_answers import last_wrong_answers
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import serinus
-from tests.process.operator import Operator
+from tests.process.operators import Operator
 from tests.process.server import wait_until
 
 NAME, CONTROL, CANARY = "changing", "v1.0", "v1.1"
