@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import functools
 import os
+import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from serinus import Client
 from serinus.following import Follower
 from tests.rulesets import KEY, QUICK, RulesetServer, prompt, serving
+from tests.sdk.server import Certificate
 
 
 @pytest.fixture(autouse=True)
@@ -20,6 +23,15 @@ def _no_environment_and_no_cache_of_the_user(monkeypatch: pytest.MonkeyPatch, tm
     for name in [name for name in os.environ if name.startswith("SERINUS_") and name != "SERINUS_DATA_DIR"]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    authority, path = trustme.CA(), tmp_path_factory.mktemp("tls") / "authority.pem"
+    authority.cert_pem.write_to_path(path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    return Certificate(path, context)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any, NamedTuple
 
@@ -34,6 +35,14 @@ Rule = Callable[[Request], Reply]
 
 def takes_all(request: Request) -> Reply:
     return Reply()
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Of localhost, made for this run. authority: the file of who vouches for it."""
+
+    authority: Path
+    context: ssl.SSLContext
 
 
 @dataclass

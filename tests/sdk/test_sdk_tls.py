@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import ssl
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from serinus import Client
 from tests.rulesets import Handler, RulesetServer, prompt, until
-
-FOLDER = Path(__file__).parent / "tls"  # a self-signed certificate for localhost, valid until 2126
+from tests.sdk.server import Certificate
 
 
 @pytest.fixture
-def server() -> Iterator[RulesetServer]:
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(FOLDER / "localhost.pem", FOLDER / "localhost.key")
+def server(certificate: Certificate) -> Iterator[RulesetServer]:
     running = RulesetServer({"greeting": prompt("greeting")})
-    running.start(tls)
+    running.start(certificate.context)
     yield running
     running.stop()
 
@@ -31,8 +26,8 @@ def url(server: RulesetServer) -> str:
 
 
 @pytest.fixture
-def trusted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", str(FOLDER / "localhost.pem"))
+def trusted(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.authority))
 
 
 def test_certificate_of_nobody_known__refused_before_the_key_is_sent(
