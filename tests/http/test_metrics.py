@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -37,6 +38,26 @@ def grown(before: Samples, after: Samples) -> dict[tuple[str, ...], float]:
         for (name, labels), value in after.items()
         if value != before.get((name, labels), 0)
     }
+
+
+@pytest.fixture(autouse=True)
+def _counted_from_0(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """In a folder of this test's own, where no other worker of pytest counts; also for processes that it starts."""
+    (tmp_path / "metrics").mkdir()
+    monkeypatch.setenv("SERINUS_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "metrics"))
+    monkeypatch.setattr(counts, "_names", [])
+    monkeypatch.setattr(counts, "_file", None)
+    monkeypatch.setattr(counts, "_numbers", None, raising=False)
+    forget_cells()
+    yield
+    forget_cells()  # they are places in this test's file
+
+
+def forget_cells() -> None:
+    for counter in counts.COUNTERS:
+        counter.cells.clear()
+    counts.requests.cache_clear()
 
 
 @pytest.fixture
@@ -102,12 +123,6 @@ def test_metrics__eight_threads__not_one_lost(client: Client, rollout: str, auth
     assert sum(n for (name, *_), n in more.items() if name == "serinus_assignments_total") == 4000
 
 
-def test_metrics__state_confirmed__age_0(client: Client, authorization: str) -> None:
-    snapshot_cache.cache.poll()
-
-    assert samples(client)["serinus_serving_state_age_seconds", frozenset()] == 0
-
-
 KINDS_OF_FILE = (("gauge_livemax_", ".db"), ("", "_0.counts"))
 COUNTING = """
 import django, os, sys
@@ -130,32 +145,28 @@ def test_metrics__process_that_died__what_it_counted_stays_and_its_state_goes(cl
     assert after.get(("serinus_serving_state_age_seconds", frozenset()), 0) < 1000
 
 
-def test_begin_anew__only_the_dead_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+def test_begin_anew__only_the_dead_are_forgotten(tmp_path: Path) -> None:
+    folder = tmp_path / "metrics"
     counting = subprocess.run([sys.executable, "-c", COUNTING], check=True, capture_output=True, text=True)
     names = [f"{kind}{process}{end}" for process in (int(counting.stdout), os.getpid()) for kind, end in KINDS_OF_FILE]
     for name in names:
-        (tmp_path / name).touch()
+        (folder / name).touch()
 
     metrics.begin_anew()
 
-    assert {file.name for file in tmp_path.iterdir()} == set(names[2:])
+    assert {file.name for file in folder.iterdir()} == set(names[2:])
 
 
 def test_counts__full_file__the_rest_is_not_counted_and_logged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
-    monkeypatch.setattr(counts, "_names", [])
-    monkeypatch.setattr(counts, "_file", None)
-    monkeypatch.setattr(counts, "_numbers", None, raising=False)
     monkeypatch.setattr(counts, "MOST_SERIES", 3)
     counter = counts.Counter("serinus_tests", "Of this test.", ("n",))
 
     for number in range(4):
         counter.of(str(number)).inc()
 
-    assert counts.totals(tmp_path) == {("serinus_tests", "0"): 1, ("serinus_tests", "1"): 1}
+    assert counts.totals(tmp_path / "metrics") == {("serinus_tests", "0"): 1, ("serinus_tests", "1"): 1}
     assert [r.getMessage() for r in caplog.records] == ["serving.too_many_series"] * 2
 
 
