@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -17,8 +18,10 @@ ALWAYS = [
     ("Vary", "Authorization, Serinus-Unit"),
     ("X-Content-Type-Options", "nosniff"),
 ]
-READY_KEPT = 4096  # of all prompts together: some 10 MB
+READY_KEPT = 4096  # of all prompts together: some 10 MB, 64 MB at the most
+LARGEST_KEPT = 16_384  # bytes of a body; what is larger is joined for each request
 UNITS_KEPT = 32_768  # some 8 MB
+LONGEST_KEPT = 256  # characters of a unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +60,17 @@ class Answer:
     assigned: Cell | None
 
     def complete(self) -> Ready:
-        return _ready(self, None)
+        return _ready_of(self)(self, None)
 
     def complete_for(self, unit_bucket: int) -> Ready:
         """An arm's answer to a unit of this bucket."""
-        return _ready(self, unit_bucket)
+        return _ready_of(self)(self, unit_bucket)
 
 
-@lru_cache(READY_KEPT)
+def _ready_of(answer: Answer) -> Callable[[Answer, int | None], Ready]:
+    return _kept if len(answer.version) <= LARGEST_KEPT else _ready
+
+
 def _ready(answer: Answer, unit_bucket: int | None) -> Ready:
     if unit_bucket is None:
         etag, body = f'"{answer.tag}"', answer.version + answer.rest
@@ -73,6 +79,9 @@ def _ready(answer: Answer, unit_bucket: int | None) -> Ready:
     length = ("Content-Length", str(len(body)))
     headers = [*ALWAYS, ("ETag", etag), ("Content-Type", "application/json"), length]
     return Ready(etag, Response(200, headers, body), answer.reason, requests(200, answer.reason), answer.assigned)
+
+
+_kept = lru_cache(READY_KEPT)(_ready)
 
 
 @lru_cache(UNITS_KEPT)
@@ -100,7 +109,8 @@ class Split:
 
     def answer(self, unit: str) -> Ready:
         """To a unit, which gets it again and again."""
-        at, unit_bucket = _buckets(self.salt, unit)
+        hashed = _buckets if len(unit) <= LONGEST_KEPT else _buckets.__wrapped__
+        at, unit_bucket = hashed(self.salt, unit)
         return self._arm(at).sticky.complete_for(unit_bucket)
 
     def drawn_answer(self) -> Ready:

@@ -122,7 +122,8 @@ def _prompts(since: int) -> Iterable[PromptDocument]:
     rollouts = _rollouts(among)
     pointers = _pointers(among, rollouts)
     numbers = _numbers(among)
-    served = {id_ for of_prompt in pointers.values() for pointer in of_prompt.values() for id_ in pointer.versions}
+    # Only of these: `among` may be a subquery, which by now finds a prompt that was made since.
+    served = {id_ for pk in prompts for pointer in pointers[pk].values() for id_ in pointer.versions}
     texts = _texts(sorted(served), prompts)
     for pk, prompt in prompts.items():
         yield PromptDocument(

@@ -41,7 +41,7 @@ def in_front_of(django: "WSGIApplication") -> "WSGIApplication":
 
 def _prompt(environ: "WSGIEnvironment", name: str) -> Response:
     get, query = environ.get, environ.get("QUERY_STRING", "")
-    with _connections_as_of_a_request() if "version" in query else NOTHING:
+    with _connections_as_of_a_request() if "version" in query or "%" in query else NOTHING:
         return get_prompt(
             environ["REQUEST_METHOD"],
             name if name.isascii() else text(name),

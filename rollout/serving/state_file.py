@@ -41,7 +41,9 @@ class StateFile:
         """The state, and for how many seconds nobody has confirmed it; None without one."""
         try:
             age_s = time.time() - self._path.stat().st_mtime
-            with closing(sqlite3.connect(f"{self._path.as_uri()}?mode=ro", uri=True, timeout=WAIT_S)) as file:
+            # rw: a process that was killed while it wrote has left what must be rolled back.
+            with closing(sqlite3.connect(f"{self._path.as_uri()}?mode=rw", uri=True, timeout=WAIT_S)) as file:
+                file.execute("BEGIN")  # one state, whoever writes meanwhile
                 return after(NOTHING, _everything(file)), max(0.0, age_s)
         except FileNotFoundError:
             return None

@@ -250,6 +250,26 @@ def test_refresh__change_between_two_reads__one_consistent_state(
     assert app.served(f"unit={CONTROL_AT_5_PERCENT}") == ("v2.3", "label")
 
 
+def test_first_load__prompt_made_while_it_is_read__waits_for_the_next_pass(
+    prompt: Prompt, app: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond MOST_IN_A_LIST each statement finds the prompts anew, this one among them."""
+    monkeypatch.setattr(documents, "MOST_IN_A_LIST", 1)
+    make_prompt("another")
+    newcomers = ["newcomer"]
+    read_rollouts = documents._rollouts
+
+    def make_then_read(*given: Any) -> Any:
+        if newcomers:
+            make_prompt(newcomers.pop())
+        return read_rollouts(*given)
+
+    monkeypatch.setattr(documents, "_rollouts", make_then_read)
+    refresh()
+
+    assert (app.status(), app.status(name="newcomer")) == (200, 200)
+
+
 # Pinned versions that no label serves
 
 

@@ -3,6 +3,8 @@
 import logging
 import os
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -226,6 +228,27 @@ def test_file_of_another_kind__not_served_and_made_anew(
 
     refresh()
     restart(path)
+    with database_away():
+        snapshot_cache.cache.poll()
+        assert app.served() == ("v2.2", "label")
+
+
+KILLED_WHILE_WRITING = """
+import os, signal, sqlite3, sys
+file = sqlite3.connect(sys.argv[1], isolation_level=None)
+file.execute("PRAGMA cache_size = 1")  # so that pages are written before the commit
+file.execute("BEGIN IMMEDIATE")
+file.execute("UPDATE prompt SET document = ?", ["x" * 100_000])
+file.execute("INSERT INTO prompt VALUES ('big', ?)", ["x" * 1_000_000])
+os.kill(os.getpid(), signal.SIGKILL)"""
+
+
+def test_process_killed_while_it_wrote__the_state_before_is_served(prompt: Prompt, app: Reader, path: Path) -> None:
+    refresh()
+    subprocess.run([sys.executable, "-c", KILLED_WHILE_WRITING, str(path)], check=False)
+    assert path.with_name(path.name + "-journal").stat().st_size
+    restart(path)
+
     with database_away():
         snapshot_cache.cache.poll()
         assert app.served() == ("v2.2", "label")

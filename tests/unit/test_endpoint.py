@@ -10,7 +10,7 @@ from common.errors import Unavailable
 from registry.keys import hash_key
 from registry.models import Prompt, PromptVersion
 from registry.representation import served_json
-from rollout.serving import snapshot_cache
+from rollout.serving import answers, snapshot_cache
 from rollout.serving.answers import encode_version, pinned_answer
 from rollout.serving.documents import NEVER, Changes, KeyDocument, PromptDocument, RolloutDocument
 from rollout.serving.endpoint import get_prompt
@@ -195,6 +195,18 @@ def test_unit__latin_1_header__read_as_what_it_says() -> None:
 
 def second_hash(unit: str) -> int:
     return hashlib.sha256(f"unit-bucket:{SALT}:{unit}".encode()).digest()[0]
+
+
+def test_answers__large_ones_and_long_units__are_answered_and_not_kept() -> None:
+    large = pinned_answer(encode_version(version(4, 5, template="x" * 20_000)))
+    unit = "u" * 300
+    kept = answers._kept.cache_info().currsize, answers._buckets.cache_info().currsize
+
+    assert json.loads(large.complete().response.body)["template"] == "x" * 20_000
+    assert body(get(f"unit={unit}"))["trace"]["serinus.exposure"].endswith(f":{second_hash(unit)}")
+
+    assert answers._buckets.cache_info().currsize == kept[1]
+    assert answers._kept.cache_info().currsize <= kept[0] + 1  # the small answer to the long unit
 
 
 # Refusals
