@@ -53,7 +53,7 @@ def _files_of_the_dead(pattern: str) -> Iterator[Path]:
     """Named by their process: `gauge_livesum_4711.db`, `4711_0.counts`."""
     for file in _folder().glob(pattern):
         process = file.stem.partition("_")[0] if file.suffix == counts.SUFFIX else file.stem.rpartition("_")[2]
-        if not psutil.pid_exists(int(process)):
+        if process.isdigit() and not psutil.pid_exists(int(process)):
             yield file
 
 

@@ -51,6 +51,7 @@ class Supervisor:
         os.set_blocking(self._announcements, False)
         self._children = [Child(program, environment, ready_fd) for program in programs]
         self._stopping = False
+        self._patient = False  # the database was away: what dies before all is up is started again
 
     def run(self, *, prepared: Callable[[], bool], answers: Callable[[], bool], on_ready: Callable[[], None]) -> None:
         """Run everything until SIGTERM or SIGINT, then end it, within GRACE_S and a moment.
@@ -85,6 +86,7 @@ class Supervisor:
             if time.monotonic() - tried_at > PREPARE_EVERY_S:
                 if prepared():
                     return
+                self._patient = True
                 tried_at = time.monotonic()
             for child in at_once:
                 child.start_first()
@@ -96,7 +98,10 @@ class Supervisor:
         awaited = {child.program.name for child in self._children}
         while not self._stopping:
             for child in self._children:
-                child.check_alive()
+                if self._patient:
+                    child.keep_running()
+                else:
+                    child.check_alive()
             answering = answers()  # asked first: an idle web process first needs the database to answer this
             awaited -= self._announced()
             if answering and not awaited:

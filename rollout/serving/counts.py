@@ -137,7 +137,11 @@ def _place(name: bytes) -> int:
 def _begin() -> mmap.mmap:
     """Count in a file of this process; in a fork, all series that its parent had, from 0 on."""
     global _file, _numbers
-    _file = _new_file(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
+    try:
+        _file = _new_file(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
+    except OSError as error:  # such as a full disk: serving goes on, and is not told by /metrics
+        logger.error("serving.not_counted", extra={"error": repr(error)})
+        _file = mmap.mmap(-1, MOST_SERIES * RECORD)
     _numbers = memoryview(_file).cast("Q")
     for index, name in enumerate(_names):
         _write(_file, index, name)

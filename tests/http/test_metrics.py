@@ -149,6 +149,7 @@ def test_begin_anew__only_the_dead_are_forgotten(tmp_path: Path) -> None:
     folder = tmp_path / "metrics"
     counting = subprocess.run([sys.executable, "-c", COUNTING], check=True, capture_output=True, text=True)
     names = [f"{kind}{process}{end}" for process in (int(counting.stdout), os.getpid()) for kind, end in KINDS_OF_FILE]
+    names.append("of-somebody-else.db")
     for name in names:
         (folder / name).touch()
 
@@ -168,6 +169,16 @@ def test_counts__full_file__the_rest_is_not_counted_and_logged(
 
     assert counts.totals(tmp_path / "metrics") == {("serinus_tests", "0"): 1, ("serinus_tests", "1"): 1}
     assert [r.getMessage() for r in caplog.records] == ["serving.too_many_series"] * 2
+
+
+def test_counts__folder_that_cannot_be_written__serving_goes_on_and_it_is_logged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "nowhere"))
+
+    counts.requests(200, "label").inc()
+
+    assert [r.getMessage() for r in caplog.records] == ["serving.not_counted"]
 
 
 FORKING = """
