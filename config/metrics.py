@@ -1,4 +1,4 @@
-"""`GET /metrics`: what all web processes of one `run_web` have counted, in Prometheus' text format.
+"""`GET /metrics`: what all web processes of a data folder have counted, in Prometheus' text format.
 
 Each process counts in files of its own in the data folder (PROMETHEUS_MULTIPROC_DIR, which the settings set), so that
 nothing is lost with a process that dies; a starting web server forgets those of the one before it.

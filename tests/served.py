@@ -4,9 +4,11 @@ Rollouts are written by the ORM here: with a known salt, and in states that serv
 """
 
 import json
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
 
-from django.db import transaction
+from django.db import OperationalError, connection, transaction
 
 from common.clock import now
 from common.ids import new_id
@@ -67,6 +69,17 @@ def change(rollout: Rollout, **fields: Any) -> None:
 
 def end(rollout: Rollout) -> None:
     change(rollout, status=Status.ROLLED_BACK, weight_bp=0, next_look_at=None)
+
+
+@contextmanager
+def database_away() -> Iterator[None]:
+    """Each statement of this thread fails meanwhile."""
+
+    def refuse(*_: object) -> NoReturn:
+        raise OperationalError("the connection is closed")
+
+    with connection.execute_wrapper(refuse):
+        yield
 
 
 class Reader:

@@ -1,4 +1,4 @@
-"""What serving counts, exactly: over all threads, and over all processes of one `run_web`, the dead included.
+"""What serving counts, exactly: over all threads, and over all processes of a data folder, the dead included.
 
 Each process counts in a file of its own in the folder PROMETHEUS_MULTIPROC_DIR (config.settings), mapped into memory;
 whoever is asked for /metrics adds the files up (config.metrics). The Prometheus library's counters for several

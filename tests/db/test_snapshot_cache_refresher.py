@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
-from typing import NoReturn
 
 import pytest
 from django.db import OperationalError, connection
@@ -15,7 +14,7 @@ from registry.models import Prompt
 from rollout.serving import documents, snapshot_cache
 from rollout.serving.snapshot_cache import RETRY_S, STALE_AFTER_S, SnapshotCache
 from rollout.serving.state_file import StateFile
-from tests.served import Reader, make_prompt, make_version, point
+from tests.served import Reader, database_away, make_prompt, make_version, point
 
 pytestmark = pytest.mark.django_db
 
@@ -28,15 +27,6 @@ def prompt() -> Prompt:
 @pytest.fixture
 def app(prompt: Prompt) -> Reader:
     return Reader()
-
-
-@contextmanager
-def database_away() -> Iterator[None]:
-    def refuse(*_: object) -> NoReturn:
-        raise OperationalError("the connection is closed")
-
-    with connection.execute_wrapper(refuse):
-        yield
 
 
 class Clock:

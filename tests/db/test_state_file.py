@@ -6,13 +6,10 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
-from django.db import OperationalError, connection
 
 from registry.models import ApiKey, Prompt, Sequence
 from registry.services import revoke_key
@@ -20,7 +17,15 @@ from rollout.serving import snapshot_cache
 from rollout.serving.snapshot_cache import SnapshotCache
 from rollout.serving.state_file import StateFile
 from tests import make
-from tests.served import CANARY_AT_5_PERCENT, CONTROL_AT_5_PERCENT, Reader, make_prompt, make_rollout, point
+from tests.served import (
+    CANARY_AT_5_PERCENT,
+    CONTROL_AT_5_PERCENT,
+    Reader,
+    database_away,
+    make_prompt,
+    make_rollout,
+    point,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -42,15 +47,6 @@ def path(tmp_path: Path) -> Path:
 
 def refresh() -> None:
     snapshot_cache.cache.refresh()
-
-
-@contextmanager
-def database_away() -> Iterator[None]:
-    def refuse(*_: object) -> NoReturn:
-        raise OperationalError("the connection is closed")
-
-    with connection.execute_wrapper(refuse):
-        yield
 
 
 def restart(path: Path) -> None:
