@@ -21,7 +21,7 @@ import numpy
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
-from serinus import outbox, posting, stamping
+from serinus import outbox, stamping
 from serinus.reports import Reports
 from tests.process.server import free_port, wait_until
 from tests.sdk.server import Reply, ReportServer, dripping_server, problem, refusing, report_server
@@ -440,6 +440,7 @@ def test_server__comes_later__all_sent(server: ReportServer, monkeypatch: pytest
     assert "ConnectionRefusedError" in str(reports.last_error)
 
     monkeypatch.setattr(reports._outbox, "_url", server.url)
+    monkeypatch.setattr(reports._outbox, "_connection", None)
 
     assert reports.flush(10)
     assert reports.sent == 5
@@ -466,10 +467,8 @@ def test_server__drips__given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> Non
 def tls_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ReportServer]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(TLS / "localhost.pem", TLS / "localhost.key")
-    posting._tls.cache_clear()  # it may have been read with other certificates
     with report_server(context) as running:
         yield running
-    posting._tls.cache_clear()
 
 
 def test_tls__trusted__sent(tls_server: ReportServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -586,6 +585,28 @@ def test_fork__with_reports_queued__child_sends_only_its_own(reports: Reports, s
     assert os.waitstatus_to_exitcode(status) == 0
     assert reports.queued == 2
     assert [item["name"] for item in server.items].count("of-the-child") == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_fork__during_a_request__child_gives_up_its_copy_of_the_connection() -> None:
+    with dripping_server() as url:
+        reports = Reports(url, KEY)
+        give(reports)
+        wait_until(lambda: reports._outbox._connection and reports._outbox._connection._socket, within_s=10)
+        parents = reports._outbox._connection._socket.fileno()  # type: ignore[union-attr]
+
+        child = os.fork()
+        if child == 0:
+            try:
+                os.fstat(parents)
+            except OSError:
+                os._exit(0)
+            os._exit(1)
+        _, status = os.waitpid(child, 0)
+        reports.close(0)
+
+    assert os.waitstatus_to_exitcode(status) == 0
 
 
 def test_exit__with_reports_queued__sent_first(server: ReportServer) -> None:
