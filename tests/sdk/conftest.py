@@ -1,14 +1,16 @@
-"""What the tests of the SDK's clients share: a server, quick clients that end with the test, and no environment."""
+"""What the tests of the SDK share: servers, certificates, quick clients that end with the test, and no environment."""
 
 from __future__ import annotations
 
 import functools
 import os
+import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from serinus import Client
 from serinus.following import Follower
@@ -42,3 +44,23 @@ def connect(server: RulesetServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     yield client
     for each in made:
         each.close()
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def tls(authority: trustme.CA) -> ssl.SSLContext:
+    """Of a server that is `localhost`."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    return context
+
+
+@pytest.fixture
+def trusted(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK takes the authority for one of the system's."""
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))

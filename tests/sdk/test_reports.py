@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import numpy
@@ -27,7 +26,6 @@ from tests.process.server import free_port, wait_until
 from tests.sdk.server import Reply, ReportServer, dripping_server, problem, refusing, report_server
 
 KEY = "ser_secret"
-TLS = Path(__file__).parent / "tls"  # a self-signed certificate for localhost, valid until 2126
 EXPOSURE = "rol_1:0:canary:182"
 ROLLED_OUT = {
     "gen_ai.prompt.name": "order-extractor",
@@ -464,15 +462,13 @@ def test_server__drips__given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.fixture
-def tls_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ReportServer]:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(TLS / "localhost.pem", TLS / "localhost.key")
-    with report_server(context) as running:
+def tls_server(tls: ssl.SSLContext) -> Iterator[ReportServer]:
+    with report_server(tls) as running:
         yield running
 
 
-def test_tls__trusted__sent(tls_server: ReportServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", str(TLS / "localhost.pem"))
+@pytest.mark.usefixtures("trusted")
+def test_tls__trusted__sent(tls_server: ReportServer) -> None:
     reports = Reports(f"{tls_server.url}/prefix/", KEY)
 
     give(reports, 3)
@@ -494,8 +490,8 @@ def test_tls__certificate_of_nobody_known__kept_and_the_key_not_sent(tls_server:
     reports.close(0)
 
 
+@pytest.mark.usefixtures("trusted")
 def test_tls__answer_that_stalls__given_up_in_time(tls_server: ReportServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", str(TLS / "localhost.pem"))
     monkeypatch.setattr(outbox, "REQUEST_S", 0.5)
     over = threading.Event()
     tls_server.rule = lambda _: Reply() if over.wait(30) else Reply(500)

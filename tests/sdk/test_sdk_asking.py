@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Event, Thread
 
 import pytest
@@ -13,8 +14,8 @@ import pytest
 from serinus.asking import Connection, Server, TooLarge
 from tests.sdk.server import Reply, report_server
 
-LARGE = b"x" * 16 * 1024 * 1024  # more than the buffers of both ends hold
-TAKES_MINUTES_S = 0.02  # between two small pieces of it
+LARGE = b"x" * 32 * 1024 * 1024  # for which a server that takes slowly takes a quarter of a minute
+BETWEEN_PIECES_S = 0.002
 
 
 @contextmanager
@@ -23,7 +24,7 @@ def taking(take: Callable[[socket.socket, Event], None]) -> Iterator[int]:
 
     def serve() -> None:
         connection, _ = listener.accept()
-        with connection:
+        with connection, suppress(OSError):  # of a client that goes away
             take(connection, over)
 
     over = Event()
@@ -39,7 +40,7 @@ def taking(take: Callable[[socket.socket, Event], None]) -> Iterator[int]:
 
 
 def slowly(connection: socket.socket, over: Event) -> None:
-    while not over.wait(TAKES_MINUTES_S):
+    while not over.wait(BETWEEN_PIECES_S):
         connection.recv(4096)
 
 
@@ -56,6 +57,18 @@ def post(url: str, body: bytes, *, answer_s: float = 30, within_s: float = 30) -
 def test_server_that_takes_slowly__given_up_at_the_deadline(given: dict[str, float]) -> None:
     with taking(slowly) as port:
         took_s = post(f"http://127.0.0.1:{port}", LARGE, **given)
+
+    assert 0.4 < took_s < 5
+
+
+@pytest.mark.usefixtures("trusted")
+def test_server_that_takes_slowly__over_tls__given_up_at_the_deadline(tls: ssl.SSLContext) -> None:
+    def slowly_decrypted(connection: socket.socket, over: Event) -> None:
+        with tls.wrap_socket(connection, server_side=True) as wrapped:
+            slowly(wrapped, over)
+
+    with taking(slowly_decrypted) as port:
+        took_s = post(f"https://localhost:{port}", LARGE, answer_s=0.5)
 
     assert 0.4 < took_s < 5
 

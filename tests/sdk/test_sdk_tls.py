@@ -5,20 +5,15 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from serinus import Client
 from tests.rulesets import Handler, RulesetServer, prompt, until
 
-FOLDER = Path(__file__).parent / "tls"  # a self-signed certificate for localhost, valid until 2126
-
 
 @pytest.fixture
-def server() -> Iterator[RulesetServer]:
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(FOLDER / "localhost.pem", FOLDER / "localhost.key")
+def server(tls: ssl.SSLContext) -> Iterator[RulesetServer]:
     running = RulesetServer({"greeting": prompt("greeting")})
     running.start(tls)
     yield running
@@ -28,11 +23,6 @@ def server() -> Iterator[RulesetServer]:
 @pytest.fixture
 def url(server: RulesetServer) -> str:
     return server.url.replace("http://127.0.0.1", "https://localhost")
-
-
-@pytest.fixture
-def trusted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", str(FOLDER / "localhost.pem"))
 
 
 def test_certificate_of_nobody_known__refused_before_the_key_is_sent(

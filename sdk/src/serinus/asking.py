@@ -42,10 +42,6 @@ class _UntilDeadline:
         received: int = self._in_time(super().recv_into, *args)  # type: ignore[misc]
         return received
 
-    def send(self, *args: Any) -> int:  # which TLS's sendall calls for each piece
-        sent: int = self._in_time(super().send, *args)  # type: ignore[misc]
-        return sent
-
     def sendall(self, *args: Any) -> None:
         self._in_time(super().sendall, *args)  # type: ignore[misc]
 
