@@ -23,7 +23,7 @@ from tests.served import end, make_rollout
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "how-to" / "get-prompts.md").read_text()
-CLASS, USE, OPENFEATURE = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+SDK, CLASS, USE, OPENFEATURE = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 ROLLOUT_ID = re.compile(r"rol_[0-9a-z]+")
 
 
@@ -75,6 +75,40 @@ def run_python(*snippets: str) -> dict[str, Any]:
     for snippet in snippets:
         exec(compile(snippet, "get-prompts.md", "exec"), names)
     return names
+
+
+# SDK
+
+
+@pytest.fixture
+def sdk(greeter: Prompt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    """What the page's Python leaves."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    names = run_python(SDK)
+    yield names
+    names["client"].close()
+
+
+def test_sdk__unit__rendered_and_in_the_arm_that_curl_is_told(sdk: dict[str, Any]) -> None:
+    by_curl = json.loads(run(next(commands())[0]))
+
+    assert sdk["text"] == "Greet Ada."
+    assert sdk["prompt"].trace == by_curl["trace"]
+    assert sdk["client"].status().source == "live"
+
+
+def test_sdk__server_away_when_the_app_starts__goes_on(sdk: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def answers_503() -> None:
+        raise Unavailable("no_state_yet", "away")
+
+    sdk["client"].close()
+    monkeypatch.setattr(snapshot_cache.cache, "current", answers_503)
+
+    again = run_python(SDK)
+    again["client"].close()
+
+    assert again["client"].status().source == "cache"
+    assert (again["text"], again["prompt"].trace) == (sdk["text"], sdk["prompt"].trace)
 
 
 # curl

@@ -1,4 +1,4 @@
-"""What the tests of the SDK's clients share: a server, quick clients that end with the test, and no environment."""
+"""What the tests of the SDK share: servers, certificates, quick clients that end with the test, and no environment."""
 
 from __future__ import annotations
 
@@ -54,3 +54,9 @@ def connect(server: RulesetServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     yield client
     for each in made:
         each.close()
+
+
+@pytest.fixture
+def trusted(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK takes the authority of the certificate for one of the system's."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.authority))

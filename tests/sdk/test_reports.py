@@ -19,7 +19,7 @@ import numpy
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
-from serinus import outbox, posting, stamping
+from serinus import outbox, stamping
 from serinus.reports import Reports
 from tests.process.server import free_port, wait_until
 from tests.sdk.server import Certificate, Reply, ReportServer, dripping_server, problem, refusing, report_server
@@ -436,6 +436,7 @@ def test_server__comes_later__all_sent(server: ReportServer, monkeypatch: pytest
     assert "ConnectionRefusedError" in str(reports.last_error)
 
     monkeypatch.setattr(reports._outbox, "_url", server.url)
+    monkeypatch.setattr(reports._outbox, "_connection", None)
 
     assert reports.flush(10)
     assert reports.sent == 5
@@ -460,16 +461,12 @@ def test_server__drips__given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.fixture
 def tls_server(certificate: Certificate) -> Iterator[ReportServer]:
-    posting._tls.cache_clear()  # it may have been read with other certificates
     with report_server(certificate.context) as running:
         yield running
-    posting._tls.cache_clear()
 
 
-def test_tls__trusted__sent(
-    tls_server: ReportServer, certificate: Certificate, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.authority))
+@pytest.mark.usefixtures("trusted")
+def test_tls__trusted__sent(tls_server: ReportServer) -> None:
     reports = Reports(f"{tls_server.url}/prefix/", KEY)
 
     give(reports, 3)
@@ -491,10 +488,8 @@ def test_tls__certificate_of_nobody_known__kept_and_the_key_not_sent(tls_server:
     reports.close(0)
 
 
-def test_tls__answer_that_stalls__given_up_in_time(
-    tls_server: ReportServer, certificate: Certificate, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.authority))
+@pytest.mark.usefixtures("trusted")
+def test_tls__answer_that_stalls__given_up_in_time(tls_server: ReportServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outbox, "REQUEST_S", 0.5)
     over = threading.Event()
     tls_server.rule = lambda _: Reply() if over.wait(30) else Reply(500)
@@ -584,6 +579,28 @@ def test_fork__with_reports_queued__child_sends_only_its_own(reports: Reports, s
     assert os.waitstatus_to_exitcode(status) == 0
     assert reports.queued == 2
     assert [item["name"] for item in server.items].count("of-the-child") == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_fork__during_a_request__child_gives_up_its_copy_of_the_connection() -> None:
+    with dripping_server() as url:
+        reports = Reports(url, KEY)
+        give(reports)
+        wait_until(lambda: reports._outbox._connection and reports._outbox._connection._socket, within_s=10)
+        parents = reports._outbox._connection._socket.fileno()  # type: ignore[union-attr]
+
+        child = os.fork()
+        if child == 0:
+            try:
+                os.fstat(parents)
+            except OSError:
+                os._exit(0)
+            os._exit(1)
+        _, status = os.waitpid(child, 0)
+        reports.close(0)
+
+    assert os.waitstatus_to_exitcode(status) == 0
 
 
 def test_exit__with_reports_queued__sent_first(server: ReportServer) -> None:

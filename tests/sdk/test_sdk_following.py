@@ -286,7 +286,7 @@ def test_body_beyond_all_bounds__given_up(
     server: RulesetServer, follow: Callable[..., Follower], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     follower = follow(server)
-    monkeypatch.setattr("serinus.asking.BODY_AT_MOST", 100_000)
+    monkeypatch.setattr(follower._connection, "_body_at_most", 100_000)
     server.misbehave = lambda request: request.tell(200, b" " * 2_000_000)
     server.change(greeting=AFTER)
 

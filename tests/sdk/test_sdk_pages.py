@@ -1,4 +1,4 @@
-"""docs/reference/sdk.md and the README name everything that an app can use."""
+"""docs/reference/sdk.md names everything that an app can use."""
 
 import dataclasses
 import inspect
@@ -13,7 +13,6 @@ from serinus.__main__ import main
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = (ROOT / "docs" / "reference" / "sdk.md").read_text(encoding="utf-8")
-README = (ROOT / "sdk" / "README.md").read_text(encoding="utf-8")
 OPTIONS = [name for name in inspect.signature(Client).parameters if name != "self"]
 
 
@@ -33,11 +32,6 @@ def public(kind: type) -> list[str]:
 )
 def test_reference__names_everything(name: str) -> None:
     assert re.search(rf"(`|serinus\.){name}[`(]", REFERENCE)
-
-
-@pytest.mark.parametrize("option", OPTIONS)
-def test_readme__names_every_option(option: str) -> None:
-    assert f"| `{option}` |" in README
 
 
 def test_async_client__has_all_that_the_client_has() -> None:

@@ -25,11 +25,6 @@ def url(server: RulesetServer) -> str:
     return server.url.replace("http://127.0.0.1", "https://localhost")
 
 
-@pytest.fixture
-def trusted(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.authority))
-
-
 def test_certificate_of_nobody_known__refused_before_the_key_is_sent(
     server: RulesetServer, url: str, connect: Callable[..., Client]
 ) -> None:

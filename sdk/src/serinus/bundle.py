@@ -22,7 +22,8 @@ def fetch(server: Server, key: str, labels: tuple[str, ...] | None) -> Kept:
     query = urlencode([("label", label) for label in labels or ()])
     connection = Connection(server, connect_s=CONNECT_S)
     try:
-        answer = connection.get(
+        answer = connection.request(
+            "GET",
             f"/ruleset?{query}" if query else "/ruleset",
             {"Authorization": f"Bearer {key}", "Accept": "application/json"},
             answer_s=ANSWER_S,

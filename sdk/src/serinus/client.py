@@ -83,7 +83,7 @@ class Client:
         cache = _cache(cache_dir, url=url, key=key, labels=followed)
         state = _known_before(cache, None if bundle is None else Path(bundle), bundle_key or key)
         self._follower = Follower(server, key, labels=followed, state=state, cache=cache)
-        self._reports = Reports(url.rstrip("/"), key)
+        self._reports = Reports(url, key)
         self._forgotten = weakref.finalize(self, _end_beside, self._follower, self._reports)
         self._forgotten.atexit = False  # that is _close_all's, which waits
         _open.add(self)

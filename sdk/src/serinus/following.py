@@ -156,7 +156,8 @@ class Follower:
         known, wait_s = self.state.ruleset, self._wait_s()
         since = known if known is not None and not self._everything else None
         asked_at = time.monotonic()
-        answer = self._connection.get(
+        answer = self._connection.request(
+            "GET",
             self._path(since, wait_s),
             self._headers(known),
             answer_s=wait_s + self._pace.answer,

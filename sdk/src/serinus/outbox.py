@@ -18,13 +18,13 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from itertools import islice
 from typing import Any, Union
 
-from serinus.posting import Answer, post
+from serinus.asking import Answer, Connection, Server
 
 logger = logging.getLogger("serinus")
 
@@ -33,7 +33,8 @@ MOST_AT_ONCE = 500  # items in one request; the server takes 1000
 MOST_BYTES_AT_ONCE = 1024 * 1024
 MOST_BYTES_OF_ONE = 64 * 1024
 MOST_BYTES_QUEUED = 16 * 1024 * 1024
-REQUEST_S = 10.0
+REQUEST_S, CONNECT_S = 10.0, 5.0  # all of a request, and connecting for it
+MOST_READ = 4 * 1024 * 1024  # of an answer
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 60.0  # after a failure; doubled with each
 LONGEST_RETRY_AFTER_S = 300.0
 WARNED_EVERY_S = 60.0
@@ -102,7 +103,7 @@ class Outbox:
     """url, key: of the server. most_queued: items, of all paths together."""
 
     def __init__(self, url: str, key: str, *, most_queued: int) -> None:
-        self._url = url.rstrip("/")
+        self._url = url
         self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
         self._most_queued = most_queued
         self._closed = False
@@ -184,6 +185,7 @@ class Outbox:
 
     def _start_afresh(self) -> None:
         """As new, also in a forked child: what was queued is the parent's to send, and its thread is not there."""
+        self._connection: Connection | None = None
         self._changed = threading.Condition()  # over a lock that a signal's handler may take again
         self._lanes: dict[str, Lane] = {}
         self._thread: threading.Thread | None = None
@@ -297,12 +299,21 @@ class Outbox:
     def _post(self, path: str, items: Sequence[bytes], within_s: float) -> Outcome:
         body = b"[" + b",".join(items) + b"]"
         try:
-            return outcome_of(path, len(items), post(self._url + path, body, self._headers, within_s=within_s))
+            return outcome_of(path, len(items), self._ask(path, body, within_s))
         except (OSError, http.client.HTTPException) as error:
             return Failed(0.0, f"{type(error).__name__}: {error}"[:200])
         except ValueError as error:
             reason = f"{type(error).__name__} of url or key"  # without its text, which may quote the key
             return Failed(LONGEST_PAUSE_S, reason, needs_somebody=True)
+
+    def _ask(self, path: str, body: bytes, within_s: float) -> Answer:
+        """Over a connection of its own, so that no request meets one that was closed in the meantime."""
+        if self._connection is None:
+            self._connection = Connection(Server(self._url), connect_s=CONNECT_S, body_at_most=MOST_READ)
+        with closing(self._connection) as connection:
+            return connection.request(
+                "POST", path, self._headers, body, answer_s=within_s, body_s=within_s, within_s=within_s
+            )
 
 
 @dataclass(frozen=True)
@@ -390,6 +401,8 @@ _all: weakref.WeakSet[Outbox] = weakref.WeakSet()
 
 def _in_a_forked_child() -> None:
     for outbox in list(_all):
+        if outbox._connection is not None:
+            outbox._connection.abandon()
         outbox._start_afresh()
 
 
