@@ -154,7 +154,7 @@ def _answers(snapshot: Snapshot, context: Context) -> list[Ready]:
 
 
 def _choose(prompt: ServedPrompt, asked: Mapping[str, str], unit: str) -> Ready:
-    answer = choose(prompt, asked, unit)
+    answer = choose(prompt, asked, unit).ready()
     if answer.assigned:
         answer.assigned.inc()
     return answer
