@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from registry import api
+from registry import api, api_audit
 
 PROMPT = "api/v1/prompts/<str:name>"
 
@@ -16,4 +16,5 @@ urlpatterns = [
     path(f"{PROMPT}/labels/<str:label>", api.LabelDetail.as_view()),
     path(f"{PROMPT}/labels/<str:label>/history", api.LabelHistory.as_view()),
     path(f"{PROMPT}/render", api.Render.as_view()),
+    path("api/v1/audit", api_audit.AuditTrail.as_view()),
 ]

@@ -1,12 +1,22 @@
 """The registry in Django's admin. Every write goes through a service; what a service refuses is shown beside the form.
 
 Rights are Django's own permissions: add prompt, change draft (edit), add prompt version (publish), change label (move),
-change prompt (archive), add and change API key (issue and revoke). Nothing is ever deleted here.
+change prompt (archive), add and change API key (issue and revoke). Nothing is ever deleted here, but people and groups.
 """
 
+from registry.admin.audit import AuditEntryAdmin
 from registry.admin.keys import ApiKeyAdmin
 from registry.admin.labels import LabelAdmin
+from registry.admin.people import AuditedGroupAdmin, AuditedUserAdmin
 from registry.admin.prompts import PromptAdmin
 from registry.admin.versions import PromptVersionAdmin
 
-__all__ = ["ApiKeyAdmin", "LabelAdmin", "PromptAdmin", "PromptVersionAdmin"]
+__all__ = [
+    "ApiKeyAdmin",
+    "AuditEntryAdmin",
+    "AuditedGroupAdmin",
+    "AuditedUserAdmin",
+    "LabelAdmin",
+    "PromptAdmin",
+    "PromptVersionAdmin",
+]

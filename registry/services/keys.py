@@ -9,6 +9,7 @@ from django.db import transaction
 from common.actors import Actor
 from common.clock import now
 from common.errors import Invalid
+from registry import audit
 from registry.keys import hash_key, new_key
 from registry.models import ApiKey, Scope
 from registry.sequences import touch
@@ -36,6 +37,8 @@ def issue_key(*, name: str, scopes: Sequence[str], actor: Actor) -> tuple[ApiKey
         created_by=str(actor),
     )
     touch(key)
+    after = {"name": key.name, "scopes": key.scopes}
+    audit.record(action="key.issued", target=f"keys/{key.prefix}", before=None, after=after, actor=actor)
     _log("key.issued", key, actor)
     return key, text
 
@@ -45,6 +48,8 @@ def revoke_key(*, key: ApiKey, actor: Actor) -> None:
     """Nobody may use the key any more. Revoking it twice keeps the first time."""
     if ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now()):
         touch(key)
+        before, after = {"name": key.name, "revoked": False}, {"name": key.name, "revoked": True}
+        audit.record(action="key.revoked", target=f"keys/{key.prefix}", before=before, after=after, actor=actor)
         _log("key.revoked", key, actor)
 
 

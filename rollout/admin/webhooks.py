@@ -113,7 +113,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
     def replay(self, request: HttpRequest, deliveries: QuerySet[Delivery]) -> None:
         for delivery in deliveries:
             try:
-                services.replay(endpoint_id=delivery.endpoint_id, delivery_id=delivery.pk)
+                services.replay(endpoint_id=delivery.endpoint_id, delivery_id=delivery.pk, actor=actor_of(request))
             except DomainError as error:
                 self.message_user(request, error.detail, messages.ERROR)
             else:

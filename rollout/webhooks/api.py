@@ -95,7 +95,9 @@ class Replay(APIView):
     scopes = ADMIN_ONLY
 
     def post(self, request: Request, **ids: Any) -> Response:
-        delivery = services.replay(endpoint_id=ids["webhook_id"], delivery_id=ids["delivery_id"])
+        delivery = services.replay(
+            endpoint_id=ids["webhook_id"], delivery_id=ids["delivery_id"], actor=grant_behind(request).actor
+        )
         return Response(DeliverySerializer(delivery).data)
 
 

@@ -15,6 +15,7 @@ from http import HTTPStatus
 from django.db import transaction
 from django.db.models import Q
 
+from common.actors import SENDER
 from common.clock import now
 from rollout.models import DeadReason, Delivery, DeliveryAttempt, DeliveryStatus
 from rollout.webhooks import retries
@@ -73,7 +74,7 @@ def send(delivery: Delivery) -> Sent:
 def settle(delivery: Delivery, sent: Sent) -> None:
     """Log the attempt and decide what becomes of the delivery, unless its lease has gone to another meanwhile."""
     if sent.answer.status == HTTPStatus.GONE:
-        disable(delivery.endpoint_id, why="answered 410 Gone", reason=DeadReason.ENDPOINT_GONE)
+        disable(delivery.endpoint_id, why="answered 410 Gone", reason=DeadReason.ENDPOINT_GONE, actor=SENDER)
     current = Delivery.objects.select_for_update().get(pk=delivery.pk)
     _log(current, sent)
     if sent.answer.success:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.db import transaction
@@ -11,6 +12,8 @@ from common.actors import Actor
 from common.clock import now
 from common.errors import Conflict, Invalid, NotFound
 from common.ids import new_id
+from registry import audit
+from registry import events as event_log
 from registry.events import EVENT_TYPES
 from rollout.models import DeadReason, Delivery, DeliveryStatus, WebhookEndpoint
 from rollout.webhooks.fan_out import catch_up
@@ -30,7 +33,7 @@ def create_endpoint(
     _check_url(url)
     _check_events(events or ())
     catch_up()  # or it would be told of what happened before it
-    return WebhookEndpoint.objects.create(
+    endpoint = WebhookEndpoint.objects.create(
         id=new_id("whk"),
         url=url,
         events=list(events or ()),
@@ -39,6 +42,10 @@ def create_endpoint(
         created_at=now(),
         created_by=str(actor),
     )
+    audit.record(
+        action="webhook.created", target=f"webhooks/{endpoint.pk}", before=None, after=_audited(endpoint), actor=actor
+    )
+    return endpoint
 
 
 @transaction.atomic
@@ -46,11 +53,11 @@ def disable_endpoint(*, endpoint_id: str, actor: Actor) -> None:
     """Send it nothing any more; what was pending is dead, the history stays. Raises NotFound."""
     if not WebhookEndpoint.objects.filter(pk=endpoint_id).exists():
         raise NotFound("unknown_webhook", f"There is no webhook {endpoint_id}")
-    disable(endpoint_id, why=f"by {actor}", reason=DeadReason.ENDPOINT_DISABLED)
+    disable(endpoint_id, why=f"by {actor}", reason=DeadReason.ENDPOINT_DISABLED, actor=actor)
 
 
 @transaction.atomic
-def replay(*, endpoint_id: str, delivery_id: str) -> Delivery:
+def replay(*, endpoint_id: str, delivery_id: str, actor: Actor) -> Delivery:
     """Send a delivered or dead delivery once more, now, with the same id and payload and all retries.
 
     Raises NotFound, or Conflict (webhook_disabled, delivery_pending).
@@ -63,24 +70,45 @@ def replay(*, endpoint_id: str, delivery_id: str) -> Delivery:
         raise Conflict("webhook_disabled", f"The webhook {endpoint_id} is disabled: {endpoint.disabled_reason}")
     if delivery.status == DeliveryStatus.PENDING:
         raise Conflict("delivery_pending", f"The delivery {delivery_id} is still being tried")
+    before = {"status": delivery.status, "dead_reason": delivery.dead_reason or None}
     delivery.status = DeliveryStatus.PENDING
     delivery.dead_reason = ""
     delivery.attempts = 0
     delivery.next_attempt_at = now()
     delivery.delivered_at = None
     delivery.save(update_fields=["status", "dead_reason", "attempts", "next_attempt_at", "delivered_at"])
+    audit.record(
+        action="delivery.replayed",
+        target=f"webhooks/{endpoint_id}/deliveries/{delivery_id}",
+        before=before,
+        after={"status": delivery.status, "dead_reason": None},
+        actor=actor,
+    )
     wake_worker(delivery.pk)
     logger.info("webhook.replayed", extra={"delivery": delivery.pk, "sequence": delivery.event_id})
     return delivery
 
 
-def disable(endpoint_id: str, *, why: str, reason: DeadReason) -> None:
-    """End the endpoint and what is pending for it. Must run inside a transaction, before any delivery is locked."""
+def disable(endpoint_id: str, *, why: str, reason: DeadReason, actor: Actor) -> None:
+    """End the endpoint and what is pending for it. Must run inside a transaction, before any delivery is locked.
+
+    Others are told, since from now on somebody hears nothing.
+    """
     endpoint = WebhookEndpoint.objects.select_for_update(no_key=True).get(pk=endpoint_id)
     if not endpoint.disabled_at:
         endpoint.disabled_at = now()
         endpoint.disabled_reason = why
         endpoint.save(update_fields=["disabled_at", "disabled_reason"])
+        audit.record(
+            action="webhook.disabled",
+            target=f"webhooks/{endpoint.pk}",
+            before={"disabled": False},
+            after={"disabled": True},
+            actor=actor,
+            reason=why,
+        )
+        told = {"webhook": endpoint.pk, "description": endpoint.description, "reason": reason, "actor": str(actor)}
+        event_log.record(type="webhook.disabled", prompt="", data=told)
         logger.warning("webhook.endpoint_disabled", extra={"endpoint": endpoint.pk, "reason": reason})
     end(endpoint.deliveries.all(), reason)
 
@@ -90,6 +118,10 @@ def end(deliveries: QuerySet[Delivery], reason: DeadReason) -> None:
     deliveries.filter(status=DeliveryStatus.PENDING).update(
         status=DeliveryStatus.DEAD, dead_reason=reason, next_attempt_at=None, lease_until=None
     )
+
+
+def _audited(endpoint: WebhookEndpoint) -> dict[str, Any]:
+    return {"url": endpoint.url, "events": endpoint.events or None, "description": endpoint.description}
 
 
 def _check_url(url: str) -> None:

@@ -311,7 +311,7 @@ def test_replay__sent_once_more_with_the_same_id_and_all_retries(
     before = delivery.log.count()
     receiver.answers(500, 200)
 
-    services.replay(endpoint_id=endpoint.id, delivery_id=delivery.pk)
+    services.replay(endpoint_id=endpoint.id, delivery_id=delivery.pk, actor=ANNA)
     work()
     work_when_due(clock, delivery)
 
