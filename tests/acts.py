@@ -21,6 +21,9 @@ from tests import rollouts as given
 from tests.make import ANNA
 
 HARMFUL = {"control": (19_000, 342), "canary": (1_000, 80)}  # 1.8 % against 8 %: far beyond any threshold
+EQUAL = {"control": (20_000, 400), "canary": (20_000, 400)}  # far more than a proof needs (median 1 576 at 1.8 %)
+LAST = {"weight": "50%", "hold": "0s"}
+QUICK: dict[str, Any] = {"promote_when": "no_harm_found", "min_units": 0}
 URL = "https://hooks.example.org/serinus"
 
 
@@ -93,6 +96,27 @@ def observed() -> tuple[Rollout, Verdict]:
         }
         writer.store(decode_protobuf(traces.body(traces.span(stamp, number=number)), WANTED).spans)
     return rollout, Verdict.objects.get()
+
+
+def seen(evidence: dict[str, tuple[int, int]], **plan: Any) -> tuple[Rollout]:
+    """A running rollout with this evidence of all its metrics that no look has seen."""
+    rollout = given.rollout(**plan)
+    for metric in rollout.metrics.all():
+        given.observe_many(rollout, metric.name, **evidence)
+    return (rollout,)
+
+
+def out_of_time() -> tuple[Rollout]:
+    rollout = given.rollout()
+    Rollout.objects.filter(pk=rollout.pk).update(deadline_at=now())
+    return (rollout,)
+
+
+def look(event: str, before: Callable[[], tuple[Any, ...]], *more: str) -> Act:
+    """A look of the evaluator, by which the event comes about."""
+    return Act(
+        given.look_now, before, lambda found: given.look_now(found[0]), (event,), (*more, event), name=f"look: {event}"
+    )
 
 
 def by_verdict(service: Callable[..., Any], event: str, **more: Any) -> Act:
@@ -235,11 +259,12 @@ ACTS = [
         ("calls.repriced",),
     ),
 ]
-LOOK = Act(
-    given.look_now,
-    observed,
-    lambda found: given.look_now(found[0]),
-    ("rollout.rolled_back",),
-    ("rollout.rolled_back",),
-    name="look that finds harm",
-)
+LOOKS = [
+    look("rollout.rolled_back", observed),
+    look("rollout.harm_found", lambda: seen(HARMFUL, auto_rollback=False)),
+    look("rollout.step_advanced", lambda: seen(EQUAL, steps=[LAST, {"weight": "80%", "hold": "0s"}], **QUICK)),
+    look("rollout.promoted", lambda: seen(EQUAL, steps=[LAST]), "label.moved"),
+    look("rollout.proven_safe", lambda: seen(EQUAL, steps=[LAST], auto_promote=False)),
+    look("rollout.invalid", lambda: seen({"control": (2_000, 40), "canary": (2_000, 40)})),
+    look("rollout.inconclusive", out_of_time),
+]

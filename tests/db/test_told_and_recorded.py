@@ -18,7 +18,7 @@ import rollout.webhooks.services
 from registry.events import EVENT_TYPES
 from registry.models import AuditEntry, Event
 from tests import make
-from tests.acts import ACTS, LOOK, Act
+from tests.acts import ACTS, LOOKS, Act
 from tests.parallel import at_once
 
 READS = "reads, or works out, and writes nothing"
@@ -78,7 +78,7 @@ def test_acts__together__make_every_type_of_event() -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("act", [*ACTS, LOOK], ids=str)
+@pytest.mark.parametrize("act", [*ACTS, *LOOKS], ids=str)
 def test_act__once__its_one_event_and_its_entries(act: Act) -> None:
     before = act.given()
     events, entries = Event.objects.count(), AuditEntry.objects.count()
