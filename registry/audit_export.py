@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import QuerySet
+from rest_framework.utils.encoders import JSONEncoder
 
 from registry.audit import FIELDS, entry_json
 from registry.models import AuditEntry
@@ -48,7 +48,7 @@ def _cell(value: Any) -> str:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, cls=DjangoJSONEncoder, ensure_ascii=False)
+    return json.dumps(value, cls=JSONEncoder, ensure_ascii=False)
 
 
 def _line(cells: Any) -> str:

@@ -42,7 +42,7 @@ def moved() -> None:
 
 @pytest.fixture
 def waiter(transactional_db: None, get: Get) -> Iterator[Waiter]:
-    """Asks in a thread of its own, and returns once it waits. Afterwards nobody waits, nor asks the database for them."""
+    """Asks in a thread of its own, and returns once it waits. Afterwards nobody does, and nothing asks for them."""
 
     def ask(**query: Any) -> "Future[Any]":
         waiting_before = watch._waiting
