@@ -1,8 +1,9 @@
 """What a refresh brings into memory, and that nothing is read from the database on the path."""
 
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
+from django.db import OperationalError, connection
 from pytest_django import DjangoAssertNumQueries
 
 from registry.models import ApiKey, Prompt, Sequence
@@ -101,6 +102,19 @@ def test_refresh__one_prompt_changed__the_others_are_not_read_again(prompt: Prom
 
     after = snapshot_cache.cache.current()[0].prompts
     assert {name for name in after if after[name] is not before[name]} == {"order-extractor"}
+
+
+def test_refresh__behind_a_pooler_of_transactions__needs_no_cursor_that_outlives_a_statement(
+    app: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost() -> NoReturn:
+        raise OperationalError('cursor "_django_curs_1" does not exist')
+
+    monkeypatch.setattr(connection, "chunked_cursor", lost)
+
+    refresh()
+
+    assert app.status() == 200
 
 
 # One refresh brings a change
