@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable
 from functools import lru_cache
-from threading import Condition, Event, Thread
+from threading import Condition, Event, Lock, Thread
 from typing import Any
 
 from django.conf import settings
@@ -47,6 +47,7 @@ class SnapshotCache:
         self._known = NEVER  # the generation that this process has read; of a state from the file none
         self._confirmed_at = clock()
         self._file_tried = False
+        self._telling = Lock()
         self._told_stale = False
         self._load_pinned = lru_cache(PINNED_KEPT)(load_pinned)
 
@@ -56,7 +57,10 @@ class SnapshotCache:
         if snapshot is NOTHING:
             raise Unavailable("no_state_yet", "This process has not reached the database since its start")
         age_s = self._clock() - self._confirmed_at
-        return snapshot, int(age_s) if age_s > STALE_AFTER_S else None
+        if age_s <= STALE_AFTER_S:
+            return snapshot, None
+        self._tell_stale(age_s)  # here too: while the database hangs, the thread that would tell it hangs with it
+        return snapshot, int(age_s)
 
     def wait_for_change(self, seen: Snapshot, timeout_s: float) -> bool:
         """Whether there is another state than the one seen, as soon as there is; False when nobody may wait longer."""
@@ -101,19 +105,24 @@ class SnapshotCache:
         """Refresh without ever raising: whether it succeeded. One log event when the state gets stale, one after."""
         try:
             self.refresh()
-        except Exception:
+        except Exception as error:
             self.take_from_file()
-            age_s = self._clock() - self._confirmed_at
-            STATE_AGE.set(age_s)
-            if age_s > STALE_AFTER_S and not self._told_stale:
-                logger.exception("serving.stale", extra={"age_s": int(age_s)})
-                self._told_stale = True
+            self._tell_stale(self._clock() - self._confirmed_at, error)
             return False
         STATE_AGE.set(0)
         if self._told_stale:
             logger.info("serving.fresh", extra={"generation": self._snapshot.generation})
             self._told_stale = False
         return True
+
+    def _tell_stale(self, age_s: float, error: Exception | None = None) -> None:
+        """error: why, when the database has answered at all."""
+        STATE_AGE.set(age_s)
+        with self._telling:
+            if age_s <= STALE_AFTER_S or self._told_stale:
+                return
+            self._told_stale = True
+        logger.error("serving.stale", extra={"age_s": int(age_s)}, exc_info=error)
 
     def keep_fresh(self, stop: Event) -> None:
         """Poll until told to stop, on this thread's own database connection."""
