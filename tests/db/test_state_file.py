@@ -13,7 +13,7 @@ import pytest
 
 from registry.models import ApiKey, Prompt, Sequence
 from registry.services import revoke_key
-from rollout.serving import snapshot_cache
+from rollout.serving import snapshot_cache, state_file
 from rollout.serving.snapshot_cache import SnapshotCache
 from rollout.serving.state_file import StateFile
 from tests import make
@@ -205,15 +205,22 @@ def test_broken_file__logged_and_made_anew(
 
 @pytest.mark.parametrize(
     "change",
-    ["PRAGMA user_version = 99", "UPDATE prompt SET document = '{}'", "UPDATE prompt SET document = '[1'"],
-    ids=["of another release", "of another shape", "not json"],
+    [
+        "PRAGMA user_version = 99",
+        "PRAGMA user_version = 99; ALTER TABLE state ADD COLUMN at TEXT",
+        "PRAGMA user_version = 99; DROP TABLE prompt; CREATE TABLE prompt (id INTEGER)",
+        "PRAGMA user_version = 99; ALTER TABLE state RENAME COLUMN generation TO number",
+        "UPDATE prompt SET document = '{}'",
+        "UPDATE prompt SET document = '[1'",
+    ],
+    ids=["other format", "one column more", "other table", "other column", "of another shape", "not json"],
 )
 def test_file_of_another_kind__not_served_and_made_anew(
     prompt: Prompt, app: Reader, path: Path, change: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     refresh()
     with closing(sqlite3.connect(path)) as file:
-        file.execute(change)
+        file.executescript(change)
         file.commit()
     restart(path)
 
@@ -260,6 +267,19 @@ def test_truncated_file__nothing_of_it_is_served(prompt: Prompt, app: Reader, pa
         assert app.status() in (200, 503)
         if app.status() == 200:
             assert app.served() == ("v2.2", "label")
+
+
+def test_file_locked_by_another__kept_as_it_is(prompt: Prompt, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state_file, "WAIT_S", 0)
+    refresh()
+    inode = path.stat().st_ino
+
+    with closing(sqlite3.connect(path, isolation_level=None)) as file:
+        file.execute("BEGIN EXCLUSIVE")
+        point(prompt, "production", "2.3")
+        refresh()
+
+    assert path.stat().st_ino == inode
 
 
 def test_folder_that_cannot_be_written__serving_goes_on(
