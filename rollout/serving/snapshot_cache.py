@@ -9,7 +9,6 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from functools import lru_cache
 from threading import Condition, Event, Lock, Thread
 from typing import Any
 
@@ -17,20 +16,21 @@ from django.conf import settings
 from django.db import Error as AnyDatabaseError
 from django.db import connection
 
-from common.errors import Unavailable
+from common.errors import NotFound, Unavailable
+from registry.models import PromptVersion
 from registry.sequences import wait_for_generation
 from rollout.serving import waiting
 from rollout.serving.answers import Answer
 from rollout.serving.counts import STATE_AGE
 from rollout.serving.documents import NEVER, changes_since
-from rollout.serving.snapshot import NOTHING, ServedPrompt, Snapshot, after, load_pinned
+from rollout.serving.pinned import PinnedAnswers
+from rollout.serving.snapshot import NOTHING, ServedPrompt, Snapshot, after
 from rollout.serving.state_file import StateFile
 
 RETRY_S = 0.1
 GIVE_WAY_S = 0.002
 STALE_AFTER_S = 2.0
 FIRST_LOAD_S = 5.0
-PINNED_KEPT = 1024
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class SnapshotCache:
         self._file_tried = False
         self._telling = Lock()
         self._told_stale = False
-        self._load_pinned = lru_cache(PINNED_KEPT)(load_pinned)
+        self._pinned = PinnedAnswers()
 
     def current(self) -> tuple[Snapshot, int | None]:
         """The last known state; its age in seconds when it is stale, else None. Raises Unavailable without a state."""
@@ -73,7 +73,9 @@ class SnapshotCache:
         if answer := prompt.pinned.get(version_id):
             return answer
         try:
-            return self._load_pinned(version_id)
+            return self._pinned.get(version_id)
+        except PromptVersion.DoesNotExist as error:  # of a backup's database, which is about to be noticed
+            raise NotFound("unknown_version", f"{prompt.name} has this version no longer") from error
         except AnyDatabaseError as error:
             raise Unavailable("database_away", "This version is not in memory and the database is away") from error
 
@@ -82,7 +84,7 @@ class SnapshotCache:
         asked_at = self._clock()
         if changes := changes_since(self._known):
             if changes.since == NEVER:  # a restored backup may give a row's id to another version
-                self._load_pinned.cache_clear()
+                self._pinned.clear()
             self._take(after(self._snapshot, changes), asked_at)
             self._known = changes.generation
             self._file.keep(changes)
