@@ -6,8 +6,10 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.http import HttpResponse
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -16,6 +18,7 @@ from rollout.serving import counts, snapshot_cache
 from rollout.serving.endpoint import get_prompt
 from rollout.serving.ruleset_endpoint import get_ruleset
 from tests import make
+from tests.ofrep import BULK
 from tests.served import CANARY_AT_5_PERCENT, CONTROL_AT_5_PERCENT, make_prompt, make_rollout
 
 pytestmark = pytest.mark.django_db
@@ -106,6 +109,37 @@ def test_metrics__each_answer__counted_by_status_and_reason_and_by_arm(
         ("serinus_ruleset_requests_total", "changes", "200"): 1,
         ("serinus_ruleset_requests_total", "unchanged", "304"): 1,
         ("serinus_ruleset_requests_total", "missing_key", "401"): 1,
+    }
+
+
+def test_metrics__openfeature__each_request_counted_once_and_each_assignment(
+    client: Client, rollout: str, authorization: str
+) -> None:
+    def post(path: str, context: Any, **headers: str) -> HttpResponse:
+        sent = {"Authorization": authorization} | headers
+        return client.post(f"{BULK}{path}", {"context": context}, content_type="application/json", headers=sent)
+
+    before = samples(client)
+    post("/order-extractor", {"targetingKey": CANARY_AT_5_PERCENT})
+    post("/order-extractor", {"label": "latest"})
+    post("/nothing", {})
+    post("/order-extractor", {"version": "9.9"})
+    post("/order-extractor", "no object")
+    etag = post("", {"targetingKey": CONTROL_AT_5_PERCENT})["ETag"]
+    post("", {"targetingKey": CONTROL_AT_5_PERCENT}, **{"If-None-Match": etag})
+    post("", {}, Authorization="")
+
+    assert grown(before, samples(client)) == {
+        ("serinus_prompt_requests_total", "canary", "200"): 1,
+        ("serinus_prompt_requests_total", "label", "200"): 1,
+        ("serinus_prompt_requests_total", "unknown_prompt", "404"): 1,
+        ("serinus_prompt_requests_total", "unknown_version", "400"): 1,
+        ("serinus_prompt_requests_total", "invalid", "400"): 1,
+        ("serinus_prompt_requests_total", "all_flags", "200"): 1,
+        ("serinus_prompt_requests_total", "all_flags", "304"): 1,
+        ("serinus_prompt_requests_total", "missing_key", "401"): 1,
+        ("serinus_assignments_total", "canary", rollout): 1,
+        ("serinus_assignments_total", "control", rollout): 2,
     }
 
 
