@@ -257,16 +257,17 @@ def test_process_killed_while_it_wrote__the_state_before_is_served(prompt: Promp
         assert app.served() == ("v2.2", "label")
 
 
-def test_truncated_file__nothing_of_it_is_served(prompt: Prompt, app: Reader, path: Path) -> None:
+def test_truncated_file__nothing_of_it_is_served(
+    prompt: Prompt, app: Reader, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     refresh()
     path.write_bytes(path.read_bytes()[:-4096])
     restart(path)
 
     with database_away():
         snapshot_cache.cache.poll()
-        assert app.status() in (200, 503)
-        if app.status() == 200:
-            assert app.served() == ("v2.2", "label")
+        assert app.status() == 503
+    assert "serving.state_file_unreadable" in [r.getMessage() for r in caplog.records]
 
 
 def test_file_locked_by_another__kept_as_it_is(prompt: Prompt, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -302,11 +303,14 @@ def test_file__for_its_owner_only_and_without_keys(prompt: Prompt, path: Path) -
     assert key.encode() not in path.read_bytes()
 
 
-def test_confirmed__the_files_time_says_when(prompt: Prompt, path: Path) -> None:
+@pytest.mark.parametrize(("every_s", "confirmed"), [(0, True), (3600, False)])
+def test_confirmed__nothing_changed__the_files_time_says_so_now_and_then(
+    prompt: Prompt, path: Path, monkeypatch: pytest.MonkeyPatch, every_s: float, confirmed: bool
+) -> None:
     refresh()
     os.utime(path, (0, 0))
-    restart(path)
+    monkeypatch.setattr(state_file, "CONFIRM_EVERY_S", every_s)
 
     refresh()
 
-    assert time.time() - path.stat().st_mtime < 60
+    assert (time.time() - path.stat().st_mtime < 60) == confirmed

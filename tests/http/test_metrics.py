@@ -219,19 +219,46 @@ FORKING = """
 import django, os
 django.setup()
 from rollout.serving.counts import ASSIGNMENTS
+if not os.fork():
+    os._exit(0)  # has nothing to count yet
+os.wait()
 cell = ASSIGNMENTS.of("rol_forked", "canary")
 cell.inc()
 child = os.fork()
 for _ in range(3 if child else 5):
     cell.inc()
-if child:
-    os.waitpid(child, 0)
-else:
-    os._exit(0)"""
+if not child:
+    os._exit(0)
+os.wait()
+print(os.getpid(), child)"""
 
 
-def test_counts__process_forks__each_counts_for_itself(client: Client) -> None:
-    subprocess.run([sys.executable, "-c", FORKING], check=True, capture_output=True)
+def test_counts__process_forks__each_counts_for_itself_in_its_own_file(client: Client, tmp_path: Path) -> None:
+    counting = subprocess.run([sys.executable, "-c", FORKING], check=True, capture_output=True, text=True)
 
     rollout = frozenset({("rollout", "rol_forked"), ("arm", "canary")})
     assert samples(client)["serinus_assignments_total", rollout] == 1 + 3 + 5
+    files = {process: tmp_path / "metrics" / f"{process}_0.counts" for process in counting.stdout.split()}
+    totals = [sum(number for _, number in counts._records(file.read_bytes())) for file in files.values()]
+    assert totals == [1 + 3, 5]
+    others = set((tmp_path / "metrics").glob("*.counts")) - set(files.values())
+    assert {file.name.partition("_")[0] for file in others} <= {str(os.getpid())}
+
+
+FORKING_WHILE_COUNTING = """
+import django, os, signal
+django.setup()
+from rollout.serving import counts
+cell = counts.ASSIGNMENTS.of("rol_forked", "canary")
+with counts._lock:  # as another thread that counts at that moment
+    if not os.fork():
+        signal.alarm(20)
+        cell.inc()
+        os._exit(0)
+print(os.wait()[1])"""
+
+
+def test_counts__process_forks_while_another_thread_counts__does_not_wait_for_it() -> None:
+    counting = subprocess.run([sys.executable, "-c", FORKING_WHILE_COUNTING], capture_output=True, text=True)
+
+    assert counting.stdout == "0\n"
