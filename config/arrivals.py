@@ -2,9 +2,11 @@
 
 The web server hands a request over before its body has come, gives that body no time-out, and whoever reads it holds a
 thread until it is there, for ever if the client stops in the middle. Bodies have threads for themselves (`run_web`), so
-that none of them, however many and however slow, takes one from who gets prompts or asks whether all is well.
+that none of them, however many and however slow, takes one from who gets prompts or asks whether all is well. When they
+are all taken, those clients are cut off that have fallen silent.
 """
 
+import time
 from collections.abc import Callable, Iterable
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING
@@ -12,21 +14,29 @@ from typing import TYPE_CHECKING
 from common.errors import Unavailable, problem_answer
 from common.ids import new_id
 from common.requests import given_request_id
+from config.silence import cut_off_silent
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import InputStream, StartResponse, WSGIApplication, WSGIEnvironment
 
 MOST_ARRIVING = 64
+SILENT_S = 60.0  # no request takes half as long: then its client has stopped in the middle
+LOOK_EVERY_S = 1.0
 
 
 def bounded(django: "WSGIApplication", most: int = MOST_ARRIVING) -> "WSGIApplication":
     """The application, for at most so many requests at a time whose body has not come yet."""
     places = BoundedSemaphore(most)
+    looked_at = 0.0
 
     def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        nonlocal looked_at
         if not _has_body(environ):
             return django(environ, start_response)
         if not places.acquire(blocking=False):
+            if time.monotonic() - looked_at > LOOK_EVERY_S:
+                looked_at = time.monotonic()
+                cut_off_silent(int(environ["SERVER_PORT"]), SILENT_S)
             return _refuse(environ, start_response)
         environ["wsgi.input"] = body = Arriving(environ["wsgi.input"], _length(environ), places.release)
         try:

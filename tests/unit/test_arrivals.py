@@ -18,7 +18,7 @@ Application = Callable[..., Iterable[bytes]]
 def ask(application: Application, **environ: str) -> str:
     """The status line."""
     answer: list[Any] = []
-    application({"wsgi.input": BytesIO(BODY), **environ}, lambda *given: answer.extend(given))
+    application({"wsgi.input": BytesIO(BODY), "SERVER_PORT": "0", **environ}, lambda *given: answer.extend(given))
     return str(answer[0])
 
 
