@@ -17,3 +17,12 @@ class EventFormatter(logging.Formatter):
         fields = {key: value for key, value in vars(record).items() if key not in STANDARD | UNSAFE}
         tail = "".join(f" {key}={json.dumps(value, default=str)}" for key, value in fields.items())
         return super().formatMessage(record) + tail
+
+
+class NoTracebackOfSuspicions(logging.Filter):
+    """One line for a request that Django suspects, such as one with a foreign Host: anybody can send very many."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name.startswith("django.security."):
+            record.exc_info = None
+        return True

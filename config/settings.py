@@ -195,7 +195,8 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"event": {"()": "common.logs.EventFormatter"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "event"}},
+    "filters": {"suspicions": {"()": "common.logs.NoTracebackOfSuspicions"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "event", "filters": ["suspicions"]}},
     "root": {"handlers": ["console"], "level": env.one_of("SERINUS_LOG_LEVEL", ("INFO", "DEBUG", "WARNING", "ERROR"))},
     "loggers": {
         "axes": {"level": "ERROR"},  # it tells names that were tried, and some people type their password there

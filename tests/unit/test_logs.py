@@ -1,6 +1,7 @@
 """One line an event, and nothing in it that could name a user."""
 
 import logging
+from io import StringIO
 
 import pytest
 from django.test import Client, RequestFactory
@@ -26,3 +27,13 @@ def test_refused_request__not_logged(client: Client, caplog: pytest.LogCaptureFi
     assert client.get("/nowhere?unit=anna@example.org").status_code == 404
 
     assert caplog.text == ""
+
+
+def test_foreign_host__refused__one_line(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    (console,) = (handler for handler in logging.getLogger().handlers if type(handler) is logging.StreamHandler)
+    monkeypatch.setattr(console, "stream", written := StringIO())
+
+    assert client.get("/livez", headers={"Host": "evil.example"}).status_code == 400
+
+    assert written.getvalue().count("\n") == 1
+    assert "Invalid HTTP_HOST header: 'evil.example'" in written.getvalue()

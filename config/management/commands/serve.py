@@ -7,13 +7,14 @@ import http.client
 import logging
 import os
 from argparse import ArgumentParser
-from contextlib import closing, suppress
+from contextlib import closing
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.db import Error as AnyDatabaseError
 from django.db import OperationalError, connection
 
 from config import env
@@ -72,10 +73,14 @@ def migrated_unless_away() -> bool:
 
 
 def is_migrated() -> bool:
-    with suppress(OperationalError):  # it is still away
+    try:
         migrate()
-        return True
-    return False
+    except OperationalError:  # it is still away
+        return False
+    except AnyDatabaseError as error:  # such as a connection that is lost at the wrong moment: prompts are served on
+        logger.error("serve.migration_failed", extra={"error": str(error)})
+        return False
+    return True
 
 
 def migrate() -> None:
