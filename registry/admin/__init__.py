@@ -1,7 +1,8 @@
 """The registry in Django's admin. Every write goes through a service; what a service refuses is shown beside the form.
 
 Rights are Django's own permissions: add prompt, change draft (edit), add prompt version (publish), change label (move),
-change prompt (archive), add and change API key (issue and revoke). Nothing is ever deleted here, but people and groups.
+change prompt (archive), add and change API key (issue and revoke). Nothing is ever deleted here, but people, groups
+and schedules.
 """
 
 from registry.admin.audit import AuditEntryAdmin
@@ -9,12 +10,14 @@ from registry.admin.keys import ApiKeyAdmin
 from registry.admin.labels import LabelAdmin
 from registry.admin.people import AuditedGroupAdmin, AuditedUserAdmin
 from registry.admin.prompts import PromptAdmin
+from registry.admin.schedules import AuditedScheduleAdmin
 from registry.admin.versions import PromptVersionAdmin
 
 __all__ = [
     "ApiKeyAdmin",
     "AuditEntryAdmin",
     "AuditedGroupAdmin",
+    "AuditedScheduleAdmin",
     "AuditedUserAdmin",
     "LabelAdmin",
     "PromptAdmin",

@@ -10,6 +10,7 @@ import pytest
 from django.contrib.auth.models import Group, Permission, User
 from django.core.management import CommandError, call_command
 from django.test import Client
+from django_q.models import Schedule
 from pytest_django import Settings
 
 from common.clock import now
@@ -269,6 +270,20 @@ def test_groups__made_and_changed__recorded(admin: Client) -> None:
         {"permissions": ["registry.change_label"]},
         {"permissions": []},
     )
+
+
+def test_schedule_of_background_work__deleted__recorded(admin: Client) -> None:
+    prune = Schedule.objects.create(name="prune", func="observability.retention.sweep", schedule_type="H")
+
+    admin.post(f"/admin/django_q/schedule/{prune.pk}/delete/", {"post": "yes"})
+
+    deleted = entry("schedule.deleted")
+    assert (deleted.actor, deleted.target, deleted.after) == (
+        "user:root",
+        "schedules/observability.retention.sweep",
+        None,
+    )
+    assert (deleted.before["schedule_type"], deleted.after) == ("H", None)
 
 
 def test_password__of_another_and_of_oneself__recorded_without_it(admin: Client) -> None:
