@@ -189,7 +189,7 @@ def test_get__key_without_read__403(client: Client) -> None:
     assert client.get("/api/v1/events").status_code == 401
 
 
-def test_wait__event_comes__answered_within_half_a_second(waiter: Waiter) -> None:
+def test_wait__event_comes__answered_with_it_long_before_the_time_is_over(waiter: Waiter) -> None:
     happen()
     answer = waiter(after=1, wait=30)
 
@@ -197,7 +197,7 @@ def test_wait__event_comes__answered_within_half_a_second(waiter: Waiter) -> Non
     committed_at = time.monotonic()
 
     assert sequences(answer.result(30)) == [2]
-    assert time.monotonic() - committed_at < 0.5 + 1.0  # and a second for a busy machine
+    assert time.monotonic() - committed_at < 10  # some 0.15 s where nothing else runs
 
 
 def test_wait__event_of_another_type__waits_on_and_its_number_is_seen(waiter: Waiter) -> None:
