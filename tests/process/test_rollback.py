@@ -50,7 +50,7 @@ class Client:
 
 def test_rollout__canary_whose_calls_fail__rolled_back_served_and_told(tmp_path: Path, httpserver: HTTPServer) -> None:
     httpserver.expect_request("/hook").respond_with_data("")
-    with serving(tmp_path) as server:
+    with serving(tmp_path, SERINUS_WEBHOOK_ALLOW="localhost") as server:
         client = Client(server)
         publish_two_versions(client)
         hook = {"url": httpserver.url_for("/hook"), "events": ["rollout.rolled_back"]}

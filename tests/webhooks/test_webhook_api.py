@@ -56,9 +56,19 @@ def test_create__what_was_answered_as_all_events__taken_as_all_events(client: Cl
     assert create(client, url=URL, events=None).json()["events"] is None
 
 
-@pytest.mark.parametrize("url", ["http://receiver:8080/hook", "http://127.0.0.1:9/", "https://[::1]/?a=b"])
-def test_create__url_of_any_host__taken(client: Client, url: str) -> None:
+@pytest.mark.parametrize(
+    "url", ["http://receiver:8080/hook", "http://127.0.0.1:9/", "https://[2606:4700::1111]/?a=b", "http://8.8.8.8/"]
+)
+def test_create__url_of_a_name_or_an_address_that_may_be_reached__taken(client: Client, url: str) -> None:
     assert create(client, url=url).status_code == 201
+
+
+@pytest.mark.parametrize("url", ["http://10.0.0.1/", "https://[::1]/", "http://0xa9fea9fe/latest", "http://127.2:80/"])
+def test_create__address_that_is_not_public__422_that_names_the_setting(client: Client, url: str) -> None:
+    problem = create(client, url=url).json()
+
+    assert (problem["status"], problem["errors"][0]["code"]) == (422, "address_refused")
+    assert "SERINUS_WEBHOOK_ALLOW" in problem["detail"]
 
 
 @pytest.mark.parametrize(
