@@ -1,8 +1,8 @@
 """Where this service may connect to when an address comes from outside: public hosts, and what a setting allows.
 
 A name is resolved once. Every address that it has must be allowed, and the connection goes to one of these very
-addresses: a name server that answers differently the next time is not asked again. What counts is the address that comes
-out, so no spelling of it (`0x7f.1`, `2130706433`, `127.1`, `localhost.`) leads around the check.
+addresses: a name server that answers differently the next time is not asked again. What counts is the address that
+comes out, so no spelling of it (`0x7f.1`, `2130706433`, `127.1`, `localhost.`) leads around the check.
 """
 
 import socket

@@ -1,4 +1,4 @@
-"""What may be connected to: by a table of addresses, by odd spellings, and by names that change what they resolve to."""
+"""What may be connected to: addresses, their odd spellings, and names that change what they resolve to."""
 
 import socket
 from collections.abc import Iterator
