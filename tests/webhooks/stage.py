@@ -40,6 +40,7 @@ class Receiver:
     def __init__(self, server: HTTPServer) -> None:
         self.url = server.url_for("/hook")
         self.received: list[Received] = []
+        self.on_receipt: Callable[[], object] = lambda: None
         self._answers: list[Response] = []
         server.expect_request("/hook", method="POST").respond_with_handler(self._receive)
 
@@ -53,6 +54,7 @@ class Receiver:
     def _receive(self, request: Request) -> Response:
         headers = {name.lower(): value for name, value in request.headers.items()}
         self.received.append(Received(headers, request.get_data()))
+        self.on_receipt()
         return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
 
 
