@@ -111,16 +111,14 @@ class WebhookEndpointAdmin(ReadOnlyAdmin):
         return request.user.has_perm("rollout.add_webhookendpoint")
 
     def get_urls(self) -> list[URLPattern]:
-        pages = {"edit": self.edit, "rotate": self.rotate}
-        acts = {name: partial(self.act, name=name) for name in ACTS}
+        views: dict[str, Callable[..., HttpResponse]] = {"edit": self.edit, "rotate": self.rotate}
+        for name in ACTS:
+            views[name] = partial(self.act, name=name)
+        guarded = {name: self.admin_site.admin_view(view) for name, view in views.items()}
         return [
             *(
-                path(
-                    f"<slug:endpoint_id>/{name}/",
-                    self.admin_site.admin_view(view),
-                    name=f"rollout_webhookendpoint_{name}",
-                )
-                for name, view in {**pages, **acts}.items()
+                path(f"<slug:endpoint_id>/{name}/", view, name=f"rollout_webhookendpoint_{name}")
+                for name, view in guarded.items()
             ),
             *super().get_urls(),
         ]

@@ -1,4 +1,7 @@
-"""Where a POST goes: by real sockets and real TLS, with a name server that answers what the test says."""
+"""Where a POST goes: by real sockets and real TLS, with a name server that answers what the test says.
+
+With test_post, test_sender and test_lanes: fault 33.
+"""
 
 import socket
 import ssl

@@ -1,4 +1,4 @@
-"""A delivery from its event to its end, against a receiver that speaks real HTTP."""
+"""A delivery from its event to its end, against a receiver that speaks real HTTP: faults 34 and 36."""
 
 from datetime import UTC, datetime, timedelta
 
