@@ -74,7 +74,10 @@ def connect(host: str, port: int, *, timeout_s: float, allowed: Allowed) -> sock
 
     timeout_s: for each address; the socket keeps it.
     """
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:  # a part of it is empty or too long
+        raise Refused(f"{host[:100]} is no host") from error
     check(host, [ip_address(place[4][0]) for place in found], allowed)
     return _first(found, timeout_s)
 

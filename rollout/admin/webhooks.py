@@ -16,6 +16,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
 from common.actors import Actor
+from common.clock import now
 from common.errors import DomainError
 from registry.admin.acting import actor_of, attempt
 from registry.admin.read_only import ReadOnlyAdmin, ReadOnlyInline
@@ -98,11 +99,11 @@ class WebhookEndpointAdmin(ReadOnlyAdmin):
     ]
     search_fields = ["id", "url", "description"]
     fields = [
-        *("id", "url", "wants", "format", "description", "created_at", "created_by", "previous_secret_until"),
+        *("id", "url", "wants", "format", "description", "created_at", "created_by", "secrets"),
         *("disabled_at", "disabled_reason"),
         *("last_success_at", "last_failure_at", "failing_since", "consecutive_failures", "pending", "dead"),
     ]
-    readonly_fields = ["wants", "pending", "dead"]
+    readonly_fields = ["wants", "secrets", "pending", "dead"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookEndpoint]:
         return with_counts(super().get_queryset(request))
@@ -181,6 +182,11 @@ class WebhookEndpointAdmin(ReadOnlyAdmin):
     @admin.display(description="events")
     def wants(self, endpoint: WebhookEndpoint) -> str:
         return ", ".join(endpoint.events) or "all"
+
+    @admin.display(description="secrets that sign")
+    def secrets(self, endpoint: WebhookEndpoint) -> str:
+        kept = [f"{until:%Y-%m-%d %H:%M} UTC" for _, until in endpoint.kept_at(now())]
+        return "the present one" + "".join(f", an older one until {until}" for until in kept)
 
     @admin.display(description="pending")
     def pending(self, endpoint: Any) -> int:

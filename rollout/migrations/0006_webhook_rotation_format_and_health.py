@@ -33,12 +33,7 @@ class Migration(migrations.Migration):
                 max_length=10,
             ),
         ),
-        migrations.AddField(
-            "webhookendpoint",
-            "previous_secret",
-            models.CharField(blank=True, db_default="", default="", max_length=100),
-        ),
-        migrations.AddField("webhookendpoint", "previous_secret_until", models.DateTimeField(blank=True, null=True)),
+        migrations.AddField("webhookendpoint", "previous_secrets", models.JSONField(db_default=[], default=list)),
         migrations.AddField("webhookendpoint", "last_success_at", models.DateTimeField(blank=True, null=True)),
         migrations.AddField("webhookendpoint", "last_failure_at", models.DateTimeField(blank=True, null=True)),
         migrations.AddField("webhookendpoint", "failing_since", models.DateTimeField(blank=True, null=True)),

@@ -18,7 +18,8 @@ class WebhookFormat(models.TextChoices):
 class WebhookEndpoint(models.Model):
     """events: the event types it wants, or an empty list for all. secret: `whsec_…`, shown once, needed to sign.
 
-    previous_secret: signs too until previous_secret_until. failing_since: of the first failure after the last success.
+    previous_secrets: `[secret, until]` of those that sign too, the newest first. failing_since: of the first failure
+    after the last success.
     """
 
     id = models.CharField(max_length=30, primary_key=True)
@@ -29,8 +30,7 @@ class WebhookEndpoint(models.Model):
         max_length=10, choices=WebhookFormat, default=WebhookFormat.STANDARD, db_default=WebhookFormat.STANDARD
     )
     secret = models.CharField(max_length=100)
-    previous_secret = models.CharField(max_length=100, blank=True, default="", db_default="")
-    previous_secret_until = models.DateTimeField(null=True, blank=True)
+    previous_secrets = models.JSONField(default=list, db_default=[])
     created_at = models.DateTimeField()
     created_by = models.CharField(max_length=200)
     disabled_at = models.DateTimeField(null=True, blank=True)
@@ -47,10 +47,14 @@ class WebhookEndpoint(models.Model):
     def __str__(self) -> str:
         return self.url
 
+    def kept_at(self, moment: datetime) -> list[tuple[str, datetime]]:
+        """The previous secrets that still sign then, and until when."""
+        kept = [(secret, datetime.fromisoformat(until)) for secret, until in self.previous_secrets]
+        return [(secret, until) for secret, until in kept if moment < until]
+
     def secrets_at(self, moment: datetime) -> list[str]:
         """Those that sign a message sent then, the newest first."""
-        old = self.previous_secret_until is not None and moment < self.previous_secret_until
-        return [self.secret, self.previous_secret] if old else [self.secret]
+        return [self.secret, *(secret for secret, _ in self.kept_at(moment))]
 
 
 class DeliveryStatus(models.TextChoices):

@@ -1,6 +1,6 @@
 """REST for webhooks, for keys with the scope `admin`. A secret is shown once, in the answer that made it."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import QuerySet
@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from common.clock import now
 from common.errors import NotFound
 from common.rest import CursorPages, StrictSerializer, read_query
 from registry.keys import grant_behind
@@ -60,9 +61,10 @@ class HealthSerializer(serializers.ModelSerializer[WebhookEndpoint]):
 
 
 class WebhookSerializer(serializers.ModelSerializer[WebhookEndpoint]):
-    """events: null for all."""
+    """events: null for all. previous_secret_until: until then more secrets than the present one sign."""
 
     events = serializers.SerializerMethodField()
+    previous_secret_until = serializers.SerializerMethodField()
     health = HealthSerializer(source="*", read_only=True)
 
     class Meta:
@@ -74,6 +76,9 @@ class WebhookSerializer(serializers.ModelSerializer[WebhookEndpoint]):
 
     def get_events(self, endpoint: WebhookEndpoint) -> list[str] | None:
         return endpoint.events or None
+
+    def get_previous_secret_until(self, endpoint: WebhookEndpoint) -> datetime | None:
+        return max((until for _, until in endpoint.kept_at(now())), default=None)
 
 
 class AttemptSerializer(serializers.ModelSerializer[DeliveryAttempt]):

@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 KEEP_OLD_FOR = timedelta(hours=24)
 LONGEST_KEPT = timedelta(days=30)
+MOST_KEPT = 5
 ENDED = (DeliveryStatus.DELIVERED, DeliveryStatus.DEAD)
 HEALTHY: dict[str, Any] = {"failing_since": None, "consecutive_failures": 0}
 
@@ -87,16 +88,17 @@ def change_endpoint(
 
 @transaction.atomic
 def rotate_secret(*, endpoint_id: str, keep_old_for: timedelta = KEEP_OLD_FOR, actor: Actor) -> WebhookEndpoint:
-    """A new secret. Until keep_old_for is over the present one signs too; one that was kept before does no more.
+    """A new secret. Until keep_old_for is over the present one signs too, and so do those that were kept before.
 
-    Raises NotFound, Invalid.
+    Not only the last one: whoever asks again after an answer that was lost must not take from the receiver the one
+    secret that it knows. At most MOST_KEPT; with a keep_old_for of 0 none. Raises NotFound, Invalid.
     """
     if not timedelta(0) <= keep_old_for <= LONGEST_KEPT:
         raise Invalid.field("keep_old_for", f"expected 0 to {LONGEST_KEPT.days}d")
-    endpoint = _lock(endpoint_id)
-    kept = {"previous_secret": endpoint.secret, "previous_secret_until": now() + keep_old_for}
-    dropped = {"previous_secret": "", "previous_secret_until": None}
-    return _log("rotated", _write(endpoint, secret=new_secret(), **(kept if keep_old_for else dropped)), actor)
+    endpoint, moment = _lock(endpoint_id), now()
+    kept = [(endpoint.secret, moment + keep_old_for), *endpoint.kept_at(moment)][:MOST_KEPT] if keep_old_for else []
+    previous = [(secret, until.isoformat()) for secret, until in kept]
+    return _log("rotated", _write(endpoint, secret=new_secret(), previous_secrets=previous), actor)
 
 
 @transaction.atomic

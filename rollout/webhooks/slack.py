@@ -38,7 +38,8 @@ def slack_text(event: Event) -> str:
         case "version.published":
             happened, reason = f"{told('version')} was published by {told('author')}", told("notes")
         case "label.moved":
-            happened = f"{told('label')} was moved from {told('from')} to {told('to')} by {told('actor')}"
+            before = f"moved from {told('from')}" if told("from") else "set"
+            happened = f"{told('label')} was {before} to {told('to')} by {told('actor')}"
             reason = told("reason")
         case _:
             happened, reason = event.type, ""

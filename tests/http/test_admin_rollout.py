@@ -284,7 +284,7 @@ def test_webhook__rotate__the_new_secret_shown_once(anna: Client) -> None:
 
     old = webhook.secret
     webhook.refresh_from_db()
-    assert webhook.previous_secret == old
+    assert webhook.previous_secrets[0][0] == old
     assert webhook.secret in page
     assert old not in page
     assert webhook.secret not in anna.get(f"{WEBHOOKS}{webhook.pk}/change/").content.decode()

@@ -132,6 +132,12 @@ def test_connect__loopback_in_any_spelling__refused(host: str, listener: socket.
         outbound.connect(host, listener.getsockname()[1], timeout_s=1, allowed=NOTHING)
 
 
+@pytest.mark.parametrize("host", [".example", "hooks..example", "a" * 64 + ".example"])
+def test_connect__no_host__refused(host: str) -> None:
+    with pytest.raises(Refused, match="is no host"):
+        outbound.connect(host, 443, timeout_s=1, allowed=NOTHING)
+
+
 def test_connect__digits_of_another_script__the_address_they_become_is_checked(listener: socket.socket) -> None:
     with pytest.raises(Refused, match="loopback"):
         outbound.connect("１２７.0.0.1", listener.getsockname()[1], timeout_s=1, allowed=NOTHING)  # noqa: RUF001

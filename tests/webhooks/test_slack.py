@@ -51,14 +51,15 @@ def test_rollback__verdicts_reasons_versions_and_the_address_of_the_page(
 
 @pytest.mark.django_db
 def test_registry__version_published_and_label_moved__who_and_why() -> None:
-    make.label(make.version(make.prompt(), "1.0", notes="the first one"))
+    prompt = make.prompt()
+    make.label(make.version(prompt, "1.0", notes="the first one"))
+    make.label(make.version(prompt, "1.1"))
 
-    published, moved = map(slack_text, Event.objects.order_by("sequence"))
+    published, first, _, moved = map(slack_text, Event.objects.order_by("sequence"))
 
     assert published == ("*order-extractor*: v1.0 was published by user:anna: the first one <http://127.0.0.1:8000/>")
-    assert moved == (
-        "*order-extractor*: production was moved from None to v1.0 by user:anna: it is ready <http://127.0.0.1:8000/>"
-    )
+    assert first == "*order-extractor*: production was set to v1.0 by user:anna: it is ready <http://127.0.0.1:8000/>"
+    assert moved.startswith("*order-extractor*: production was moved from v1.0 to v1.1 by user:anna: it is ready")
 
 
 @pytest.mark.parametrize("name", [name for name in EVENT_TYPES if name.startswith("rollout.")])

@@ -228,7 +228,29 @@ def test_rotate__both_secrets_sign_until_24_hours_are_over(
     assert believers([old, body["secret"]], during) == [True, True]
     clock.move_to(after.timestamp)
     assert believers([old, body["secret"]], after) == [False, True]
-    assert body["secret"] not in client.get(f"/api/v1/webhooks/{endpoint.id}").content.decode()
+    shown = client.get(f"/api/v1/webhooks/{endpoint.id}")
+    assert body["secret"] not in shown.content.decode()
+    assert shown.json()["previous_secret_until"] is None  # it is over
+
+
+def test_rotate__asked_again_as_the_answer_was_lost__the_secret_that_the_receiver_knows_still_signs(
+    client: Client, endpoint: WebhookEndpoint, receiver: Receiver
+) -> None:
+    for _ in range(2):
+        rotate(client, endpoint)
+    happen()
+
+    work()
+
+    assert believers([endpoint.secret], receiver.received[0]) == [True]
+
+
+def test_rotate__many_times__a_few_secrets_are_kept(client: Client, endpoint: WebhookEndpoint) -> None:
+    for _ in range(services.MOST_KEPT + 2):
+        rotate(client, endpoint)
+
+    endpoint.refresh_from_db()
+    assert len(endpoint.previous_secrets) == services.MOST_KEPT
 
 
 def test_rotate__keep_nothing__only_the_new_secret_signs(

@@ -47,6 +47,7 @@ def test_page__numbers__those_of_the_code() -> None:
     assert f"which {lanes.PLACES - lanes.PLACES_OF_THE_UNPROVEN} are kept" in PAGE
     assert f"`{services.KEEP_OLD_FOR.total_seconds() / 3600:g}h` if not given" in PAGE
     assert f"at most `{services.LONGEST_KEPT.days}d`" in PAGE
+    assert f"at most {services.MOST_KEPT}\nold ones" in PAGE
 
 
 @pytest.mark.parametrize("word", [*EVENT_TYPES, *DeliveryStatus.values, *DeadReason.values, *WebhookFormat.values])

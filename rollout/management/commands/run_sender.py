@@ -19,7 +19,7 @@ from rollout.webhooks.lanes import Lanes
 logger = logging.getLogger(__name__)
 
 TICK_S = 0.5
-FINISH_WITHIN_S = 4.0  # `serve` kills what is left after 6 s
+FINISH_WITHIN_S = 3.0  # `serve` kills what is left after 6 s
 
 
 class Command(BaseCommand):
