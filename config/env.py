@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
+from common.outbound import Allowed, read_allowed
 from observability.core.scrubbing import OwnPattern, own_patterns
 from rollout.core.plan import read_duration_s, read_share_bp
 
@@ -93,6 +94,16 @@ def networks(name: str) -> tuple[IPv4Network | IPv6Network, ...]:
         return tuple(ip_network(word) for word in words(name))
     except ValueError as error:
         raise ImproperlyConfigured(f"{name}: expected addresses or networks such as 10.0.0.0/8: {error}") from error
+
+
+def reachable(name: str) -> Allowed:
+    """Networks, addresses and host names, separated by commas."""
+    try:
+        return read_allowed(words(name))
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            f"{name}: expected networks and hosts such as 10.1.0.0/16,hooks.lan; {error}"
+        ) from error
 
 
 def one_of(name: str, choices: tuple[str, ...]) -> str:

@@ -19,6 +19,7 @@ CSRF_TRUSTED_ORIGINS = env.words("SERINUS_CSRF_TRUSTED_ORIGINS")
 BASE_URL = env.address("SERINUS_BASE_URL", "http://127.0.0.1:8000")
 STATUS_PAGES = env.one_of("SERINUS_STATUS_PAGES", ("open", "login"))
 TRUSTED_PROXIES = env.networks("SERINUS_TRUSTED_PROXIES")
+WEBHOOK_ALLOW = env.reachable("SERINUS_WEBHOOK_ALLOW")
 
 MAX_BODY_BYTES = env.integer("SERINUS_MAX_BODY_BYTES", 8 * 2**20, least=1024)
 MAX_DECOMPRESSED_BYTES = env.integer("SERINUS_MAX_DECOMPRESSED_BYTES", 32 * 2**20, least=1024)
@@ -181,7 +182,7 @@ REST_FRAMEWORK = {
 Q_CLUSTER = {
     "name": "serinus",
     "orm": "default",
-    "workers": 4,  # one costs 4 MB, and so two receivers that hang hold up nobody else
+    "workers": 2,  # one costs 4 MB, and so a long task holds up nobody else
     "poll": 0.5,
     "timeout": 60,
     "retry": 120,

@@ -7,12 +7,13 @@ where it is, and what is missing before it.
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Min
+from django.db.models import Min, Q
 
 from common.clock import now
 from common.errors import Conflict, Gone, NotFound
 from common.ids import new_id
 from registry.models import Event, Sequence
+from registry.reach import EVERYTHING, Reach
 from registry.sequences import next_value
 
 EVENT_TYPES = (
@@ -35,6 +36,7 @@ EVENT_TYPES = (
     "rollout.recovered",
     "webhook.disabled",
 )
+OF_NO_LABEL = ("version.published", "prompt.archived", "prompt.unarchived")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +55,31 @@ def record(*, type: str, prompt: str, data: dict[str, Any]) -> Event:  # noqa: A
     )
 
 
-def after(sequence: int | None, *, limit: int, type: str | None = None, prompt: str | None = None) -> Page:  # noqa: A002
-    """The events with higher numbers, at most so many; None for all that are kept.
+def after(
+    sequence: int | None,
+    *,
+    limit: int,
+    type: str | None = None,  # noqa: A002 (the field's name on the wire)
+    prompt: str | None = None,
+    reach: Reach = EVERYTHING,
+) -> Page:
+    """The events with higher numbers within reach, at most so many; None for all that are kept.
 
     Raises Gone events_pruned when some of those were deleted, or Conflict unknown_sequence for a number that none had.
     """
     newest = newest_sequence()
     begun = _oldest_sequence(newest) - 1 if sequence is None else sequence
     wanted = {name: value for name, value in {"type": type, "prompt": prompt}.items() if value is not None}
-    rows = Event.objects.filter(sequence__gt=begun, sequence__lte=newest, **wanted)
+    rows = Event.objects.filter(_within(reach), sequence__gt=begun, sequence__lte=newest, **wanted)
     events = list(rows.order_by("sequence")[: limit + 1])
     _refuse_unless_all_are_there(begun, newest)  # afterwards, so that what was deleted while reading is missed
     more = len(events) > limit
     return Page(events[:limit], events[limit - 1].sequence if more else newest, more)
 
 
-def find_event(event_id: str) -> Event:
-    """Raises NotFound unknown_event, also for one that was deleted."""
-    event = Event.objects.filter(id=event_id).first()
+def find_event(event_id: str, reach: Reach = EVERYTHING) -> Event:
+    """Raises NotFound unknown_event, also for one that was deleted or is out of reach."""
+    event = Event.objects.filter(_within(reach), id=event_id).first()
     if event is None:
         raise NotFound("unknown_event", f"There is no event {event_id}")
     return event
@@ -91,6 +100,15 @@ def event_json(event: Event) -> dict[str, Any]:
         "prompt": event.prompt,
         "data": event.data,
     }
+
+
+def _within(reach: Reach) -> Q:
+    """The events of the prompts that it sees, and of what names a label those that it may use."""
+    within = reach.rows(prompt="prompt")
+    if reach.labels:
+        labels = sorted(reach.labels)
+        within &= Q(type__in=OF_NO_LABEL) | Q(data__label__in=labels) | Q(data__rollout__label__in=labels)
+    return within
 
 
 def _oldest_sequence(newest: int) -> int:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from registry import api, api_audit
+from registry import api, api_audit, api_keys
 
 PROMPT = "api/v1/prompts/<str:name>"
 
@@ -17,4 +17,6 @@ urlpatterns = [
     path(f"{PROMPT}/labels/<str:label>/history", api.LabelHistory.as_view()),
     path(f"{PROMPT}/render", api.Render.as_view()),
     path("api/v1/audit", api_audit.AuditTrail.as_view()),
+    path("api/v1/keys", api_keys.KeyList.as_view()),
+    path("api/v1/keys/<int:key_id>", api_keys.KeyDetail.as_view()),
 ]

@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 from common.rest import StrictSerializer, read_query
 from registry import events
 from registry.events import EVENT_TYPES, Page, event_json
-from registry.keys import check_scope, find_grant
+from registry.keys import check_scope, find_grant, reach_of
 from registry.models import Scope
 from rollout.serving.event_watch import watch
 from rollout.serving.waiting import a_place
@@ -34,6 +34,7 @@ class EventList(APIView):
     def get(self, request: Request) -> Response:
         query = read_query(EventFilters, request)
         wait_s, asked_for = query.pop("wait"), query.pop("after")
+        query["reach"] = reach_of(request)
         page = events.after(asked_for, **query)
         if wait_s and not page.events:
             page = _wait_for_more(page, query, wait_s)
@@ -49,7 +50,7 @@ class EventList(APIView):
 
 class EventDetail(APIView):
     def get(self, request: Request, event_id: str) -> Response:
-        return Response(event_json(events.find_event(event_id)))
+        return Response(event_json(events.find_event(event_id, reach_of(request))))
 
 
 def _wait_for_more(page: Page, query: dict[str, Any], wait_s: float) -> Page:

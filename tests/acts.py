@@ -62,6 +62,12 @@ def endpoint() -> str:
     return webhooks.create_endpoint(url=URL, description="on call", actor=ANNA).pk
 
 
+def disabled() -> str:
+    made = endpoint()
+    webhooks.disable_endpoint(endpoint_id=made, actor=ANNA)
+    return made
+
+
 def dead_delivery() -> tuple[str, str]:
     made = webhooks.create_endpoint(url=URL, actor=ANNA)
     archived()
@@ -235,6 +241,34 @@ ACTS = [
         lambda id_: webhooks.disable_endpoint(endpoint_id=id_, actor=ANNA),
         ("webhook.disabled",),
         ("webhook.disabled",),
+    ),
+    Act(
+        webhooks.change_endpoint,
+        endpoint,
+        lambda id_: webhooks.change_endpoint(endpoint_id=id_, description="nights", actor=ANNA),
+        (),
+        ("webhook.changed",),
+    ),
+    Act(
+        webhooks.rotate_secret,
+        endpoint,
+        lambda id_: webhooks.rotate_secret(endpoint_id=id_, actor=ANNA),
+        (),
+        ("webhook.rotated",),
+    ),
+    Act(
+        webhooks.enable_endpoint,
+        disabled,
+        lambda id_: webhooks.enable_endpoint(endpoint_id=id_, actor=ANNA),
+        (),
+        ("webhook.enabled",),
+    ),
+    Act(
+        webhooks.replay_all,
+        dead_delivery,
+        lambda ids: webhooks.replay_all(endpoint_id=ids[0], status="dead", actor=ANNA),
+        (),
+        ("delivery.replayed",),
     ),
     Act(
         webhooks.replay,

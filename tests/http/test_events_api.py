@@ -115,6 +115,37 @@ def test_get__filtered__last_is_past_what_was_left_out(get: Get) -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("reach", "seen"),
+    [
+        ({"prompt_prefix": "order"}, [1, 2, 3]),
+        ({"labels": ["staging"]}, [1, 3, 4]),
+        ({"prompt_prefix": "greeter", "labels": ["production"]}, [4, 5]),
+        ({}, [1, 2, 3, 4, 5, 6]),
+    ],
+    ids=str,
+)
+def test_get__restricted_key__only_what_it_reaches(client: Client, reach: dict[str, Any], seen: list[int]) -> None:
+    version = make.version(make.prompt())
+    make.label(version)
+    make.label(version, "staging")
+    make.label(make.version(make.prompt("greeter")))
+    with transaction.atomic():
+        events.record(type="webhook.disabled", prompt="", data={})
+    _, key = registry.issue_key(name="puller", scopes=["read"], **reach, actor=make.ANNA)
+    headers = {"Authorization": f"Bearer {key}"}
+
+    pulled = client.get("/api/v1/events", headers=headers)
+    one_by_one = [
+        event.sequence
+        for event in Event.objects.order_by("sequence")
+        if client.get(f"/api/v1/events/{event.id}", headers=headers).status_code == 200
+    ]
+
+    assert sequences(pulled) == one_by_one == seen
+
+
+@pytest.mark.django_db
 def test_get__nothing_has_happened__empty(get: Get) -> None:
     assert get().json() == {"items": [], "next": None, "last": 0}
     assert get(after=0).json() == {"items": [], "next": None, "last": 0}

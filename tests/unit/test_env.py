@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
+from common.outbound import Allowed
 from config import env
 
 NAME = "SERINUS_X"
@@ -21,6 +22,7 @@ read_postgres = env.postgres, {}
 read_share = env.share_bp, {"default": "5%"}
 read_duration = env.duration, {"default": "14d", "least": "8d"}
 read_patterns = env.patterns, {}
+read_reachable = env.reachable, {}
 
 Reader = tuple[Callable[..., Any], dict[str, Any]]
 
@@ -47,6 +49,8 @@ def given(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
         (read_patterns, "{}", ()),
         (read_networks, "10.0.0.0/8, ::1", (ip_network("10.0.0.0/8"), ip_network("::1"))),
         (read_networks, "", ()),
+        (read_reachable, "", Allowed()),
+        (read_reachable, "10.1.0.0/16, Hooks.lan", Allowed((ip_network("10.1.0.0/16"),), frozenset({"hooks.lan"}))),
     ],
 )
 def test_read__usable_value__taken(reader: Reader, value: str, expected: object, given: Callable[[str], None]) -> None:
@@ -59,6 +63,8 @@ def test_read__usable_value__taken(reader: Reader, value: str, expected: object,
 @pytest.mark.parametrize(
     ("reader", "value"),
     [
+        (read_reachable, "10.1.0.1/16"),
+        (read_reachable, "http://hooks.lan/"),
         (read_address, "serinus.example.org"),
         (read_address, "ftp://serinus.example.org"),
         (read_address, "https://"),

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
-    help = "Migrate, then run web server, background work and evaluator until SIGTERM or Ctrl-C."
+    help = "Migrate, then run web server, background work, evaluator and webhook sender until SIGTERM or Ctrl-C."
     requires_system_checks: list[str] = []  # handle() has them run when the address is among the settings
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -96,6 +96,7 @@ def programs(address: Address, workers: int) -> list[Program]:
         Program("web", ("run_web", "--skip-checks", *listening), at_once=True),  # `serve` itself has run the checks
         Program("cluster", ("qcluster", "--skip-checks")),
         Program("evaluator", ("run_evaluator", "--skip-checks")),
+        Program("sender", ("run_sender", "--skip-checks")),
     ]
 
 

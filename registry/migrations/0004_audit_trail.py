@@ -32,7 +32,7 @@ def run(statements_by_vendor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("registry", "0002_version_is_immutable")]
+    dependencies = [("registry", "0003_keys_reach_and_expire")]
 
     operations = [
         migrations.CreateModel(
