@@ -36,7 +36,7 @@ EVENT_TYPES = (
     "rollout.recovered",
     "webhook.disabled",
 )
-OF_NO_LABEL = ("version.published", "prompt.archived", "prompt.unarchived")
+OF_NO_LABEL = ("prompt.archived", "prompt.unarchived")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +103,13 @@ def event_json(event: Event) -> dict[str, Any]:
 
 
 def _within(reach: Reach) -> Q:
-    """The events of the prompts that it sees, and of what names a label those that it may use."""
+    """The events of the prompts that it sees, and of what names a label, or moves `latest`, those that it may use."""
     within = reach.rows(prompt="prompt")
-    if reach.labels:
-        labels = sorted(reach.labels)
-        within &= Q(type__in=OF_NO_LABEL) | Q(data__label__in=labels) | Q(data__rollout__label__in=labels)
-    return within
+    if not reach.labels:
+        return within
+    labels = sorted(reach.labels)
+    whatever_label = [*OF_NO_LABEL, *(["version.published"] if reach.may_use("latest") else [])]
+    return within & (Q(type__in=whatever_label) | Q(data__label__in=labels) | Q(data__rollout__label__in=labels))
 
 
 def _oldest_sequence(newest: int) -> int:

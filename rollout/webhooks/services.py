@@ -167,7 +167,7 @@ def disable(endpoint: WebhookEndpoint, *, why: str, reason: DeadReason, actor: A
     if not endpoint.disabled_at:
         before = _audited(endpoint)
         _write(endpoint, disabled_at=now(), disabled_reason=why)
-        _record("disabled", endpoint, before, actor, reason=why)
+        _audit("disabled", endpoint, before, actor, reason=why)
         told = {"webhook": endpoint.pk, "description": endpoint.description, "reason": reason, "actor": str(actor)}
         event_log.record(type="webhook.disabled", prompt="", data=told)
         logger.warning("webhook.endpoint_disabled", extra={"endpoint": endpoint.pk, "reason": reason, "why": why})
@@ -209,9 +209,15 @@ def _write(endpoint: WebhookEndpoint, **fields: Any) -> WebhookEndpoint:
     return endpoint
 
 
-def _record(
+def _record(what: str, endpoint: WebhookEndpoint, before: dict[str, Any] | None, actor: Actor) -> WebhookEndpoint:
+    _audit(what, endpoint, before, actor)
+    logger.info(f"webhook.{what}", extra={"endpoint": endpoint.pk, "actor": str(actor)})
+    return endpoint
+
+
+def _audit(
     what: str, endpoint: WebhookEndpoint, before: dict[str, Any] | None, actor: Actor, *, reason: str = ""
-) -> WebhookEndpoint:
+) -> None:
     audit.record(
         action=f"webhook.{what}",
         target=f"webhooks/{endpoint.pk}",
@@ -220,8 +226,6 @@ def _record(
         actor=actor,
         reason=reason,
     )
-    logger.info(f"webhook.{what}", extra={"endpoint": endpoint.pk, "actor": str(actor)})
-    return endpoint
 
 
 def _audited(endpoint: WebhookEndpoint) -> dict[str, Any]:

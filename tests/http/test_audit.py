@@ -263,7 +263,7 @@ def test_groups__made_and_changed__recorded(admin: Client) -> None:
     right = Permission.objects.get(codename="change_label")
 
     admin.post("/admin/auth/group/add/", {"name": "editors", "permissions": [right.pk]})
-    admin.post(f"/admin/auth/group/{Group.objects.get().pk}/change/", {"name": "editors"})
+    admin.post(f"/admin/auth/group/{Group.objects.get(name='editors').pk}/change/", {"name": "editors"})
 
     assert entry("group.created").after == {"permissions": ["registry.change_label"]}
     assert (entry("group.changed").before, entry("group.changed").after) == (

@@ -118,10 +118,11 @@ def test_get__filtered__last_is_past_what_was_left_out(get: Get) -> None:
 @pytest.mark.parametrize(
     ("reach", "seen"),
     [
-        ({"prompt_prefix": "order"}, [1, 2, 3]),
-        ({"labels": ["staging"]}, [1, 3, 4]),
-        ({"prompt_prefix": "greeter", "labels": ["production"]}, [4, 5]),
-        ({}, [1, 2, 3, 4, 5, 6]),
+        ({"prompt_prefix": "order"}, [1, 2, 3, 7]),
+        ({"labels": ["staging"]}, [3, 7]),
+        ({"labels": ["latest"]}, [1, 4, 7]),
+        ({"prompt_prefix": "greeter", "labels": ["production"]}, [5]),
+        ({}, [1, 2, 3, 4, 5, 6, 7]),
     ],
     ids=str,
 )
@@ -132,6 +133,7 @@ def test_get__restricted_key__only_what_it_reaches(client: Client, reach: dict[s
     make.label(make.version(make.prompt("greeter")))
     with transaction.atomic():
         events.record(type="webhook.disabled", prompt="", data={})
+    registry.archive_prompt(prompt=version.prompt, actor=make.ANNA)
     _, key = registry.issue_key(name="puller", scopes=["read"], **reach, actor=make.ANNA)
     headers = {"Authorization": f"Bearer {key}"}
 
