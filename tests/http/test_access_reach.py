@@ -15,7 +15,7 @@ from pytest_django import DjangoAssertNumQueries
 from common.clock import now
 from observability.models import Call, RefusedHour, Score
 from registry import services
-from registry.models import ApiKey, Prompt
+from registry.models import ApiKey, Event, Prompt
 from rollout.models import Rollout
 from rollout.services import create_rollout
 from rollout.serving import snapshot_cache
@@ -77,7 +77,8 @@ def app(*scopes: str, **limits: Any) -> App:
 
 def values(prompt: str, world: dict[str, Rollout]) -> dict[str, Any]:
     about = {"name": prompt, "key": prompt, "version": "1.0", "label": "production", "rollout_id": world[prompt].pk}
-    return about | {"trace_id": "a" * 32, "action": "pause"}
+    event = Event.objects.filter(prompt=prompt).order_by("sequence").last()
+    return about | {"trace_id": "a" * 32, "action": "pause", "event_id": event and event.id}
 
 
 QUERIES = {
@@ -111,7 +112,7 @@ def test_prefix__every_address_that_is_read__tells_nothing_of_other_prompts(worl
     asker = app("read", prompt_prefix="orders-")
     for route, method in readable().items():
         answer = ask(asker, route, method, values(OUTSIDE, world))
-        names_it = "<str:name>" in route or "rollout_id" in route or "<path:key>" in route
+        names_it = "<str:name>" in route or "rollout_id" in route or "<path:key>" in route or "event_id" in route
         told = answer.content.decode()
         assert SECRET not in told, route
         if names_it:
@@ -135,7 +136,7 @@ def test_everything__every_address_that_is_read__tells_of_both(world: dict[str, 
     asker = app("read")
     for route, method in readable().items():
         assert ask(asker, route, method, values(OUTSIDE, world)).status_code == 200, route
-    told = "".join(asker.get(f"/api/v1/{path}").content.decode() for path in ("prompts", "calls", "scores"))
+    told = "".join(asker.get(f"/api/v1/{path}").content.decode() for path in ("prompts", "calls", "scores", "events"))
     assert OUTSIDE in told
     assert SECRET in told
 
