@@ -90,7 +90,7 @@ admin/registry/prompt/<int:prompt_id>/label/                      ers   ers
 admin/rollout/rollout/<slug:rollout_id>/act/<slug:act>/           ros   ros
 admin/rollout/webhookendpoint/<slug:endpoint_id>/disable/         os    os
 admin/auth/user/<id>/password/                                    s     s
-admin/^(?P<app_label>registry|rollout|observability|django_q|auth|axes)/$ neros neros
+admin/^(?P<app_label>registry|auth|django_q|rollout|observability|axes)/$ neros neros
 admin/(?P<url>.*)$                                                neros  neros
 """
 
