@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
-from config import health, metrics
+from config import api_docs, health, metrics
 from rollout.serving import views as serving
 
 handler404 = "common.requests.not_found"
@@ -15,6 +15,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("livez", health.livez),
     path("readyz", health.readyz),
     path("metrics", metrics.metrics),
+    path("api/schema", api_docs.schema, name="api_schema"),
+    path("api/docs", api_docs.browse, name="api_docs"),
     path("prompts/<str:name>", serving.prompt),
     path("ruleset", serving.ruleset),
     path("ofrep/v1/evaluate/flags", serving.flags),
