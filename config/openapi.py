@@ -4,6 +4,7 @@ It is committed, and the committed file is what is served; COMMAND makes it anew
 """
 
 from collections.abc import Mapping
+from inspect import cleandoc
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiSerializerExtension, OpenApiSerializerFieldExtension
@@ -17,7 +18,7 @@ import observability.openapi
 import registry.openapi
 import rollout.openapi
 from common.openapi import INTEGER, TEXT, Operation, Schema, members, one_of
-from config.operations import PROBLEM, operation_json
+from config.operations import PROBLEM, operation_json, refusals_referred_to
 from registry.models import Scope
 
 COMMAND = "python manage.py spectacular --validate --fail-on-warn --file docs/reference/openapi.yaml"
@@ -67,6 +68,7 @@ class Generator(SchemaGenerator):
         document: dict[str, Any] = super().get_schema(request, public)
         components = document["components"]
         components["schemas"] = dict(sorted({**components["schemas"], **SCHEMAS}.items()))
+        components["responses"] = refusals_referred_to(document["paths"])
         components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer", "description": KEY}}
         return document
 
@@ -127,7 +129,16 @@ class StrictForms(OpenApiSerializerExtension):  # type: ignore[no-untyped-call] 
 
     def map_serializer(self, auto_schema: AutoSchema, direction: str) -> dict[str, Any]:
         schema: dict[str, Any] = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
-        return {**schema, "additionalProperties": False}
+        schema.pop("description", None)
+        if own := vars(type(self.target)).get("__doc__"):
+            schema["description"] = cleandoc(own)
+        properties = {name: _without_doubt(field) for name, field in schema["properties"].items()}
+        return {**schema, "properties": properties, "additionalProperties": False}
+
+
+def _without_doubt(field: dict[str, Any]) -> dict[str, Any]:
+    """Anything or null, of which null would be both and so refused by oneOf, is anything."""
+    return {} if {} in field.get("oneOf", []) else field
 
 
 class OwnFields(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]  # likewise

@@ -7,9 +7,10 @@ from typing import Any
 
 from rest_framework.serializers import BaseSerializer
 
-from common.openapi import INTEGER, JSON, TEXT, Body, Operation, Schema, array, members, nullable, ref, said
+from common.openapi import INTEGER, TEXT, Body, Operation, Schema, array, members, nullable, ref, said
 
 PROBLEM_JSON = "application/problem+json"
+REFUSAL = "#/components/responses/"
 PARAMETER = re.compile(r"{(\w+)}")
 
 PROBLEM = members(
@@ -125,15 +126,38 @@ def _responses(
     answers = {told.status: answer, **told.more_answers}
     found = {str(status): _answer(status, body, told, read_off) for status, body in answers.items()}
     for status, codes in _refusals(told, has_parameters, has_query, has_key).items():
-        found[str(status)] = _refusal(status, codes, told)
+        if told.refused is None:
+            found[str(status)] = {"$ref": REFUSAL + ".".join([str(status), *codes])}
+        else:
+            found[str(status)] = _content(status, {"schema": told.refused}, told.media)
     return found
+
+
+def refusals_referred_to(paths: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """components/responses: a problem document by its status and the codes that it may have there, which are its name."""
+    names = {
+        response["$ref"].removeprefix(REFUSAL)
+        for operations in paths.values()
+        for operation in operations.values()
+        for response in operation["responses"].values()
+        if "$ref" in response
+    }
+    return {name: _refusal(*name.split(".")) for name in sorted(names)}
+
+
+def _refusal(status: str, *codes: str) -> dict[str, Any]:
+    known = {"properties": {"status": {"const": int(status)}, "code": {"enum": list(codes)}}}
+    return _content(int(status), {"schema": {"allOf": [ref("Problem"), known]}}, [PROBLEM_JSON])
 
 
 def _answer(status: int, body: Body | None, told: Operation, read_off: Reader) -> dict[str, Any]:
     if body is None:
         return {"description": MEANING[status]}
-    content = {"schema": _schema(body, read_off, "response")}
-    return {"description": MEANING[status], "content": {media: content for media in told.media}}
+    return _content(status, {"schema": _schema(body, read_off, "response")}, told.media)
+
+
+def _content(status: int, content: Schema, media_types: Sequence[str]) -> dict[str, Any]:
+    return {"description": MEANING[status], "content": {media: content for media in media_types}}
 
 
 def _schema(body: Body | None, read_off: Reader, direction: str) -> Schema:
@@ -169,15 +193,3 @@ def _pairs(sources: Sequence[Mapping[int, Sequence[str]]]) -> Iterator[tuple[int
         for status, codes in source.items():
             for code in codes:
                 yield status, code
-
-
-def _refusal(status: int, codes: Sequence[str], told: Operation) -> dict[str, Any]:
-    if told.refused is not None:
-        content = {"schema": told.refused}
-        return {"description": MEANING[status], "content": {media: content for media in told.media}}
-    known = {"properties": {"status": {"const": status}, "code": {"enum": list(codes)}}}
-    schema = {"allOf": [ref("Problem"), known]}
-    return {
-        "description": f"{MEANING[status]}: {', '.join(f'`{code}`' for code in codes)}",
-        "content": {PROBLEM_JSON: {"schema": schema}},
-    }

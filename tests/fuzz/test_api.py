@@ -1,0 +1,96 @@
+"""Schemathesis asks every operation of the OpenAPI document for what it allows and for what it does not.
+
+Seen: no answer of 5xx, no status, content type or body that the document does not tell of, no key needed that is not
+asked for, and nothing taken that the document forbids. `make fuzz` asks 2 000 times what the suite asks 50 times.
+"""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+import yaml
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from schemathesis.config import SchemathesisConfig
+
+from common.clock import now
+from config.wsgi import django as application
+from observability.api.new_calls import read_calls
+from observability.ingest import writer
+from registry import services as registry
+from rollout.serving import front, snapshot_cache
+from rollout.webhooks import services as webhooks
+from tests import rollouts as given
+from tests.rollouts import ANNA
+
+EXAMPLES = 2_000 if settings.get_current_profile_name() == "fuzz" else 50
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "reference" / "openapi.yaml"
+TRACE_ID, SPAN_ID = "a" * 32, "b" * 16
+
+
+def closed(schema: Any) -> Any:
+    """The document, but an answer may hold nothing that it does not name: what is added must be told of."""
+    if isinstance(schema, list):
+        return [closed(inner) for inner in schema]
+    if not isinstance(schema, dict):
+        return schema
+    inner = {name: closed(value) for name, value in schema.items()}
+    is_an_object = inner.get("type") == "object" and "properties" in inner
+    return {"additionalProperties": False, **inner} if is_an_object else inner
+
+
+def described() -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load(DOCUMENT.read_text())
+    problem = document["components"]["schemas"]["Problem"]
+    document = closed(document)
+    document["components"]["schemas"]["Problem"] = problem  # a refusal may have members of its own
+    return document
+
+
+config = SchemathesisConfig.from_dict(
+    {
+        "checks": {"positive_data_acceptance": {"enabled": False}},  # forms also refuse what no schema can say
+    }
+)
+api = schemathesis.openapi.from_dict(described(), config=config)
+api.app = front.in_front_of(application)
+
+
+@pytest.fixture
+def ids(db: None) -> Iterator[dict[str, str]]:
+    """What there is to ask for, and the key to ask with."""
+    rollout = given.rollout()
+    given.look_now(rollout)
+    webhook = webhooks.create_endpoint(url="https://hooks.example.com/serinus", actor=ANNA)
+    writer.store_calls(read_calls({"trace_id": TRACE_ID, "span_id": SPAN_ID, "prompt": "order-extractor"}))
+    _, key = registry.issue_key(name="fuzz", scopes=["admin"], actor=ANNA)
+    snapshot_cache.cache.refresh()
+    yield {
+        "name": "order-extractor",
+        "key": "order-extractor",
+        "version": "1.0",
+        "label": "production",
+        "rollout_id": rollout.pk,
+        "webhook_id": webhook.pk,
+        "trace_id": TRACE_ID,
+        "span_id": SPAN_ID,
+        "bearer": key,
+    }
+
+
+@api.parametrize()
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.explicit, Phase.generate],
+)
+def test_operation__asked_for_whatever_may_come__answers_as_documented(case: Any, ids: dict[str, str]) -> None:
+    for name in case.path_parameters or {}:
+        if name in ids and st:
+            case.path_parameters[name] = ids[name]
+
+    case.call_and_validate(headers={"Authorization": f"Bearer {ids['bearer']}"})
