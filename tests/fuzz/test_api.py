@@ -5,19 +5,19 @@ asked for, and nothing taken that the document forbids. `make fuzz` asks 2 000 t
 """
 
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import schemathesis
 import yaml
+from django.core.signals import request_finished, request_started
+from django.core.wsgi import get_wsgi_application
+from django.db import close_old_connections
 from hypothesis import HealthCheck, Phase, settings
-from hypothesis import strategies as st
 from schemathesis.config import SchemathesisConfig
 
-from common.clock import now
-from config.wsgi import django as application
+from config.arrivals import bounded
 from observability.api.new_calls import read_calls
 from observability.ingest import writer
 from registry import services as registry
@@ -56,11 +56,22 @@ config = SchemathesisConfig.from_dict(
     }
 )
 api = schemathesis.openapi.from_dict(described(), config=config)
-api.app = front.in_front_of(application)
+api.app = front.in_front_of(bounded(get_wsgi_application()))
 
 
 @pytest.fixture
-def ids(db: None) -> Iterator[dict[str, str]]:
+def _connection_of_the_test(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Requests leave it open, as those of Django's test client do."""
+    monkeypatch.setattr(front, "close_old_connections", lambda: None)
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in (request_started, request_finished):
+        signal.connect(close_old_connections)
+
+
+@pytest.fixture
+def ids(db: None, _connection_of_the_test: None) -> dict[str, str]:
     """What there is to ask for, and the key to ask with."""
     rollout = given.rollout()
     given.look_now(rollout)
@@ -68,7 +79,7 @@ def ids(db: None) -> Iterator[dict[str, str]]:
     writer.store_calls(read_calls({"trace_id": TRACE_ID, "span_id": SPAN_ID, "prompt": "order-extractor"}))
     _, key = registry.issue_key(name="fuzz", scopes=["admin"], actor=ANNA)
     snapshot_cache.cache.refresh()
-    yield {
+    return {
         "name": "order-extractor",
         "key": "order-extractor",
         "version": "1.0",
@@ -90,7 +101,7 @@ def ids(db: None) -> Iterator[dict[str, str]]:
 )
 def test_operation__asked_for_whatever_may_come__answers_as_documented(case: Any, ids: dict[str, str]) -> None:
     for name in case.path_parameters or {}:
-        if name in ids and st:
+        if name in ids:
             case.path_parameters[name] = ids[name]
 
     case.call_and_validate(headers={"Authorization": f"Bearer {ids['bearer']}"})
