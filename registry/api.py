@@ -14,7 +14,7 @@ from common.rest import StrictSerializer
 from registry import selectors, services
 from registry.core.content import Content
 from registry.core.versions import Bump
-from registry.keys import grant_behind
+from registry.keys import beyond_reach, grant_behind, reach_of
 from registry.models import Label, LabelMove, Prompt, PromptVersion, Scope, TemplateType
 from registry.representation import label_json, move_json, prompt_json, published_json, version_json
 from registry.services.refusals import problems_refused
@@ -50,7 +50,7 @@ class RenderForm(StrictSerializer):
 
 class PromptSerializer(serializers.BaseSerializer[Prompt]):
     def to_representation(self, instance: Prompt) -> dict[str, Any]:
-        return prompt_json(instance)
+        return prompt_json(instance, reach_of(self.context["request"]))
 
 
 class VersionSerializer(serializers.BaseSerializer[PromptVersion]):
@@ -74,16 +74,20 @@ class PromptList(generics.ListAPIView[Prompt]):
     serializer_class = PromptSerializer
 
     def get_queryset(self) -> Any:
-        return selectors.prompts()
+        return selectors.prompts(reach_of(self.request))
 
     def post(self, request: Request) -> Response:
-        prompt = services.create_prompt(**_read(PromptForm, request), actor=grant_behind(request).actor)
+        grant, fields = grant_behind(request), _read(PromptForm, request)
+        if not grant.sees(fields["name"]):
+            raise beyond_reach(grant, f"its prompts' names begin with {grant.prompt_prefix}")
+        prompt = services.create_prompt(**fields, actor=grant.actor)
         return Response(prompt_json(prompt), status=201, headers={"Location": f"/api/v1/prompts/{prompt.name}"})
 
 
 class PromptDetail(APIView):
     def get(self, request: Request, name: str) -> Response:
-        return Response(prompt_json(selectors.find_prompt(name)))
+        reach = reach_of(request)
+        return Response(prompt_json(selectors.find_prompt(name, reach), reach))
 
 
 class VersionList(generics.ListAPIView[PromptVersion]):
@@ -92,29 +96,33 @@ class VersionList(generics.ListAPIView[PromptVersion]):
     serializer_class = VersionSerializer
 
     def get_queryset(self) -> Any:
-        return selectors.versions(selectors.find_prompt(self.kwargs["name"]))
+        reach = reach_of(self.request)
+        return selectors.versions(selectors.find_prompt(self.kwargs["name"], reach), reach)
 
     def post(self, request: Request, name: str) -> Response:
-        fields = _read(VersionForm, request)
+        grant, fields = grant_behind(request), _read(VersionForm, request)
+        selectors.find_prompt(name, grant.reach)
+        if not grant.may_use(services.LATEST):
+            raise beyond_reach(grant, f"publishing moves the label {services.LATEST}, which is none of its labels")
         how = {key: fields.pop(key, None) for key in ("notes", "bump", "version")}
-        published = services.publish_version(
-            prompt_name=name, content=Content(**fields), actor=grant_behind(request).actor, **how
-        )
+        published = services.publish_version(prompt_name=name, content=Content(**fields), actor=grant.actor, **how)
         location = f"/api/v1/prompts/{name}/versions/{published.version.number}"
         return Response(published_json(published), status=201, headers={"Location": location})
 
 
 class VersionDetail(APIView):
     def get(self, request: Request, name: str, version: str) -> Response:
-        return Response(version_json(selectors.find_version(selectors.find_prompt(name), version)))
+        reach = reach_of(request)
+        return Response(version_json(selectors.find_version(selectors.find_prompt(name, reach), version, reach)))
 
 
 class VersionDiff(APIView):
     """`?from=2.2&to=2.3`: unified diffs of the template, and of the config with the schemas."""
 
     def get(self, request: Request, name: str) -> Response:
-        prompt = selectors.find_prompt(name)
-        before, after = (selectors.find_version(prompt, _given(request, key)) for key in ("from", "to"))
+        reach = reach_of(request)
+        prompt = selectors.find_prompt(name, reach)
+        before, after = (selectors.find_version(prompt, _given(request, key), reach) for key in ("from", "to"))
         return Response({"from": before.number, "to": after.number, **selectors.diff_versions(before, after)})
 
 
@@ -122,18 +130,24 @@ class LabelList(generics.ListAPIView[Label]):
     serializer_class = LabelSerializer
 
     def get_queryset(self) -> Any:
-        return selectors.labels(selectors.find_prompt(self.kwargs["name"]))
+        reach = reach_of(self.request)
+        return selectors.labels(selectors.find_prompt(self.kwargs["name"], reach), reach)
 
 
 class LabelDetail(APIView):
     """GET: where the label points. PUT: move it, or make it."""
 
     def get(self, request: Request, name: str, label: str) -> Response:
-        return Response(label_json(selectors.find_label(selectors.find_prompt(name), label)))
+        reach = reach_of(request)
+        return Response(label_json(selectors.find_label(selectors.find_prompt(name, reach), label, reach)))
 
     def put(self, request: Request, name: str, label: str) -> Response:
-        move = _read(MoveForm, request)
-        moved = services.move_label(prompt_name=name, label=label, actor=grant_behind(request).actor, **move)
+        grant, move = grant_behind(request), _read(MoveForm, request)
+        prompt = selectors.find_prompt(name, grant.reach)
+        if not grant.may_use(label):
+            raise beyond_reach(grant, f"{label} is none of its labels")
+        selectors.find_version(prompt, move["version"], grant.reach)
+        moved = services.move_label(prompt_name=name, label=label, actor=grant.actor, **move)
         return Response(label_json(moved))
 
 
@@ -143,7 +157,8 @@ class LabelHistory(generics.ListAPIView[LabelMove]):
     serializer_class = MoveSerializer
 
     def get_queryset(self) -> Any:
-        label = selectors.find_label(selectors.find_prompt(self.kwargs["name"]), self.kwargs["label"])
+        reach = reach_of(self.request)
+        label = selectors.find_label(selectors.find_prompt(self.kwargs["name"], reach), self.kwargs["label"], reach)
         at = self.request.query_params.get("at")
         return selectors.moves(label, at=None if at is None else _moment("at", at))
 
@@ -154,12 +169,12 @@ class Render(APIView):
     scopes = {"POST": Scope.READ}
 
     def post(self, request: Request, name: str) -> Response:
-        fields = _read(RenderForm, request)
-        prompt = selectors.find_prompt(name)
+        fields, reach = _read(RenderForm, request), reach_of(request)
+        prompt = selectors.find_prompt(name, reach)
         if "version" in fields:
-            version = selectors.find_version(prompt, fields["version"])
+            version = selectors.find_version(prompt, fields["version"], reach)
         else:
-            version = selectors.find_label(prompt, fields["label"]).version
+            version = selectors.find_label(prompt, fields["label"], reach).version
         with problems_refused():
             rendered = selectors.preview(version, fields["variables"])
         return Response({"version": version.number, "ref": version.ref, "type": version.type, "rendered": rendered})

@@ -2,6 +2,9 @@
 
 Where telemetry comes in, the key may come in whatever way a client made for another server sends its own (`sent_key`),
 and what it grants is remembered for a second by each process (`remembered_grant`).
+
+A key is looked up by its SHA-256, never compared character by character. How long a lookup takes may tell something of
+the hash of what was sent, from which nobody can come nearer to a key that has the hash of another one.
 """
 
 import base64
@@ -9,8 +12,9 @@ import binascii
 import hashlib
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import cast
 
 from django.http import HttpRequest
@@ -19,8 +23,11 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from common.actors import Actor
+from common.clock import now
 from common.errors import Forbidden, Unauthorized
+from registry import key_uses
 from registry.models import ApiKey, Scope
+from registry.reach import EVERYTHING, Reach
 
 INCLUDED = {
     Scope.READ: {Scope.READ},
@@ -36,14 +43,34 @@ MOST_REMEMBERED = 1000
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What the bearer of a key may do: the key's name and its scopes with all that they include."""
+    """What the bearer of a key may do: the key's name and hash, its scopes with all that they include, what it reaches.
+
+    expires_at: from then on nothing, None for never.
+    """
 
     name: str
     scopes: frozenset[str]
+    reach: Reach = EVERYTHING
+    expires_at: datetime | None = None
+    sha256: str = ""
 
     @property
     def actor(self) -> Actor:
         return Actor("key", self.name)
+
+    @property
+    def prompt_prefix(self) -> str:
+        return self.reach.prompt_prefix
+
+    @property
+    def labels(self) -> frozenset[str]:
+        return self.reach.labels
+
+    def sees(self, prompt_name: str | None) -> bool:
+        return self.reach.sees(prompt_name)
+
+    def may_use(self, label: str | None) -> bool:
+        return self.reach.may_use(label)
 
 
 def new_key() -> str:
@@ -55,8 +82,18 @@ def hash_key(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-def grant_of(name: str, scopes: Sequence[str]) -> Grant:
-    return Grant(name, frozenset(str(scope) for given in scopes for scope in INCLUDED[Scope(given)]))
+def grant_of(
+    name: str,
+    scopes: Sequence[str],
+    *,
+    prompt_prefix: str = "",
+    labels: Iterable[str] = (),
+    expires_at: datetime | None = None,
+    sha256: str = "",
+) -> Grant:
+    """What a key grants, by what is stored of it."""
+    included = frozenset(str(scope) for given in scopes for scope in INCLUDED[Scope(given)])
+    return Grant(name, included, Reach(prompt_prefix, frozenset(labels)), expires_at, sha256)
 
 
 def bearer_token(header: str) -> str | None:
@@ -67,7 +104,16 @@ def bearer_token(header: str) -> str | None:
 
 def stored_grant(sha256: str) -> Grant | None:
     key = ApiKey.objects.filter(sha256=sha256, revoked_at__isnull=True).first()
-    return grant_of(key.name, key.scopes) if key else None
+    if key is None:
+        return None
+    return grant_of(
+        key.name,
+        key.scopes,
+        prompt_prefix=key.prompt_prefix,
+        labels=key.labels,
+        expires_at=key.expires_at,
+        sha256=sha256,
+    )
 
 
 _remembered: dict[str, tuple[float, Grant]] = {}  # by hash: until when, and what
@@ -112,8 +158,20 @@ def _grant_of_token(token: str | None, grant_behind_hash: Callable[[str], Grant 
         raise Unauthorized("missing_key", "Send an API key as `Authorization: Bearer <key>`")
     grant = grant_behind_hash(hash_key(token))
     if grant is None:
-        raise Unauthorized("unknown_key", "This API key is not known or has been revoked")
+        raise _unknown()
+    let_in(grant)
     return grant
+
+
+def let_in(grant: Grant) -> None:
+    """Note that the key is used now. Raises Unauthorized when it has expired."""
+    if grant.expires_at is not None and grant.expires_at <= now():
+        raise _unknown()
+    key_uses.note(grant.sha256)
+
+
+def _unknown() -> Unauthorized:
+    return Unauthorized("unknown_key", "This API key is not known, has expired or has been revoked")
 
 
 def check_scope(grant: Grant, scope: str) -> None:
@@ -138,6 +196,22 @@ def require_ingest(request: HttpRequest) -> Grant:
 def grant_behind(request: Request) -> Grant:
     """The grant that ApiKeyAuthentication found for a request of Django REST framework."""
     return cast("Grant", request.auth)
+
+
+def reach_of(request: Request) -> Reach:
+    """What the request's key reaches."""
+    return grant_behind(request).reach
+
+
+def beyond_reach(grant: Grant, what: str) -> Forbidden:
+    """The refusal of making what the key could not reach afterwards."""
+    return Forbidden("beyond_reach", f"{grant.name} is restricted: {what}")
+
+
+def refuse_restricted(grant: Grant, reason: str) -> None:
+    """Raises Forbidden for a key that does not reach everything, where what it reaches cannot be told from the rest."""
+    if not grant.reach.is_everything:
+        raise beyond_reach(grant, reason)
 
 
 class ApiKeyAuthentication(authentication.BaseAuthentication):

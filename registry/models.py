@@ -128,6 +128,7 @@ class Label(models.Model):
 
     class Meta:
         ordering = ["prompt", "name"]
+        permissions = [("move_production", "Can move the label production")]
         constraints = [UniqueConstraint(fields=["prompt", "name"], name="one_label_of_a_name_per_prompt")]
 
     def __str__(self) -> str:
@@ -167,14 +168,22 @@ class Scope(models.TextChoices):
 
 
 class ApiKey(models.Model):
-    """A program's key: only its SHA-256 is kept. prefix: its first characters, for people to tell keys apart."""
+    """A program's key: only its SHA-256 is kept. prefix: its first characters, for people to tell keys apart.
+
+    prompt_prefix, labels: what it reaches (registry.reach); nothing of it but the last use ever changes, until it is
+    revoked. last_used_at: to a minute or two (registry.key_uses).
+    """
 
     name = models.CharField(max_length=100)
     prefix = models.CharField(max_length=12)
     sha256 = models.CharField(max_length=64, unique=True)
     scopes = models.JSONField(default=list)
+    prompt_prefix = models.CharField(max_length=128, blank=True, default="", db_default="")
+    labels = models.JSONField(default=list, blank=True, db_default=[])
     created_at = models.DateTimeField()
     created_by = models.CharField(max_length=200)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     generation = models.BigIntegerField(default=0, db_index=True, editable=False)
 

@@ -4,16 +4,17 @@ from typing import Any
 
 from registry.core.templates import variables
 from registry.models import Label, LabelMove, Prompt, PromptVersion
+from registry.reach import EVERYTHING, Reach
 from registry.services import Published
 from registry.services.publishing import changes_json
 
 
-def prompt_json(prompt: Prompt) -> dict[str, Any]:
+def prompt_json(prompt: Prompt, reach: Reach = EVERYTHING) -> dict[str, Any]:
     return {
         "name": prompt.name,
         "description": prompt.description,
         "tags": prompt.tags,
-        "labels": {label.name: label.version.number for label in prompt.labels.all()},
+        "labels": {label.name: label.version.number for label in prompt.labels.all() if reach.may_use(label.name)},
         "created_at": prompt.created_at,
         "created_by": prompt.created_by,
     }

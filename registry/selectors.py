@@ -1,4 +1,7 @@
-"""Reads what exists. Whatever is named but unknown is NotFound, never something else in its place."""
+"""Reads what exists. Whatever is named but unknown is NotFound, never something else in its place.
+
+So is what is out of reach (registry.reach). A reach of some labels holds the versions that these point at or ever did.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +17,8 @@ from registry.core.content import Content
 from registry.core.contract import Change, compare, smallest_bump
 from registry.core.diffs import config_diff, template_diff
 from registry.core.versions import Bump, SemVer, parse_version
-from registry.models import LABEL_NAME, PROMPT_NAME, Label, LabelMove, Prompt, PromptVersion, TemplateContent
+from registry.models import LABEL_NAME, PROMPT_NAME, ApiKey, Label, LabelMove, Prompt, PromptVersion, TemplateContent
+from registry.reach import EVERYTHING, Reach
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +33,17 @@ class Proposal:
     smallest: Bump | None
 
 
-def prompts() -> QuerySet[Prompt]:
+def prompts(reach: Reach = EVERYTHING) -> QuerySet[Prompt]:
     """Those that are served, with their labels at hand."""
-    return Prompt.objects.filter(archived_at__isnull=True).prefetch_related("labels__version")
+    served = Prompt.objects.filter(reach.rows(prompt="name"), archived_at__isnull=True)
+    return served.prefetch_related("labels__version")
 
 
-def find_prompt(name: str, *, among: QuerySet[Prompt] | None = None) -> Prompt:
+def find_prompt(name: str, reach: Reach = EVERYTHING, *, among: QuerySet[Prompt] | None = None) -> Prompt:
     """Raises NotFound unknown_prompt, or Gone prompt_archived."""
     among = Prompt.objects.all() if among is None else among
     # Only a well-formed name is asked for: PostgreSQL refuses some that are not, such as one with a NUL.
-    prompt = among.filter(name=name).first() if _follows(PROMPT_NAME, name) else None
+    prompt = among.filter(name=name).first() if _follows(PROMPT_NAME, name) and reach.sees(name) else None
     if prompt is None:
         raise NotFound("unknown_prompt", f"There is no prompt {name}")
     if prompt.archived_at:
@@ -46,33 +51,38 @@ def find_prompt(name: str, *, among: QuerySet[Prompt] | None = None) -> Prompt:
     return prompt
 
 
-def versions(prompt: Prompt) -> QuerySet[PromptVersion]:
-    return prompt.versions.select_related("prompt")
+def versions(prompt: Prompt, reach: Reach = EVERYTHING) -> QuerySet[PromptVersion]:
+    found = prompt.versions.select_related("prompt")
+    if reach.labels:
+        moves = LabelMove.objects.filter(label__prompt=prompt, label__name__in=sorted(reach.labels))
+        found = found.filter(pk__in=moves.order_by().values("to_version"))
+    return found
 
 
-def find_version(prompt: Prompt, text: str) -> PromptVersion:
+def find_version(prompt: Prompt, text: str, reach: Reach = EVERYTHING) -> PromptVersion:
     """The version written as a semantic version or an ordinal. Raises NotFound unknown_version."""
     try:
         written = parse_version(text)
     except ValueError as error:
         raise NotFound("unknown_version", f"{prompt.name} has no such version: {error}") from error
     if isinstance(written, SemVer):
-        version = versions(prompt).filter(**written._asdict()).first()
+        version = versions(prompt, reach).filter(**written._asdict()).first()
     else:
-        version = versions(prompt).filter(ordinal=written).first()
+        version = versions(prompt, reach).filter(ordinal=written).first()
     if version is None:
         kind = "version" if isinstance(written, SemVer) else "version with the ordinal"
         raise NotFound("unknown_version", f"{prompt.name} has no {kind} {written}")
     return version
 
 
-def labels(prompt: Prompt) -> QuerySet[Label]:
-    return prompt.labels.select_related("prompt", "version__prompt")
+def labels(prompt: Prompt, reach: Reach = EVERYTHING) -> QuerySet[Label]:
+    within = reach.rows(prompt="prompt__name", label="name")
+    return prompt.labels.select_related("prompt", "version__prompt").filter(within)
 
 
-def find_label(prompt: Prompt, name: str) -> Label:
+def find_label(prompt: Prompt, name: str, reach: Reach = EVERYTHING) -> Label:
     """Raises NotFound unknown_label."""
-    label = labels(prompt).filter(name=name).first() if _follows(LABEL_NAME, name) else None
+    label = labels(prompt, reach).filter(name=name).first() if _follows(LABEL_NAME, name) else None
     if label is None:
         raise NotFound("unknown_label", f"{prompt.name} has no label {name}")
     return label
@@ -85,6 +95,14 @@ def moves(label: Label, *, at: datetime | None = None) -> QuerySet[LabelMove]:
         return history
     in_force = history.filter(moved_at__lte=at).order_by("-moved_at", "-pk").values("pk")[:1]
     return history.filter(pk__in=in_force)
+
+
+def find_key(key_id: int) -> ApiKey:
+    """Raises NotFound unknown_key."""
+    key = ApiKey.objects.filter(pk=key_id).first() if key_id < 2**63 else None
+    if key is None:
+        raise NotFound("unknown_key", f"There is no API key {key_id}")
+    return key
 
 
 def content_of(row: TemplateContent) -> Content:

@@ -10,7 +10,7 @@ from rest_framework.views import APIView
 from common.errors import BadRequest
 from common.rest import StrictSerializer, read_query
 from observability.api.ranges import RangeFilters
-from registry.keys import grant_behind
+from registry.keys import grant_behind, reach_of, refuse_restricted
 from registry.models import Scope
 from rollout import selectors, services
 from rollout.data_quality import data_quality_json
@@ -70,12 +70,14 @@ class RolloutList(generics.ListAPIView[Rollout]):
 
     def get_queryset(self) -> Any:
         query = self.request.query_params
-        return selectors.rollouts(prompt=query.get("prompt"), label=query.get("label"), status=query.get("status"))
+        wanted = {name: query.get(name) for name in ("prompt", "label", "status")}
+        return selectors.rollouts(**wanted, reach=reach_of(self.request))
 
     def post(self, request: Request) -> Response:
         form = RolloutForm(data=request.data)
         form.is_valid(raise_exception=True)
         fields = dict(form.validated_data)
+        selectors.find_subject(**_subject(fields), reach=reach_of(request))
         rollout = services.create_rollout(prompt_name=fields.pop("prompt"), actor=grant_behind(request).actor, **fields)
         return Response(rollout_json(rollout), status=201, headers={"Location": f"/api/v1/rollouts/{rollout.id}"})
 
@@ -91,13 +93,14 @@ class RolloutForecast(APIView):
         form = ForecastForm(data=request.data)
         form.is_valid(raise_exception=True)
         fields = dict(form.validated_data)
+        selectors.find_subject(**_subject(fields), reach=reach_of(request))
         forecast = forecasting.forecast(prompt_name=fields.pop("prompt"), **fields)
         return Response(forecasting.forecast_json(forecast))
 
 
 class RolloutDetail(APIView):
     def get(self, request: Request, rollout_id: str) -> Response:
-        rollout = selectors.find_rollout(rollout_id)
+        rollout = selectors.find_rollout(rollout_id, reach_of(request))
         return Response(rollout_json(rollout), headers={"ETag": f'"{rollout.revision}"'})
 
 
@@ -107,6 +110,7 @@ class RolloutAction(APIView):
     def post(self, request: Request, rollout_id: str, action: str) -> Response:
         form = ActionForm(data=request.data)
         form.is_valid(raise_exception=True)
+        selectors.find_rollout(rollout_id, reach_of(request))
         rollout = ACTIONS[action](
             rollout_id=rollout_id,
             actor=grant_behind(request).actor,
@@ -120,21 +124,28 @@ class VerdictList(generics.ListAPIView[Verdict]):
     serializer_class = VerdictSerializer
 
     def get_queryset(self) -> Any:
-        return selectors.find_rollout(self.kwargs["rollout_id"]).verdicts.all()
+        return selectors.find_rollout(self.kwargs["rollout_id"], reach_of(self.request)).verdicts.all()
 
 
 class TransitionList(generics.ListAPIView[Transition]):
     serializer_class = TransitionSerializer
 
     def get_queryset(self) -> Any:
-        return selectors.find_rollout(self.kwargs["rollout_id"]).transitions.select_related("verdict")
+        return selectors.find_rollout(self.kwargs["rollout_id"], reach_of(self.request)).transitions.select_related(
+            "verdict"
+        )
 
 
 class DataQuality(APIView):
     """GET: what was refused, and what was taken but is not all it should be; since a day ago, or `since`, `until`."""
 
     def get(self, request: Request) -> Response:
+        refuse_restricted(grant_behind(request), "what was refused or has found no prompt is not told apart by prompts")
         return Response(data_quality_json(**read_query(RangeFilters, request)))
+
+
+def _subject(fields: dict[str, Any]) -> dict[str, str]:
+    return {name: fields[name] for name in ("prompt", "label", "canary")}
 
 
 def _if_match(request: Request) -> int | None:

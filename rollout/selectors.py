@@ -6,24 +6,33 @@ from datetime import datetime
 from django.db.models import F, QuerySet
 
 from common.errors import Invalid, NotFound
+from registry import selectors as registry
+from registry.reach import EVERYTHING, Reach
 from rollout.models import ACTIVE, Delivery, DeliveryStatus, Rollout, Status, Transition
 
 ENDED = (Status.PROMOTED, Status.ROLLED_BACK, Status.CANCELLED)
 
 
-def rollouts(*, prompt: str | None = None, label: str | None = None, status: str | None = None) -> QuerySet[Rollout]:
+def rollouts(
+    *,
+    prompt: str | None = None,
+    label: str | None = None,
+    status: str | None = None,
+    reach: Reach = EVERYTHING,
+) -> QuerySet[Rollout]:
     """All rollouts that match, newest first, with everything that their representation needs."""
     if status is not None and status not in Status.values:
         raise Invalid.field("status", f"expected one of {', '.join(Status.values)}, got {status!r}")
     wanted = {"prompt__name": prompt, "label__name": label, "status": status}
     return Rollout.objects.select_related("prompt", "label", "control", "canary", "verdict").filter(
-        **{field: value for field, value in wanted.items() if value is not None}
+        reach.rows(prompt="prompt__name", label="label__name"),
+        **{field: value for field, value in wanted.items() if value is not None},
     )
 
 
-def find_rollout(rollout_id: str) -> Rollout:
-    """The rollout. Raises NotFound."""
-    found = rollouts().filter(pk=rollout_id).first()
+def find_rollout(rollout_id: str, reach: Reach = EVERYTHING) -> Rollout:
+    """The rollout. Raises NotFound, also for one that is out of reach."""
+    found = rollouts(reach=reach).filter(pk=rollout_id).first()
     if found is None:
         raise NotFound("unknown_rollout", f"There is no rollout {rollout_id}")
     return found
@@ -64,6 +73,15 @@ def deliveries_about(rollout: Rollout, *, limit: int) -> QuerySet[Delivery]:
         .prefetch_related("log")
         .defer("payload", "event__data", "endpoint__secret")[:limit]
     )
+
+
+def find_subject(*, prompt: str, label: str, canary: str, reach: Reach) -> None:
+    """Raises NotFound for a prompt, label or canary version (but for "", which is none) that is out of reach."""
+    if not reach.is_everything:
+        found = registry.find_prompt(prompt, reach)
+        registry.find_label(found, label, reach)
+        if canary:
+            registry.find_version(found, canary, reach)
 
 
 def refuse_latest(label: str) -> None:

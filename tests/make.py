@@ -41,3 +41,9 @@ def key(*scopes: str) -> str:
     """The key itself, as its bearer sends it; by default with the scope `read`."""
     _, text = services.issue_key(name="app", scopes=scopes or ("read",), actor=ANNA)
     return text
+
+
+def restricted_key(*scopes: str, **limits: Any) -> str:
+    """As `key`, with some of prompt_prefix, labels and expires_at."""
+    _, text = services.issue_key(name="restricted", scopes=scopes or ("read",), **limits, actor=ANNA)
+    return text

@@ -11,10 +11,10 @@ from common.rest import CursorPages, StrictSerializer, read_query
 from observability import selectors
 from observability.api.fields import Text, hexadecimal
 from observability.api.new_calls import read_calls
-from observability.ingest import writer
+from observability.ingest import admission, writer
 from observability.models import Call
 from observability.representation import call_json
-from registry.keys import IngestKeyAuthentication
+from registry.keys import IngestKeyAuthentication, reach_of
 from registry.models import Scope
 
 
@@ -49,9 +49,10 @@ class CallsView(generics.ListAPIView[Call]):
         fields = read_query(CallFilters, self.request, pages=NewestFirst)
         if trace_id := fields.pop("trace_id", None):
             fields["trace_id"] = bytes.fromhex(trace_id)
-        return selectors.calls(**fields)
+        return selectors.calls(**fields, reach=reach_of(self.request))
 
     def post(self, request: Request) -> Response:
         calls = read_calls(read_json(request._request))
+        admission.check_calls(calls, reach_of(request))
         writer.store_calls(calls)
         return Response({"items": [{"trace_id": c.trace_id.hex(), "span_id": c.span_id.hex()} for c in calls]})

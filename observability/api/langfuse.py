@@ -4,7 +4,7 @@ An SDK drops what it is refused with 4xx, whole batches of it, so a batch is ans
 recorded, 207 with the reasons when some are not. Source: langfuse 5.0.4 and 3.15.0, as installed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +19,11 @@ from common.rest import field_errors
 from observability.api.scores import MOST_SCORES, ScoreForm
 from observability.core.evaluations import VALUES_OF_LABELS, rewritten_name, source_of
 from observability.core.scores import NewScore
+from observability.ingest.admission import OUT_OF_REACH, out_of_reach
 from observability.services.scores import record_scores
-from registry.keys import IngestKeyAuthentication
+from registry.keys import IngestKeyAuthentication, reach_of
 from registry.models import Scope
+from registry.reach import Reach
 
 FIELDS = {"id": "id", "traceId": "trace_id", "observationId": "span_id", "comment": "comment"}
 SOURCES = {"ANNOTATION": "human"}
@@ -46,8 +48,8 @@ class LangfuseScores(APIView):
     def post(self, request: Request) -> Response:
         sent = read_json(request._request)
         if isinstance(sent, dict):
-            return self._one(_read(sent))
-        read = [_read(score) for score in _bounded(sent)]
+            return self._one(*_reached([_read(sent)], reach_of(request)))
+        read = _reached([_read(score) for score in _bounded(sent)], reach_of(request))
         rejected = _record(read)
         if not rejected:
             return Response({"message": "Accepted"}, status=202)
@@ -72,7 +74,9 @@ class LangfuseIngestion(APIView):
         sent = read_json(request._request)
         batch = _bounded(sent.get("batch") if isinstance(sent, dict) else None)
         events = [event if isinstance(event, dict) else {} for event in batch]
-        read = [(e.get("id"), _read(e.get("body"))) for e in events if e.get("type") == SCORE_CREATE]
+        created = [e for e in events if e.get("type") == SCORE_CREATE]
+        reached = _reached([_read(e.get("body")) for e in created], reach_of(request))
+        read = [(e.get("id"), each) for e, each in zip(created, reached, strict=True)]
         _record(each for _, each in read)
         return Response(
             {
@@ -100,6 +104,12 @@ def _record(read: Iterable[Read]) -> list[Read]:
     if scores:
         record_scores(scores=scores)
     return [each for each in read if not each.score]
+
+
+def _reached(read: Sequence[Read], reach: Reach) -> list[Read]:
+    """With those that the key does not reach as no scores."""
+    outside = out_of_reach([each.score for each in read if each.score], reach)
+    return [Read(each.id, problem=OUT_OF_REACH) if each.score in outside else each for each in read]
 
 
 def _read(sent: Any) -> Read:

@@ -22,6 +22,7 @@ from observability.selectors.metrics import (
     Group,
     version_metrics,
 )
+from registry.keys import reach_of
 
 MOST_ITEMS = 5_000
 
@@ -49,7 +50,7 @@ class VersionMetricsView(APIView):
     def get(self, request: Request) -> Response:
         query = read_query(MetricFilters, request)
         limit = query.pop("limit")
-        found = version_metrics(**query)
+        found = version_metrics(**query, reach=reach_of(request))
         items = [
             {"start": group.start, **_key_json(group, query["by"]), **figures_json(figures)}
             for group, figures in found[:limit]

@@ -18,7 +18,7 @@ from observability.models import PriceOverride
 from observability.models.prices import MOST_USD
 from observability.selectors import UNPRICED_FOR, unpriced_models
 from observability.services.prices import add_override, remove_override
-from registry.keys import grant_behind
+from registry.keys import grant_behind, reach_of
 from registry.models import Scope
 
 READ_OR_CHANGE = {"POST": Scope.ADMIN, "DELETE": Scope.ADMIN}
@@ -79,4 +79,5 @@ class UnpricedView(APIView):
 
     def get(self, request: Request) -> Response:
         read_query(StrictSerializer, request)
-        return Response({"items": [asdict(model) for model in unpriced_models(since=now() - UNPRICED_FOR)]})
+        found = unpriced_models(since=now() - UNPRICED_FOR, reach=reach_of(request))
+        return Response({"items": [asdict(model) for model in found]})

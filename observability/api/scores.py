@@ -14,10 +14,11 @@ from observability.api.fields import ExposureText, Share, Text, hexadecimal
 from observability.core.conversions import TEXT_LIMIT
 from observability.core.evidence import BUILT_IN_METRICS
 from observability.core.scores import NewScore
+from observability.ingest.admission import check_scores
 from observability.models import Score, ScoreSource
 from observability.representation import listed_score_json
 from observability.services.scores import record_scores
-from registry.keys import IngestKeyAuthentication
+from registry.keys import IngestKeyAuthentication, reach_of
 from registry.models import Scope
 
 MOST_SCORES = 1000
@@ -75,10 +76,13 @@ class ScoresView(generics.ListAPIView[Score]):
     def post(self, request: Request) -> Response:
         sent = read_json(request._request)
         fields = _read_many(sent) if isinstance(sent, list) else [_read_one(sent)]
-        return Response(asdict(record_scores(scores=[NewScore(**score) for score in fields])))
+        scores = [NewScore(**score) for score in fields]
+        check_scores(scores, reach_of(request))
+        return Response(asdict(record_scores(scores=scores)))
 
     def get_queryset(self) -> Any:
-        return selectors.scores(**read_query(ScoreFilters, self.request, pages=CursorPages))
+        fields = read_query(ScoreFilters, self.request, pages=CursorPages)
+        return selectors.scores(**fields, reach=reach_of(self.request))
 
 
 def _read_one(sent: Any) -> dict[str, Any]:

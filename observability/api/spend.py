@@ -10,6 +10,7 @@ from observability.api.ranges import RangeFilters
 from observability.models import Dimension
 from observability.representation import spending_json
 from observability.selectors.spend import spent
+from registry.keys import grant_behind, refuse_restricted
 
 MOST_SPENDERS = 1_000
 
@@ -24,7 +25,10 @@ class SpendView(APIView):
 
     def get(self, request: Request) -> Response:
         query = read_query(SpendFilters, request)
-        found = spent(**query)
+        grant = grant_behind(request)
+        if query["by"] != Dimension.PROMPT or grant.labels:
+            refuse_restricted(grant, "spending is told apart by prompts alone (by=prompt), and not by labels")
+        found = spent(**query, reach=grant.reach)
         items = [
             {
                 "value": spender.value,

@@ -12,6 +12,7 @@ from observability.core.times import moment
 from observability.core.trees import Node, Stage
 from observability.representation import call_json
 from observability.selectors.traces import Told, Trace
+from registry.keys import reach_of
 
 STATUS = ("unset", "ok", "error")
 NS_PER_MS = 1e6
@@ -23,7 +24,7 @@ class TraceView(APIView):
 
     def get(self, request: Request, trace_id: str) -> Response:
         read_query(StrictSerializer, request)
-        return Response(_trace_json(selectors.trace(bytes.fromhex(trace_id))))
+        return Response(_trace_json(selectors.trace(bytes.fromhex(trace_id), reach_of(request))))
 
 
 def _trace_json(trace: Trace) -> dict[str, Any]:

@@ -13,15 +13,15 @@ from common.bodies import read_body
 from common.errors import BadRequest, DomainError, Unavailable, UnsupportedMediaType
 from observability.core.otlp import DecodeError
 from observability.ingest import answers
-from registry.keys import require_ingest
+from registry.keys import Grant, require_ingest
 
 logger = logging.getLogger(__name__)
 
 ENCODINGS = (answers.PROTOBUF, answers.JSON)
 
 
-def export(take: Callable[[str, bytes], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """The view that takes exports in by `take(media type, body)`, which answers 200 when all is on disk.
+def export(take: Callable[[str, bytes, Grant], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """The view that takes exports in by `take(media type, body, grant)`, which answers 200 when all is on disk.
 
     take may raise DecodeError, any DomainError, and what a database that is away or busy raises.
     """
@@ -32,13 +32,13 @@ def export(take: Callable[[str, bytes], HttpResponse]) -> Callable[[HttpRequest]
     def view(request: HttpRequest) -> HttpResponse:
         media_type = (request.content_type or "").lower()
         try:
-            require_ingest(request)
+            grant = require_ingest(request)
             if media_type not in ENCODINGS:
                 expected = " or ".join(ENCODINGS)
                 raise UnsupportedMediaType(
                     "unsupported_media_type", f"Content-Type: expected {expected}, got {media_type}"
                 )
-            return take(media_type, read_body(request))
+            return take(media_type, read_body(request), grant)
         except DecodeError as error:
             return answers.refusal(media_type, BadRequest("undecodable", str(error)))
         except DomainError as error:

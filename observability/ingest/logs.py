@@ -16,11 +16,13 @@ from observability.core import otlp_logs
 from observability.core.evaluations import Evaluation, scores_of
 from observability.core.times import NS_PER_HOUR, nanoseconds
 from observability.ingest import answers
+from observability.ingest.admission import OUT_OF_REACH, out_of_reach
 from observability.ingest.exports import export
 from observability.ingest.gate import gate
 from observability.models import Refused
 from observability.quality import count_refused
 from observability.services.scores import record_scores
+from registry.keys import Grant
 
 logger = logging.getLogger(__name__)
 
@@ -29,10 +31,13 @@ FROM_THE_FUTURE = "evaluations more than an hour in the future"
 
 
 @export
-def logs(media_type: str, body: bytes) -> HttpResponse:
+def logs(media_type: str, body: bytes, grant: Grant) -> HttpResponse:
     usable, rejected = _sift(_decode(media_type, body), nanoseconds(now()))
     scores, unusable = scores_of(usable)
     rejected += unusable
+    if outside := out_of_reach(scores, grant.reach):
+        rejected[OUT_OF_REACH] += sum(score in outside for score in scores)
+        scores = [score for score in scores if score not in outside]
     if scores:
         with gate.turn():
             record_scores(scores=scores)

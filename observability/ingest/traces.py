@@ -12,10 +12,12 @@ from observability.core.dialects import wanted
 from observability.core.otlp import Batch, Wanted, decode_json, decode_protobuf, sift
 from observability.core.times import nanoseconds
 from observability.ingest import answers, writer
+from observability.ingest.admission import admitted
 from observability.ingest.exports import export
 from observability.ingest.gate import gate
 from observability.models import Refused
 from observability.quality import count_refused
+from registry.keys import Grant
 
 logger = logging.getLogger(__name__)
 
@@ -27,9 +29,9 @@ DECODERS: Mapping[str, Callable[[bytes, Wanted], Batch]] = {
 
 
 @export
-def traces(media_type: str, body: bytes) -> HttpResponse:
+def traces(media_type: str, body: bytes, grant: Grant) -> HttpResponse:
     with gate.turn():
-        batch = sift(_decode(media_type, body), nanoseconds(now()))
+        batch = admitted(sift(_decode(media_type, body), nanoseconds(now())), grant.reach)
         evaluations = writer.store(batch.spans) if batch.spans else {}
     count_refused(Refused.SPANS, batch.rejected)
     count_refused(Refused.EVALUATIONS, evaluations)

@@ -7,6 +7,7 @@ from django.db.models import Min, Q, QuerySet
 from observability.models import Call, CallText, Score
 from observability.models.calls import CallQuerySet
 from registry.core.versions import SemVer, parse_version
+from registry.reach import EVERYTHING, Reach
 
 CLOCKS_APART = timedelta(hours=1)  # at most: clocks of hosts, and one from itself when it is set
 
@@ -17,9 +18,11 @@ def calls(
     prompt: str | None = None,
     version: str | None = None,
     since: datetime | None = None,
+    reach: Reach = EVERYTHING,
 ) -> CallQuerySet:
     """Calls, the newest first, with their versions and scores. version: in any way of writing it, or as it was sent."""
     found: CallQuerySet = Call.objects.select_related("version").prefetch_related("scores")
+    found = found.filter(reach.rows(prompt="prompt_name", label="label"))
     if trace_id is not None:
         found = found.of_trace(trace_id)
     if prompt is not None:
@@ -41,10 +44,18 @@ def text_of_call(*, trace_id: str, span_id: str) -> CallText | None:
 
 
 def scores(
-    *, joined: bool | None = None, name: str | None = None, source: str | None = None, since: datetime | None = None
+    *,
+    joined: bool | None = None,
+    name: str | None = None,
+    source: str | None = None,
+    since: datetime | None = None,
+    reach: Reach = EVERYTHING,
 ) -> QuerySet[Score]:
-    """Scores with their calls, the newest first. joined: false for those that look for a call, or did in vain."""
-    found = Score.objects.select_related("call")
+    """Scores with their calls, the newest first. joined: false for those that look for a call, or did in vain.
+
+    A score without a call names no prompt: only a reach of everything holds it.
+    """
+    found = Score.objects.select_related("call").filter(reach.rows(prompt="call__prompt_name", label="call__label"))
     if joined:
         found = found.filter(call__isnull=False)
     elif joined is not None:

@@ -9,6 +9,7 @@ from observability.models import VersionHour
 from observability.selectors.hours import VersionKey, version_figures
 from observability.selectors.rolled import Range, hours_between
 from registry.models import PromptVersion
+from registry.reach import EVERYTHING, Reach
 
 VERSION, LABEL, ENVIRONMENT, FEATURE = "version", "label", "environment", "feature"
 GROUPINGS = (VERSION, LABEL, ENVIRONMENT, FEATURE)
@@ -27,12 +28,18 @@ class Group:
 
 
 def version_metrics(
-    *, since: datetime, until: datetime, by: Collection[str], interval: str, prompt: str | None = None
+    *,
+    since: datetime,
+    until: datetime,
+    by: Collection[str],
+    interval: str,
+    prompt: str | None = None,
+    reach: Reach = EVERYTHING,
 ) -> list[tuple[Group, Figures]]:
     """Figures of LLM calls by interval, prompt and groupings: the newest interval first, in it the most calls first."""
     between = hours_between(since, until)
     sums: dict[tuple[datetime, VersionKey], Figures] = {}
-    for hour, key, figures in version_hours(between, prompt=prompt):
+    for hour, key, figures in version_hours(between, prompt=prompt, reach=reach):
         at = _start(hour, since, interval), _only(key, by)
         if at in sums:
             sums[at].add(figures)
@@ -46,16 +53,19 @@ def version_metrics(
     return sorted(found, key=_order)
 
 
-def version_hours(between: Range, *, prompt: str | None) -> Iterator[tuple[datetime, VersionKey, Figures]]:
+def version_hours(
+    between: Range, *, prompt: str | None, reach: Reach
+) -> Iterator[tuple[datetime, VersionKey, Figures]]:
     """The figures of each hour and key, from the roll-ups where there are such."""
-    stored = VersionHour.objects.filter(between.stored)
+    stored = VersionHour.objects.filter(between.stored, reach.rows(prompt="prompt_name", label="label"))
     if prompt is not None:
         stored = stored.filter(prompt_name=prompt)
     for row in stored.iterator(chunk_size=500):
         yield row.hour, VersionKey(*(getattr(row, name) for name in VersionKey._fields)), _figures(row)
     for hour in between.live:
         for key, figures in version_figures(hour, prompt=prompt).items():
-            yield hour, key, figures
+            if reach.sees(key.prompt_name) and reach.may_use(key.label):
+                yield hour, key, figures
 
 
 def version_numbers(ids: Collection[int]) -> dict[int, str]:

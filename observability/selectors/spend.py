@@ -11,6 +11,7 @@ from django.db.models.functions import TruncDate
 from observability.models import SpendHour
 from observability.selectors.hours import Spending, spending
 from observability.selectors.rolled import Range, hours_between
+from registry.reach import EVERYTHING, Reach
 
 SUMS = ("calls", "input_tokens", "output_tokens", "cost_usd", "unpriced", "unpriced_tokens")
 
@@ -35,11 +36,11 @@ class Spent:
     total: Spending
 
 
-def spent(*, by: str, since: datetime, until: datetime, limit: int) -> Spent:
-    """All calls that started in these hours, embeddings too."""
+def spent(*, by: str, since: datetime, until: datetime, limit: int, reach: Reach = EVERYTHING) -> Spent:
+    """All calls that started in these hours, embeddings too. reach: of prompts alone, and only with `by` prompt."""
     between = hours_between(since, until)
     live = {hour: spending(hour, by) for hour in between.live}
-    totals = _totals(between, by, live)
+    totals = {value: sums for value, sums in _totals(between, by, live).items() if reach.sees(value)}
     most = sorted(totals, key=lambda value: (-totals[value].cost_usd, -totals[value].calls, value or ""))
     days = _days(between, by, most[:limit])
     for hour, found in live.items():

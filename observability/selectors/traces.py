@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 
+from django.db.models import Q, QuerySet
+
 from common.errors import NotFound
 from observability.core.trees import Node, Stage, Timed, nest, stages
 from observability.models import Call, OtherSpan, Span
+from registry.reach import EVERYTHING, Reach
 
 MOST_SPANS = 5_000
 LLM, EMBEDDINGS, TWIN, SPAN = "llm", "embeddings", "twin", "span"
@@ -36,9 +39,13 @@ class Trace:
     cut: bool
 
 
-def trace(trace_id: bytes) -> Trace:
-    """The trace's first MOST_SPANS spans. Raises NotFound."""
-    rows = list(Span.objects.filter(trace_id=trace_id).order_by("started_ns", "id")[: MOST_SPANS + 1])
+def trace(trace_id: bytes, reach: Reach = EVERYTHING) -> Trace:
+    """The trace's first MOST_SPANS spans. Raises NotFound.
+
+    Where the reach does not hold all of the trace's calls, only the spans that tell of those it holds.
+    """
+    spans = _within(reach, trace_id, Span.objects.filter(trace_id=trace_id))
+    rows = list(spans.order_by("started_ns", "id")[: MOST_SPANS + 1])
     if not rows:
         raise NotFound("unknown_trace", f"There is no trace {trace_id.hex()}")
     cut, rows = len(rows) > MOST_SPANS, rows[:MOST_SPANS]
@@ -57,6 +64,19 @@ def trace(trace_id: bytes) -> Trace:
         stages(nodes),
         cut=cut,
     )
+
+
+def _within(reach: Reach, trace_id: bytes, spans: QuerySet[Span]) -> QuerySet[Span]:
+    if reach.is_everything:
+        return spans
+    calls = Call.objects.of_trace(trace_id).order_by()
+    seen = calls.filter(reach.rows(prompt="prompt_name", label="label"))
+    if seen.exists() and seen.count() == calls.count():
+        return spans
+    twins = OtherSpan.objects.filter(trace_id=trace_id).filter(
+        reach.rows(prompt="call__prompt_name", label="call__label")
+    )
+    return spans.filter(Q(span_id__in=seen.values("span_id")) | Q(span_id__in=twins.values("span_id")))
 
 
 def _twins(trace_id: bytes, span_ids: list[bytes]) -> dict[bytes, tuple[bytes, bytes]]:

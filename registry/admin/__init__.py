@@ -1,7 +1,6 @@
 """The registry in Django's admin. Every write goes through a service; what a service refuses is shown beside the form.
 
-Rights are Django's own permissions: add prompt, change draft (edit), add prompt version (publish), change label (move),
-change prompt (archive), add and change API key (issue and revoke). Nothing is ever deleted here.
+Each change takes a right (registry.rights), which is checked in the change's own transaction. Nothing is deleted here.
 """
 
 from registry.admin.keys import ApiKeyAdmin

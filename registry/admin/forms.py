@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Collection
 from typing import Any
 
 from django import forms
@@ -134,6 +135,22 @@ class MoveForm(forms.Form):
 class KeyForm(forms.Form):
     name = forms.CharField(max_length=100, help_text="Whose key it is, for people to tell keys apart")
     scopes = forms.MultipleChoiceField(choices=Scope.choices, widget=forms.CheckboxSelectMultiple)
+    prompt_prefix = forms.CharField(
+        max_length=128,
+        required=False,
+        help_text="It sees only prompts whose names begin with this; empty for all",
+    )
+    labels = forms.CharField(required=False, help_text="It may use only these, separated by commas; none for all")
+    expires_at = forms.DateTimeField(required=False, help_text="UTC, such as 2027-01-31 14:05; empty for never")
+
+    def __init__(self, *arguments: Any, scopes: Collection[str], **options: Any) -> None:
+        """scopes: those that the person may give."""
+        super().__init__(*arguments, **options)
+        offered = [choice for choice in Scope.choices if choice[0] in scopes]
+        self.fields["scopes"].choices = offered  # type: ignore[attr-defined]  # of MultipleChoiceField
+
+    def clean_labels(self) -> list[str]:
+        return [label.strip() for label in self.cleaned_data["labels"].split(",") if label.strip()]
 
 
 def written(template: Any) -> str:

@@ -1,10 +1,10 @@
 """Prompts, and what is done with one: edit its draft, publish it, move its labels, take it out of service."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.forms.utils import pretty_name
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -13,7 +13,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
 from common.errors import DomainError
-from registry import selectors, services
+from registry import rights, selectors, services
 from registry.admin.acting import actor_of, attempt
 from registry.admin.forms import DraftForm, MoveForm, PromptForm, PublishForm
 from registry.admin.read_only import ReadOnlyAdmin, ReadOnlyInline, as_written
@@ -62,14 +62,18 @@ class PromptAdmin(ReadOnlyAdmin):
         return [*pages, *super().get_urls()]
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return request.user.has_perm("registry.add_prompt")
+        return request.user.has_perm(rights.CREATE_PROMPTS)
 
     def has_archive_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("registry.change_prompt")
+        return request.user.has_perm(rights.ARCHIVE)
 
     def save_model(self, request: HttpRequest, obj: Prompt, form: Any, change: bool) -> None:
         """Always a new prompt, as nobody may change one here."""
-        made = services.create_prompt(**form.cleaned_data, actor=actor_of(request))
+        made = rights.under_right(
+            request,
+            rights.CREATE_PROMPTS,
+            lambda: services.create_prompt(**form.cleaned_data, actor=actor_of(request)),
+        )
         obj.pk = made.pk
 
     def changeform_view(self, request: HttpRequest, *arguments: Any, **options: Any) -> HttpResponse:
@@ -81,16 +85,20 @@ class PromptAdmin(ReadOnlyAdmin):
 
     def draft_view(self, request: HttpRequest, prompt_id: int) -> HttpResponse:
         """Edit the draft, which begins as the newest version. Whoever was overtaken sees both texts, and may go on."""
-        prompt = self._prompt(request, prompt_id, "registry.change_draft")
+        prompt = self._prompt(request, prompt_id, rights.EDIT_DRAFTS)
         form = DraftForm(request.POST or None, initial=_initial(prompt))
         saved = attempt(
             form,
-            lambda: services.save_draft(
-                prompt=prompt,
-                content=form.content,
-                notes=form.cleaned_data["notes"],
-                expected_revision=form.cleaned_data["revision"],
-                actor=actor_of(request),
+            lambda: rights.under_right(
+                request,
+                rights.EDIT_DRAFTS,
+                lambda: services.save_draft(
+                    prompt=prompt,
+                    content=form.content,
+                    notes=form.cleaned_data["notes"],
+                    expected_revision=form.cleaned_data["revision"],
+                    actor=actor_of(request),
+                ),
             ),
         )
         if saved:
@@ -107,7 +115,7 @@ class PromptAdmin(ReadOnlyAdmin):
 
     def publish_view(self, request: HttpRequest, prompt_id: int) -> HttpResponse:
         """Publish the draft, after a look at what it changes and the smallest step that this allows."""
-        prompt = self._prompt(request, prompt_id, "registry.add_promptversion")
+        prompt = self._prompt(request, prompt_id, rights.PUBLISH)
         draft = get_object_or_404(Draft, prompt=prompt)
         outlook = _outlook(prompt, selectors.content_of(draft))
         form = PublishForm(
@@ -115,12 +123,16 @@ class PromptAdmin(ReadOnlyAdmin):
         )
         published = attempt(
             form,
-            lambda: services.publish_draft(
-                prompt=prompt,
-                expected_revision=form.cleaned_data["revision"],
-                bump=form.cleaned_data["bump"],
-                version=form.cleaned_data["version"],
-                actor=actor_of(request),
+            lambda: rights.under_right(
+                request,
+                rights.PUBLISH,
+                lambda: services.publish_draft(
+                    prompt=prompt,
+                    expected_revision=form.cleaned_data["revision"],
+                    bump=form.cleaned_data["bump"],
+                    version=form.cleaned_data["version"],
+                    actor=actor_of(request),
+                ),
             ),
         )
         if published:
@@ -133,17 +145,21 @@ class PromptAdmin(ReadOnlyAdmin):
 
     def label_view(self, request: HttpRequest, prompt_id: int) -> HttpResponse:
         """Move a label of the prompt, or make one."""
-        prompt = self._prompt(request, prompt_id, "registry.change_label")
+        prompt = self._prompt(request, prompt_id, rights.MOVE_LABELS, rights.MOVE_PRODUCTION)
         initial = {"label": request.GET.get("label", "production"), "version": prompt.versions.first()}
         form = MoveForm(request.POST or None, initial=initial, prompt=prompt)
         label = attempt(
             form,
-            lambda: services.move_label(
-                prompt_name=prompt.name,
-                label=form.cleaned_data["label"],
-                version=form.cleaned_data["version"].number,
-                reason=form.cleaned_data["reason"],
-                actor=actor_of(request),
+            lambda: rights.under_right(
+                request,
+                rights.of_label(form.cleaned_data["label"]),
+                lambda: services.move_label(
+                    prompt_name=prompt.name,
+                    label=form.cleaned_data["label"],
+                    version=form.cleaned_data["version"].number,
+                    reason=form.cleaned_data["reason"],
+                    actor=actor_of(request),
+                ),
             ),
         )
         if label:
@@ -162,15 +178,14 @@ class PromptAdmin(ReadOnlyAdmin):
     def _each(self, request: HttpRequest, prompts: QuerySet[Prompt], change: Callable[..., None], what: str) -> None:
         for prompt in prompts:
             try:
-                change(prompt=prompt, actor=actor_of(request))
+                rights.under_right(request, rights.ARCHIVE, partial(change, prompt=prompt, actor=actor_of(request)))
             except DomainError as error:
                 self.message_user(request, error.detail, messages.ERROR)
             else:
                 self._done(request, prompt, f"{what} {prompt}.")
 
-    def _prompt(self, request: HttpRequest, prompt_id: int, permission: str) -> Prompt:
-        if not request.user.has_perm(permission):
-            raise PermissionDenied
+    def _prompt(self, request: HttpRequest, prompt_id: int, *any_of: str) -> Prompt:
+        rights.require(request, *any_of)
         return get_object_or_404(Prompt, pk=prompt_id)
 
     def _done(self, request: HttpRequest, prompt: Prompt, sentence: str) -> None:

@@ -4,7 +4,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
@@ -13,6 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from common.clock import now
+from registry import rights
 from registry.admin.acting import actor_of, attempt
 from registry.admin.forms import RevisionForm
 from registry.admin.read_only import ReadOnlyAdmin, ReadOnlyInline, as_written
@@ -29,6 +29,7 @@ ACTS = {
     "rollback": services.rollback,
     "cancel": services.cancel,
 }
+RIGHTS = {"start": rights.START, "promote": rights.PROMOTE}  # all others take rights.STEER
 WORDS = {"rollback": "Roll back"}
 TIMES = (
     *("created_at", "started_at", "step_entered_at", "hold_until", "paused_at"),
@@ -81,25 +82,32 @@ class RolloutAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         rollout = Rollout.objects.filter(pk=object_id).first()
-        acts = {act: _words(act) for act in ACTS if rollout and is_allowed(act, rollout.status)}
-        context = {"acts": acts if may_act(request) else {}, **(extra_context or {})}
+        acts = {
+            act: _words(act)
+            for act in ACTS
+            if rollout and is_allowed(act, rollout.status) and request.user.has_perm(_right(act))
+        }
+        context = {"acts": acts, **(extra_context or {})}
         return super().change_view(request, object_id, form_url, context)
 
     def act(self, request: HttpRequest, rollout_id: str, act: str) -> HttpResponse:
         """Ask for the reason, showing what is true now; then do it. Whoever was overtaken sees what has changed."""
-        if not may_act(request):
-            raise PermissionDenied
         if act not in ACTS:
             raise Http404(act)
+        rights.require(request, _right(act))
         rollout = get_object_or_404(selectors.rollouts(), pk=rollout_id)
         form = ActForm(request.POST or None, initial={"revision": rollout.revision})
         done = attempt(
             form,
-            lambda: ACTS[act](
-                rollout_id=rollout.pk,
-                actor=actor_of(request),
-                reason=form.cleaned_data["reason"],
-                expected_revision=form.cleaned_data["revision"],
+            lambda: rights.under_right(
+                request,
+                _right(act),
+                lambda: ACTS[act](
+                    rollout_id=rollout.pk,
+                    actor=actor_of(request),
+                    reason=form.cleaned_data["reason"],
+                    expected_revision=form.cleaned_data["revision"],
+                ),
             ),
         )
         if done:
@@ -164,8 +172,8 @@ class VerdictAdmin(ReadOnlyAdmin):
         return as_written(verdict.body)
 
 
-def may_act(request: HttpRequest) -> bool:
-    return request.user.has_perm("rollout.change_rollout")
+def _right(act: str) -> str:
+    return RIGHTS.get(act, rights.STEER)
 
 
 def _words(act: str) -> str:

@@ -72,6 +72,11 @@ class Rollout(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        permissions = [
+            ("start_rollout", "Can start a rollout"),
+            ("steer_rollout", "Can pause, resume, roll back and cancel a rollout"),
+            ("promote_rollout", "Can promote a rollout by hand"),
+        ]
         indexes = [
             models.Index(fields=["next_look_at"], name="rollouts_due_for_a_look", condition=Q(status__in=ACTIVE))
         ]

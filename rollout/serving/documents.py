@@ -51,9 +51,14 @@ class PromptDocument(TypedDict):
 
 
 class KeyDocument(TypedDict):
+    """expires_at: seconds since 1970, None for never."""
+
     sha256: str
     name: str
     scopes: list[str]
+    prompt_prefix: str
+    labels: list[str]
+    expires_at: float | None
     revoked: bool
 
 
@@ -197,4 +202,12 @@ def _rules(pointer: Pointer, texts: Mapping[int, Mapping[str, Any]]) -> LabelDoc
 
 def _keys(since: int) -> Iterable[KeyDocument]:
     for key in ApiKey.objects.filter(generation__gt=since):
-        yield KeyDocument(sha256=key.sha256, name=key.name, scopes=key.scopes, revoked=key.revoked_at is not None)
+        yield KeyDocument(
+            sha256=key.sha256,
+            name=key.name,
+            scopes=key.scopes,
+            prompt_prefix=key.prompt_prefix,
+            labels=key.labels,
+            expires_at=key.expires_at.timestamp() if key.expires_at else None,
+            revoked=key.revoked_at is not None,
+        )

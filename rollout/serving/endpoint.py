@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from common.errors import DomainError, Gone, Invalid, NotFound
 from registry.core.versions import parse_version
+from registry.reach import Reach
 from rollout.serving import counts, snapshot_cache
 from rollout.serving.answers import ALWAYS, Chosen, Split
 from rollout.serving.counts import count
@@ -63,19 +64,20 @@ def get_prompt(
 
 def _choose_anew(snapshot: Snapshot, asked: Asked) -> Chosen:
     name, query, authorization, unit_header = asked
-    snapshot.check_reader(authorization)
+    grant = snapshot.reader(authorization)
     given = parameters(query, PARAMETERS)
-    chosen = choose(served_prompt(snapshot, name), given, unit_header and text(unit_header))
-    snapshot.remember(asked, chosen)
+    prompt = served_prompt(snapshot, name, grant.reach)
+    chosen = choose(prompt, given, unit_header and text(unit_header), grant.reach)
+    snapshot.remember(asked, grant, chosen)
     return chosen
 
 
-def choose(prompt: ServedPrompt, asked: Mapping[str, str], unit_header: str) -> Chosen:
+def choose(prompt: ServedPrompt, asked: Mapping[str, str], unit_header: str, reach: Reach) -> Chosen:
     """The answer to what is asked."""
     if (version := asked.get("version")) is not None:
-        return _pinned(prompt, version)
+        return _pinned(prompt, version, reach)
     label = asked.get("label", DEFAULT_LABEL)
-    served = prompt.labels.get(label)
+    served = prompt.labels.get(label) if reach.may_use(label) else None
     if served is None:
         raise NotFound("unknown_label", f"{prompt.name} has no label {label!r}")
     if not isinstance(served, Split):
@@ -84,18 +86,19 @@ def choose(prompt: ServedPrompt, asked: Mapping[str, str], unit_header: str) -> 
     return served.choose(unit) if unit else served.draw()
 
 
-def _pinned(prompt: ServedPrompt, version: str) -> Chosen:
+def _pinned(prompt: ServedPrompt, version: str, reach: Reach) -> Chosen:
+    """Of a key that is restricted to labels, a version that one of them serves."""
     try:
         version_id = prompt.numbers.get(parse_version(version))
     except ValueError as error:
         raise Invalid.field("version", str(error)) from error
-    if version_id is None:
+    if version_id is None or (reach.labels and version_id not in prompt.version_ids(reach.labels)):
         raise NotFound("unknown_version", f"{prompt.name} has no version {version!r}")
     return Chosen(snapshot_cache.cache.pinned(prompt, version_id))
 
 
-def served_prompt(snapshot: Snapshot, name: str) -> ServedPrompt:
-    prompt = snapshot.prompts.get(name)
+def served_prompt(snapshot: Snapshot, name: str, reach: Reach) -> ServedPrompt:
+    prompt = snapshot.prompts.get(name) if reach.sees(name) else None
     if prompt is None:
         raise NotFound("unknown_prompt", f"There is no prompt {name!r}")
     if prompt.archived:

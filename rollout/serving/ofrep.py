@@ -12,6 +12,7 @@ from typing import Any
 
 from common.bodies import parse_json
 from common.errors import DomainError, FieldError, Invalid, UnsupportedMediaType, problem_answer
+from registry.reach import Reach
 from rollout.serving import counts, snapshot_cache
 from rollout.serving.answers import Ready, encode
 from rollout.serving.counts import count
@@ -65,10 +66,10 @@ def evaluate_flag(name: str, request: Request) -> Response:
     """The evaluation of one prompt, or why there is none."""
     headers = list(ALWAYS)
     try:
-        snapshot = _admit(request, headers)
+        snapshot, reach = _admit(request, headers)
         context = _context(_read(request))
         asked = {"label": context.label} if context.version is None else {"version": context.version}
-        answer = choose(served_prompt(snapshot, name), asked, context.unit).ready()
+        answer = choose(served_prompt(snapshot, name, reach), asked, context.unit, reach).ready()
     except DomainError as error:
         return _failure(error, headers, request.method, {"key": name})
     count(answer.served, answer.assigned)
@@ -79,9 +80,9 @@ def evaluate_flags(request: Request) -> Response:
     """The evaluations of all prompts that have the label, by name. The ETag is of the context and of what is served."""
     headers = list(ALWAYS)
     try:
-        snapshot = _admit(request, headers)
+        snapshot, reach = _admit(request, headers)
         body = _read(request)
-        answers = _answers(snapshot, _context(body))
+        answers = _answers(snapshot, reach, _context(body))
     except DomainError as error:
         return _failure(error, headers, request.method, {})
     etag = _etag(body, answers)
@@ -96,16 +97,15 @@ def evaluate_flags(request: Request) -> Response:
     return _json(200, headers, b'{"flags":[' + b",".join(evaluations) + b"]}", request.method)
 
 
-def _admit(request: Request, headers: list[tuple[str, str]]) -> Snapshot:
-    """The state to answer from, for a request that may be answered. Adds the headers that tell of them."""
+def _admit(request: Request, headers: list[tuple[str, str]]) -> tuple[Snapshot, Reach]:
+    """The state to answer from, and what of it, for a request that may be answered. Adds the headers that it needs."""
     if request.method != "POST":
         headers.append(("Allow", "POST"))
         raise DomainError("method_not_allowed", f"Flags are evaluated by POST, not by {request.method}", status=405)
     snapshot, stale_s = snapshot_cache.cache.current()
     if stale_s is not None:
         headers += [("Serinus-Stale", "true"), ("Age", str(stale_s))]
-    snapshot.check_reader(f"Bearer {request.key}")
-    return snapshot
+    return snapshot, snapshot.reader(f"Bearer {request.key}").reach
 
 
 def _read(request: Request) -> bytes:
@@ -147,14 +147,16 @@ def _hashable(unit: str) -> str:
     return unit.encode("utf-8", "backslashreplace").decode()
 
 
-def _answers(snapshot: Snapshot, context: Context) -> list[Ready]:
+def _answers(snapshot: Snapshot, reach: Reach, context: Context) -> list[Ready]:
     """What `GET /prompts/{name}` answers for each prompt of the label."""
     if context.version is not None:
         raise Invalid.field("context.version", "a version is one prompt's: pin it where that prompt alone is evaluated")
     answers = []
-    for _, prompt in sorted(snapshot.prompts.items()):  # by name, so that all processes give one ETag
-        if context.label in prompt.labels and not prompt.archived:
-            answer = choose(prompt, {"label": context.label}, context.unit).ready()
+    if not reach.may_use(context.label):
+        return []
+    for name, prompt in sorted(snapshot.prompts.items()):  # by name, so that all processes give one ETag
+        if context.label in prompt.labels and not prompt.archived and reach.sees(name):
+            answer = choose(prompt, {"label": context.label}, context.unit, reach).ready()
             if answer.assigned:
                 answer.assigned.inc()
             answers.append(answer)

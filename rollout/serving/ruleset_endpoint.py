@@ -3,6 +3,7 @@
 import time
 
 from common.errors import DomainError, Invalid
+from registry.reach import Reach
 from rollout.serving import snapshot_cache
 from rollout.serving.counts import RULESET_REQUESTS
 from rollout.serving.responses import (
@@ -16,7 +17,7 @@ from rollout.serving.responses import (
     with_body,
     wrong_parameters,
 )
-from rollout.serving.ruleset import Labels, Ruleset, Rulesets
+from rollout.serving.ruleset import Labels, Ruleset, Rulesets, Selection
 from rollout.serving.snapshot import Snapshot
 from rollout.serving.waiting import a_place
 
@@ -42,8 +43,8 @@ def get_ruleset(
         if method not in METHODS:
             raise method_not_allowed(method, headers)
         labels, since, wait_s = _asked(query)
-        snapshot, stale_s = _allowed(authorization)
-        ruleset = rulesets.of(snapshot, labels)
+        snapshot, stale_s, reach = _allowed(authorization)
+        ruleset = rulesets.of(snapshot, _selection(labels, reach))
         if wait_s and matches(_etag(ruleset), if_none_match):
             ruleset, stale_s = _wait_for_another(ruleset, authorization, wait_s)
     except DomainError as error:
@@ -77,11 +78,17 @@ def _asked(query: str) -> tuple[Labels, int | None, float]:
     return labels or None, None if since is None else int(since), int(wait_s)
 
 
-def _allowed(authorization: str) -> tuple[Snapshot, int | None]:
-    """The present state, and its age when it is stale, for a key that may read."""
+def _allowed(authorization: str) -> tuple[Snapshot, int | None, Reach]:
+    """The present state, its age when it is stale, and what of it may be read, for a key that may read."""
     snapshot, stale_s = snapshot_cache.cache.current()
-    snapshot.check_reader(authorization)
-    return snapshot, stale_s
+    return snapshot, stale_s, snapshot.reader(authorization).reach
+
+
+def _selection(labels: Labels, reach: Reach) -> Selection:
+    """Labels out of reach are as labels that do not exist."""
+    if reach.labels:
+        labels = reach.labels if labels is None else labels & reach.labels
+    return Selection(labels, reach.prompt_prefix)
 
 
 def _wait_for_another(ruleset: Ruleset, authorization: str, wait_s: float) -> tuple[Ruleset, int | None]:
@@ -93,9 +100,9 @@ def _wait_for_another(ruleset: Ruleset, authorization: str, wait_s: float) -> tu
     with a_place() as room:
         while room and ruleset.digest == seen:
             room = snapshot_cache.cache.wait_for_change(ruleset.snapshot, until - time.monotonic())
-            ruleset = rulesets.of(_allowed(authorization)[0], ruleset.labels)
-    snapshot, stale_s = _allowed(authorization)
-    return rulesets.of(snapshot, ruleset.labels), stale_s
+            ruleset = rulesets.of(_allowed(authorization)[0], ruleset.selection)
+    snapshot, stale_s, _ = _allowed(authorization)
+    return rulesets.of(snapshot, ruleset.selection), stale_s
 
 
 def _etag(ruleset: Ruleset) -> str:

@@ -1,10 +1,11 @@
 """What a process serves from: one consistent, immutable state in memory, made of documents."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from registry.core.versions import SemVer, parse_version
-from registry.keys import Grant, check_scope, find_grant, grant_of
+from registry.keys import Grant, check_scope, find_grant, grant_of, let_in
 from registry.models import PromptVersion, Scope
 from registry.representation import served_json
 from rollout.serving.answers import (
@@ -17,7 +18,7 @@ from rollout.serving.answers import (
     pinned_answer,
     split,
 )
-from rollout.serving.documents import NEVER, Changes, LabelDocument, PromptDocument
+from rollout.serving.documents import NEVER, Changes, KeyDocument, LabelDocument, PromptDocument, numbers_of
 
 MOST_READERS = 10_000
 MOST_REMEMBERED = 32_768  # some 16 MB
@@ -42,32 +43,44 @@ class ServedPrompt:
     labels: Mapping[str, Answer | Split]
     pinned: Mapping[int, Answer]
 
+    def version_ids(self, labels: Iterable[str]) -> set[int]:
+        """Row ids of the versions that these labels serve."""
+        served = {number for label in labels if label in self.rules for number in numbers_of(self.rules[label])}
+        return {self.numbers[parse_version(number)] for number in served}
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """prompts by name; grants by the hash of their key, without the revoked.
 
     readers: Authorization headers that have been found to let read; a valid key is so hashed once, not each time.
-    remembered: what was answered, and is again as long as this is the state: units come back.
+    remembered: what was answered, and is again as long as this is the state: units come back. Once a minute it is
+    forgotten, so that it shows which keys are still used, and of a key that expires nothing is remembered.
     """
 
     generation: int
     prompts: Mapping[str, ServedPrompt]
     grants: Mapping[str, Grant]
-    readers: set[str] = field(default_factory=set, compare=False)
+    readers: dict[str, Grant] = field(default_factory=dict, compare=False)
     remembered: dict[Asked, Chosen] = field(default_factory=dict, compare=False)
 
-    def check_reader(self, authorization: str) -> None:
-        """Raises Unauthorized or Forbidden unless this Authorization header lets read."""
-        if authorization not in self.readers:
-            check_scope(find_grant(authorization, self.grants.get), Scope.READ)
-            if len(self.readers) >= MOST_READERS:  # one key can be spelled in many ways
-                self.readers.clear()
-            self.readers.add(authorization)
+    def reader(self, authorization: str) -> Grant:
+        """What the bearer of this Authorization header may read. Raises Unauthorized or Forbidden."""
+        grant = self.readers.get(authorization)
+        if grant is not None:
+            let_in(grant)
+            return grant
+        grant = find_grant(authorization, self.grants.get)
+        check_scope(grant, Scope.READ)
+        if len(self.readers) >= MOST_READERS:  # one key can be spelled in many ways
+            self.readers.clear()
+        self.readers[authorization] = grant
+        return grant
 
-    def remember(self, asked: Asked, chosen: Chosen) -> None:
-        """Answer the same next time, unless it is a version of no label, or drawn anew each time."""
-        if chosen.answer.lasts and sum(map(len, asked)) <= LONGEST_REMEMBERED:
+    def remember(self, asked: Asked, grant: Grant, chosen: Chosen) -> None:
+        """Answer the same next time, unless it is a version of no label, drawn anew each time, or the key expires."""
+        lasts = chosen.answer.lasts and grant.expires_at is None
+        if lasts and sum(map(len, asked)) <= LONGEST_REMEMBERED:
             if len(self.remembered) >= MOST_REMEMBERED:
                 self.remembered.clear()
             self.remembered[asked] = chosen
@@ -85,9 +98,21 @@ def after(snapshot: Snapshot, changes: Changes) -> Snapshot:
         if key["revoked"]:
             grants.pop(sha256, None)
         else:
-            grants[sha256] = grant_of(key["name"], key["scopes"])
+            grants[sha256] = _grant(key)
     changed = {name: served_prompt(document) for name, document in changes.prompts.items()}
     return Snapshot(changes.generation, {**snapshot.prompts, **changed}, grants)
+
+
+def _grant(key: KeyDocument) -> Grant:
+    until = key["expires_at"]
+    return grant_of(
+        key["name"],
+        key["scopes"],
+        prompt_prefix=key["prompt_prefix"],
+        labels=key["labels"],
+        expires_at=None if until is None else datetime.fromtimestamp(until, UTC),
+        sha256=key["sha256"],
+    )
 
 
 def served_prompt(document: PromptDocument) -> ServedPrompt:

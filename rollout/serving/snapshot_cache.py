@@ -17,6 +17,7 @@ from django.db import Error as AnyDatabaseError
 from django.db import connection
 
 from common.errors import NotFound, Unavailable
+from registry import key_uses
 from registry.models import PromptVersion
 from registry.sequences import wait_for_generation
 from rollout.serving import waiting
@@ -134,6 +135,10 @@ class SnapshotCache:
         finally:
             connection.close()
 
+    def forget_answers(self) -> None:
+        """Look at each request anew, which shows the keys that are still used."""
+        self._snapshot.remembered.clear()
+
     def _poll_until(self, stop: Event) -> None:
         while not stop.is_set():
             if waiting.is_closed():
@@ -169,11 +174,24 @@ cache = SnapshotCache(StateFile(settings.SERVING_STATE))
 
 def start() -> None:
     """Keep this process's cache fresh until it ends. Returns when there is a state, or it is long in coming."""
-    _start_thread()
-    os.register_at_fork(after_in_child=_start_thread)  # a fork copies the state, but not the thread
+    _start_threads()
+    os.register_at_fork(after_in_child=_start_threads)  # a fork copies the state, but not the threads
     if not cache.loaded.wait(FIRST_LOAD_S):
         cache.take_from_file()
 
 
-def _start_thread() -> None:
+def _start_threads() -> None:
     Thread(target=cache.keep_fresh, args=[Event()], name="serving-refresher", daemon=True).start()
+    Thread(target=_write_key_uses, args=[Event()], name="key-uses", daemon=True).start()
+
+
+def _write_key_uses(stop: Event) -> None:
+    """Apart from the refresher, which a database that is busy must not keep from its work."""
+    while not stop.wait(key_uses.EVERY_S):
+        try:
+            key_uses.flush()
+        except AnyDatabaseError:
+            logger.warning("key_uses.not_written", exc_info=True)
+        finally:
+            connection.close()
+        cache.forget_answers()

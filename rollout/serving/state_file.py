@@ -23,7 +23,7 @@ SCHEMA = """
     CREATE TABLE IF NOT EXISTS state (generation INTEGER NOT NULL);
     CREATE TABLE IF NOT EXISTS prompt (name TEXT PRIMARY KEY, document TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS key (name TEXT PRIMARY KEY, document TEXT NOT NULL) WITHOUT ROWID;"""
-FORMAT = 1  # goes up when the documents of rollout.serving.documents change their shape
+FORMAT = 2  # goes up when the documents of rollout.serving.documents change their shape
 WAIT_S = 0.5  # for another process that writes; the next change brings the file up to date as well
 CONFIRM_EVERY_S = 1.0
 

@@ -1,12 +1,13 @@
+from datetime import UTC, datetime
 from io import StringIO
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 
-from common.errors import Conflict, Invalid
+from common.errors import Conflict, Forbidden, Invalid
 from registry import services
-from registry.keys import find_grant, hash_key, stored_grant
+from registry.keys import find_grant, grant_of, hash_key, stored_grant
 from registry.models import ApiKey, Prompt, Sequence
 from tests import make
 
@@ -87,6 +88,48 @@ def test_create_key__prints_the_key_alone() -> None:
     text = out.getvalue().removesuffix("\n")
     assert ApiKey.objects.get(name="orders", created_by="system:command line").sha256 == hash_key(text)
     assert err.getvalue() == ""
+
+
+def test_create_key__restricted_and_expiring__stored_as_said() -> None:
+    limits = ["--prompt-prefix", "orders-", "--label", "staging", "--label", "own", "--expires", "2030-01-31"]
+
+    call_command("create_key", "orders", "--scopes", "read", *limits, stdout=StringIO())
+
+    key = ApiKey.objects.get()
+    assert (key.prompt_prefix, key.labels) == ("orders-", ["own", "staging"])
+    assert key.expires_at == datetime(2030, 1, 31, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("limit", [("--expires", "soon"), ("--expires", "2020-01-31"), ("--prompt-prefix", "A b")])
+def test_create_key__limit_that_is_none__fails(limit: tuple[str, str]) -> None:
+    with pytest.raises(CommandError, match=r"expires|expected"):
+        call_command("create_key", "orders", "--scopes", "read", *limit, stdout=StringIO())
+
+    assert not ApiKey.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"scopes": ["write"]},
+        {"scopes": ["read"], "prompt_prefix": "order"},
+        {"scopes": ["read"], "prompt_prefix": ""},
+        {"scopes": ["read"], "labels": []},
+        {"scopes": ["read"], "labels": ["staging", "own"]},
+    ],
+)
+def test_issue_key__more_than_its_maker_has__forbidden(more: dict[str, Any]) -> None:
+    maker = grant_of("team", ["read", "ingest"], prompt_prefix="orders-", labels=["staging"])
+    same = {"prompt_prefix": "orders-", "labels": ["staging"]}
+
+    services.issue_key(
+        name="n", scopes=["read"], **same | {"prompt_prefix": "orders-eu-"}, maker=maker, actor=make.ANNA
+    )
+    with pytest.raises(Forbidden) as refused:
+        services.issue_key(name="n", **same | more, maker=maker, actor=make.ANNA)
+
+    assert refused.value.code == "beyond_maker"
+    assert ApiKey.objects.count() == 1
 
 
 def test_create_key__wrong_scope__fails_naming_it() -> None:

@@ -7,10 +7,13 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import time_machine
 
+from common.clock import now
 from registry.models import ApiKey, Prompt, Sequence
 from registry.services import revoke_key
 from rollout.serving import snapshot_cache, state_file
@@ -76,6 +79,22 @@ def test_started_while_the_database_is_away__serves_the_last_state(prompt: Promp
         age_s = snapshot_cache.cache.current()[1]
         assert age_s is not None
         assert 61 <= age_s < 70
+
+
+def test_started_while_the_database_is_away__keys_reach_and_expire_as_before(prompt: Prompt, path: Path) -> None:
+    until = now() + timedelta(hours=1)
+    limits = ({"prompt_prefix": "other-"}, {"labels": ["latest"]}, {"expires_at": until})
+    other, labelled, expiring = (Reader(make.restricted_key(**limit)) for limit in limits)
+    refresh()
+    restart(path)
+
+    with database_away():
+        snapshot_cache.cache.poll()
+
+        assert (other.status(), labelled.status(), labelled.status("label=latest")) == (404, 404, 200)
+        assert expiring.status() == 200
+        with time_machine.travel(until, tick=False):
+            assert expiring.status() == 401
 
 
 def test_database_is_back__everything_is_read_from_it(prompt: Prompt, app: Reader, path: Path) -> None:

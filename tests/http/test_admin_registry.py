@@ -2,6 +2,7 @@
 
 import html
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -9,9 +10,9 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 
-from registry import services
+from registry import rights, services
 from registry.keys import hash_key
-from registry.models import ApiKey, Draft, Label, Prompt, PromptVersion
+from registry.models import ApiKey, Draft, Event, Label, Prompt, PromptVersion
 from tests import make
 
 pytestmark = pytest.mark.django_db
@@ -30,8 +31,8 @@ def prompt() -> Prompt:
     return make.prompt()
 
 
-def someone_who_may(*permissions: str) -> Client:
-    user = User.objects.create_user("ben", is_staff=True)
+def someone_who_may(*permissions: str, name: str = "ben") -> Client:
+    user = User.objects.create_user(name, is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
     client = Client()
     client.force_login(user)
@@ -388,6 +389,30 @@ def test_key__issued__shown_once_and_stored_nowhere(anna: Client) -> None:
     assert text not in str(anna.cookies)
 
 
+def test_key__restricted__issued_and_shown_as_such(anna: Client) -> None:
+    limits = {"prompt_prefix": "orders-", "labels": "staging, own", "expires_at": "2030-01-31 14:05"}
+
+    anna.post("/admin/registry/apikey/add/", {"name": "orders", "scopes": ["read"]} | limits)
+
+    key = ApiKey.objects.get()
+    assert (key.prompt_prefix, key.labels) == ("orders-", ["own", "staging"])
+    assert key.expires_at == datetime(2030, 1, 31, 14, 5, tzinfo=UTC)
+    assert "prompts orders-…; labels own, staging" in text_of(anna.get("/admin/registry/apikey/"))
+
+
+def test_key__issued_by_a_person__can_do_no_more_than_they(prompt: Prompt) -> None:
+    path = "/admin/registry/apikey/add/"
+    writer = someone_who_may("add_apikey", *(right.split(".")[1] for right in rights.OF_WRITE))
+    issuer = someone_who_may("add_apikey", "add_promptversion", name="carl")
+
+    for person, scope in ((issuer, "write"), (issuer, "admin"), (writer, "admin")):
+        assert "not one of the available choices" in text_of(person.post(path, {"name": "n", "scopes": [scope]}))
+    assert not ApiKey.objects.exists()
+    writer.post(path, {"name": "n", "scopes": ["write"]})
+    issuer.post(path, {"name": "n", "scopes": ["read", "ingest"]})
+    assert list(ApiKey.objects.order_by("pk").values_list("scopes", flat=True)) == [["write"], ["read", "ingest"]]
+
+
 def test_key__no_scope__told_at_the_field(anna: Client) -> None:
     answer = anna.post("/admin/registry/apikey/add/", {"name": "orders"})
 
@@ -421,6 +446,43 @@ def test_rights__each_page_needs_its_own(prompt: Prompt, name: str, permission: 
     shown = with_it.get(f"/admin/registry/prompt/{prompt.pk}/change/").content.decode()
     assert page(prompt, name) in shown
     assert [other for other in ("draft", "publish", "label") if page(prompt, other) in shown] == [name]
+
+
+@pytest.mark.parametrize(("permission", "moved"), [("change_label", "staging"), ("move_production", "production")])
+def test_rights__production_and_other_labels__are_two(prompt: Prompt, permission: str, moved: str) -> None:
+    make.version(prompt, "2.2")
+    person = someone_who_may(permission, "view_prompt", "view_label")
+    for label in ("staging", "production"):
+        answer = send(person, page(prompt, "label"), label=label, reason="r")
+        assert answer.status_code == (200 if label == moved else 403)
+    assert list(Label.objects.exclude(name="latest").values_list("name", flat=True)) == [moved]
+
+
+def test_rights__missing__a_page_says_which_one(prompt: Prompt) -> None:
+    answer = someone_who_may("view_prompt").get(page(prompt, "label"))
+
+    assert answer.status_code == 403
+    assert "It takes the right to move labels other than production or to move the label production." in text_of(answer)
+
+
+def test_rights__taken_away_while_the_change_waits__all_is_undone(
+    prompt: Prompt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make.version(prompt, "2.2")
+    person, move = someone_who_may("change_label"), services.move_label
+
+    def moved_late(**how: Any) -> Label:
+        label = move(**how)
+        User.objects.get(username="ben").user_permissions.clear()
+        return label
+
+    monkeypatch.setattr(services, "move_label", moved_late)
+    answer = send(person, page(prompt, "label"), label="staging", reason="r")
+
+    assert answer.status_code == 403
+    assert "has just been taken away" in text_of(answer)
+    assert not Label.objects.filter(name="staging").exists()
+    assert not Event.objects.filter(type="label.moved").exists()
 
 
 def test_rights__viewer__may_not_add_archive_issue_or_revoke(prompt: Prompt) -> None:

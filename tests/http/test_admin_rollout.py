@@ -10,6 +10,7 @@ from django.test import Client
 from django.utils.html import strip_tags
 
 from rollout import services
+from rollout.admin.rollouts import ACTS
 from rollout.models import Delivery, DeliveryAttempt, Rollout, WebhookEndpoint
 from rollout.webhooks.services import create_endpoint, disable_endpoint
 from tests import rollouts as given
@@ -355,3 +356,27 @@ def test_lists__number_of_queries_does_not_grow(anna: Client, django_assert_max_
     for path in (ROLLOUTS, WEBHOOKS, DELIVERIES, "/admin/rollout/verdict/"):
         with django_assert_max_num_queries(6):
             assert anna.get(path).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("permission", "acts"),
+    [
+        ("start_rollout", {"start"}),
+        ("promote_rollout", {"promote"}),
+        ("steer_rollout", {"pause", "resume", "rollback", "cancel"}),
+        ("change_rollout", set()),
+    ],
+)
+def test_rights__each_act_takes_its_own(client: Client, permission: str, acts: set[str]) -> None:
+    user = User.objects.create_user("rita", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename=permission))
+    client.force_login(user)
+    rollout = given.rollout()
+
+    allowed = {name for name in ACTS if client.get(f"{ROLLOUTS}{rollout.pk}/act/{name}/").status_code == 200}
+    refused = [act(client, rollout, name).status_code for name in ACTS.keys() - acts]
+
+    rollout.refresh_from_db()
+    assert allowed == acts
+    assert set(refused) == {403}
+    assert rollout.revision == 2

@@ -562,6 +562,25 @@ def test_flush__no_thread_can_be_started__sent_by_the_caller(
     refusing_server.close(0)
 
 
+def test_flush__no_thread_can_be_started_and_two_at_once__each_report_sent_once(
+    reports: Reports, server: ReportServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both_are_in = threading.Barrier(2)
+    monkeypatch.setattr(outbox.Outbox, "_has_thread", lambda _: False)
+    give(reports, 3)
+
+    def flush() -> bool:
+        both_are_in.wait()
+        return reports.flush(10)
+
+    with ThreadPoolExecutor(2) as pool:
+        flushed = [done.result() for done in [pool.submit(flush), pool.submit(flush)]]
+
+    assert flushed == [True, True]
+    assert [len(request.items) for request in server.requests] == [3]
+    assert (reports.sent, reports.queued) == (3, 0)
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_fork__with_reports_queued__child_sends_only_its_own(reports: Reports, server: ReportServer) -> None:
@@ -623,14 +642,17 @@ def test_exit__score_of_another_exit_handler__sent_too(server: ReportServer) -> 
     assert [item["name"] for item in server.items] == ["last"]
 
 
-def test_exit__server_that_does_not_answer__bounded() -> None:
+def test_exit__servers_that_do_not_answer__bounded_together_and_the_others_get_theirs(server: ReportServer) -> None:
     with dripping_server() as url:
         began = time.monotonic()
         run_app(f"""
-            Reports("{url}", "{KEY}", exit_s=0.5).score("last", 1, response_id="chatcmpl-1")
+            dead = [Reports("{url}", "{KEY}") for _ in range(8)]
+            for each in [*dead, Reports("{server.url}", "{KEY}")]:
+                each.score("last", 1, response_id="chatcmpl-1")
         """)
 
-    assert time.monotonic() - began < 10  # a whole process, on a busy machine; without the bound it is ten and more
+    assert time.monotonic() - began < 10  # a whole process, on a busy machine; one after the other would take 16 s
+    assert [item["name"] for item in server.items] == ["last"]
 
 
 def test_signal__handler_scores_while_a_score_is_being_queued__no_deadlock(

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import os
+import random
 import stat
 import subprocess
 import sys
@@ -42,6 +43,36 @@ def test_get__as_soon_as_it_is_made__without_a_request(server: RulesetServer, co
     assert len(server.queries) == 2
     assert client.get("greeting").render(order="x") == "Extract x"
     assert client.get("greeting", label="latest").version == "v2.3"
+
+
+def test_get__no_file_no_socket_and_no_number_of_the_apps_own(
+    server: RulesetServer, connect: Callable[..., Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = connect()
+    random.seed(7)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("socket.socket.send", None)
+        patch.setattr("builtins.open", None)
+        patch.setattr("os.open", None)
+        for i in range(100):
+            client.get("order", unit=f"user-{i}").render(order="x")
+            client.get("order")
+
+    drawn = random.random()
+    random.seed(7)
+    assert drawn == random.random()
+
+
+@pytest.mark.parametrize("cache_dir", ["/dev/null", "no\0path"], ids=["no folder", "NUL"])
+def test_cache__folder_that_cannot_be__told_and_served_without(
+    connect: Callable[..., Client], cache_dir: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = connect(cache_dir=cache_dir)
+
+    assert version_of(client) == "v2.2"
+    until(lambda: "could not be kept" in caplog.text or "is ignored" in caplog.text)
+    assert client.status().source == "live"
 
 
 def test_options__from_the_environment(
@@ -358,6 +389,32 @@ def test_async_client__starts_and_closes_beside_the_loop(server: RulesetServer) 
     assert asyncio.run(use()) == "Extract x"
     assert ticks > 10
     assert "serinus-follower" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_async_client__started_by_two_tasks_at_once__one_client(server: RulesetServer) -> None:
+    async def use() -> None:
+        client = AsyncClient(server.url, key=KEY, start_timeout_s=10)
+        await asyncio.gather(client.start(), client.start())
+        await client.close()
+
+    asyncio.run(use())
+
+    assert "serinus-follower" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_async_client__could_not_be_made__tried_anew(server: RulesetServer, tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle"
+
+    async def use() -> list[str]:
+        client = AsyncClient(server.url, key=KEY, bundle=bundle)
+        told = []
+        for _ in range(2):
+            with pytest.raises(serinus.BundleRefused) as refused:
+                await client.start()
+            told.append(str(refused.value))
+        return told
+
+    assert len(asyncio.run(use())) == 2
 
 
 def test_async_client__not_started__told_how() -> None:

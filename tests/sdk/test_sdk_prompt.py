@@ -88,7 +88,24 @@ def test_choose__unit_that_is_no_text__as_its_text(unit: Any) -> None:
     assert chosen(unit, weight_bp=5000).sticky
 
 
-@pytest.mark.parametrize("unit", [True, b"user-2", 1.5, object()])
+@pytest.mark.parametrize(("name", "label"), [(["p"], "production"), (None, "production"), ("p", {}), ("p", 7)])
+def test_choose__name_or_label_that_is_no_text__refused(name: Any, label: Any) -> None:
+    with pytest.raises(WrongType, match="expected a name and a label as text"):
+        choose(ruleset_of(p=prompt("p")), name, label, None)
+
+
+def test_render__value_that_is_too_deep__refused() -> None:
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+
+    with pytest.raises(WrongType, match="order must be text or JSON"):
+        made("Extract {{ order }}").render(order=deep)
+
+
+@pytest.mark.parametrize(
+    "unit", [True, b"user-2", 1.5, object(), 10**5000], ids=["bool", "bytes", "float", "object", "long"]
+)
 def test_choose__unit_that_is_no_id__refused_before_there_is_a_rollout(unit: Any) -> None:
     with pytest.raises(WrongType, match="unit: expected text"):
         chosen(unit)

@@ -52,13 +52,20 @@ SERVED = PromptDocument(
         "v2.4": version(3, 4, **CHAT),
     },
 )
+
+
+def key_document(key: str, **fields: Any) -> KeyDocument:
+    everything = {"name": "app", "scopes": ["read"], "prompt_prefix": "", "labels": [], "expires_at": None}
+    return KeyDocument(**{"sha256": hash_key(key), "revoked": False} | everything | fields)  # type: ignore[typeddict-item]
+
+
 ARCHIVED = PromptDocument(name="old", generation=3, archived=True, numbers=[], labels={}, versions={})
 STATE = Changes(
     since=NEVER,
     generation=7,
     prompts={"order-extractor": SERVED, "old": ARCHIVED},
     keys={
-        hash_key(key): KeyDocument(sha256=hash_key(key), name=name, scopes=[scope], revoked=False)
+        hash_key(key): key_document(key, name=name, scopes=[scope])
         for key, name, scope in (("reader", "app", "read"), ("ingester", "collector", "ingest"))
     },
 )
@@ -221,7 +228,7 @@ def test_same_request__another_key_unit_or_prompt__an_answer_of_its_own() -> Non
 
 def test_same_request__something_has_changed__answered_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     get("label=staging")
-    revoked = {hash_key("reader"): KeyDocument(sha256=hash_key("reader"), name="app", scopes=["read"], revoked=True)}
+    revoked = {hash_key("reader"): key_document("reader", revoked=True)}
 
     monkeypatch.setattr(snapshot_cache, "changes_since", lambda _: Changes(NEVER + 1, NEVER + 2, {}, revoked))
     snapshot_cache.cache.refresh()

@@ -21,7 +21,7 @@ from uuid import UUID
 from serinus import bundle as bundles
 from serinus.asking import Server
 from serinus.disk import Cache, default_folder
-from serinus.errors import NotReady
+from serinus.errors import InvalidOption, NotReady
 from serinus.following import NOTHING, Follower, Source, State
 from serinus.options import key_of, labels_of, url_of
 from serinus.prompt import Prompt, choose
@@ -30,6 +30,7 @@ from serinus.stamping import SpanIds
 
 FilePath = Union[str, "os.PathLike[str]"]
 DEFAULT_LABEL = "production"
+STOP_ALL_S = 1.0
 
 _Result = TypeVar("_Result")
 
@@ -85,7 +86,7 @@ class Client:
         self._follower = Follower(server, key, labels=followed, state=state, cache=cache)
         self._reports = Reports(url, key)
         self._forgotten = weakref.finalize(self, _end_beside, self._follower, self._reports)
-        self._forgotten.atexit = False  # that is _close_all's, which waits
+        self._forgotten.atexit = False  # that is _stop_all's, which waits
         _open.add(self)
         self._follower.start(start_timeout_s)
 
@@ -208,6 +209,7 @@ class AsyncClient:
             "start_timeout_s": start_timeout_s,
         }
         self._client: Client | None = None
+        self._starting: asyncio.Future[Client] | None = None
 
     def get(self, name: str, *, unit: str | int | UUID | None = None, label: str = DEFAULT_LABEL) -> Prompt:
         return self._started().get(name, unit=unit, label=label)
@@ -225,8 +227,14 @@ class AsyncClient:
         return await _beside_the_loop(self._started().flush, timeout_s)
 
     async def start(self) -> None:
-        if self._client is None:
-            self._client = await _beside_the_loop(lambda: Client(**self._options))
+        """One client, however many tasks start it at once."""
+        if self._starting is None:
+            self._starting = asyncio.ensure_future(_beside_the_loop(lambda: Client(**self._options)))
+        try:
+            self._client = await asyncio.shield(self._starting)
+        except Exception:
+            self._starting = None
+            raise
 
     async def close(self) -> None:
         if self._client is not None:
@@ -254,7 +262,10 @@ def _cache(
 ) -> Cache | None:
     if folder is False:
         return None
-    found = default_folder() if folder is None else Path(folder)
+    try:
+        found = default_folder() if folder is None else Path(folder)
+    except TypeError as error:
+        raise InvalidOption(f"cache_dir: expected a folder, False or None, got {type(folder).__name__}") from error
     return None if found is None else Cache(found, url=url, key=key, labels=labels)
 
 
@@ -284,6 +295,11 @@ _open: weakref.WeakSet[Client] = weakref.WeakSet()
 
 
 @atexit.register
-def _close_all() -> None:
-    for client in list(_open):
-        client.close()
+def _stop_all() -> None:
+    """At the end of the process, together within a second; serinus.reports sends what is queued."""
+    followers = [client._follower for client in list(_open)]
+    deadline = time.monotonic() + STOP_ALL_S
+    for follower in followers:
+        follower.stop(0)
+    for follower in followers:
+        follower.stop(max(0.0, deadline - time.monotonic()))

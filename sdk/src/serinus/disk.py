@@ -37,14 +37,14 @@ class Cache:
             return unseal(self.path.read_bytes(), kind=KIND, key=self._key)
         except FileNotFoundError:
             return None
-        except (OSError, Malformed) as error:
+        except (OSError, ValueError, Malformed) as error:  # ValueError: a folder that no file system can have
             self._tell("The cached ruleset %s is ignored: %s", error)
             return None
 
     def save(self, kept: Kept) -> None:
         try:
             self._write(seal(kept, kind=KIND, key=self._key))
-        except OSError as error:
+        except Exception as error:  # a folder that is none, a ruleset that is too deep: the thread must go on
             self._tell("The ruleset could not be kept in %s: %s", error)
 
     def _write(self, content: bytes) -> None:

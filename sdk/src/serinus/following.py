@@ -103,13 +103,13 @@ class Follower:
         self._thread.start()
         self._attempted.wait(timeout_s)
 
-    def stop(self) -> None:
+    def stop(self, within_s: float | None = None) -> None:
         """End the thread, within a second unless it is connecting; what is known stays readable."""
         _started.discard(self)
         self._stopping.set()
         self._connection.break_off()
         if self._thread.is_alive():
-            self._thread.join(self._pace.stop)
+            self._thread.join(self._pace.stop if within_s is None else within_s)
 
     def restart_in_child(self) -> None:
         """After a fork, which copies the state but neither the thread nor any right to the parent's connection."""

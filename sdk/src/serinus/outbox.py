@@ -156,8 +156,11 @@ class Outbox:
             self._changed.notify_all()
             has_thread = not self._queued or self._has_thread()
         try:
-            if not has_thread:
-                self._send_once(deadline)
+            if not has_thread and self._alone.acquire(timeout=max(0.0, timeout_s)):
+                try:
+                    self._send_once(deadline)
+                finally:
+                    self._alone.release()
             return self._are_done(wanted, deadline)
         finally:
             with self._changed:
@@ -186,6 +189,7 @@ class Outbox:
     def _start_afresh(self) -> None:
         """As new, also in a forked child: what was queued is the parent's to send, and its thread is not there."""
         self._connection: Connection | None = None
+        self._alone = threading.Lock()  # of those who send because there is no thread
         self._changed = threading.Condition()  # over a lock that a signal's handler may take again
         self._lanes: dict[str, Lane] = {}
         self._thread: threading.Thread | None = None

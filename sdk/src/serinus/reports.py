@@ -9,7 +9,9 @@ from __future__ import annotations
 import atexit
 import json
 import secrets
+import time
 import uuid
+import weakref
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta, timezone
 from hashlib import sha256
@@ -27,19 +29,18 @@ TOLD_BY_TRACE = {
     "exposure": "serinus.exposure",
 }
 A_YEAR_MS = 366 * 86_400_000
+EXIT_S = 2.0  # how long the end of a process may be held up, by all that is queued together
 
 
 class Reports:
     """Sends to one server with one key of scope `ingest`; shared by threads, and started anew in a forked process.
 
-    most_queued: reports that wait for the server; further ones are dropped and counted. exit_s: how long the end of the
-    process may be held up by what is still queued.
+    most_queued: reports that wait for the server; further ones are dropped and counted.
     """
 
-    def __init__(self, url: str, key: str, *, most_queued: int = 10_000, exit_s: float = 2.0) -> None:
+    def __init__(self, url: str, key: str, *, most_queued: int = 10_000) -> None:
         self._outbox = Outbox(url, key, most_queued=most_queued)
-        self._exit_s = exit_s
-        atexit.register(self.close)
+        _open.add(self)
 
     def score(
         self,
@@ -100,9 +101,9 @@ class Reports:
         return self._outbox.flush(timeout_s)
 
     def close(self, timeout_s: float | None = None) -> None:
-        """Flush, by default within exit_s, and take nothing more. Called when the process ends."""
-        atexit.unregister(self.close)
-        self._outbox.close(self._exit_s if timeout_s is None else timeout_s)
+        """Flush, by default within EXIT_S, and take nothing more. Called when the process ends."""
+        _open.discard(self)
+        self._outbox.close(EXIT_S if timeout_s is None else timeout_s)
 
     @property
     def counts(self) -> Counts:
@@ -211,3 +212,16 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "__float__"):
         return value.__float__()
     raise _Refused(f"expected text, numbers and times in it, got {type(value).__name__}")
+
+
+_open: weakref.WeakSet[Reports] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """At the end of the process: all send at once, so that a server that is away takes no time from the others."""
+    deadline, reports = time.monotonic() + EXIT_S, list(_open)
+    for each in reports:
+        each.flush(0)
+    for each in reports:
+        each.close(max(0.0, deadline - time.monotonic()))
