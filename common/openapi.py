@@ -64,6 +64,11 @@ def extended(base: Schema, **more: Schema) -> Schema:
     return members(**base["properties"], **more)
 
 
+def loose(schema: Schema) -> Schema:
+    """An object of a request that may also have members that nobody reads."""
+    return {**schema, "additionalProperties": True}
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One method of one address, beyond what its code says.

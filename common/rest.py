@@ -52,6 +52,14 @@ class CursorPages(pagination.CursorPagination):
         except (ValueError, ValidationError, DataError) as error:  # well-formed, but of no position in this list
             raise exceptions.NotFound(self.invalid_cursor_message) from error
 
+    def get_page_size(self, request: Request) -> int:
+        written = request.query_params.get(self.page_size_query_param, str(self.page_size))
+        if not (written.isascii() and written.isdigit() and 1 <= int(written[:9]) <= self.max_page_size):
+            raise Invalid.field(
+                self.page_size_query_param, f"expected a number from 1 to {self.max_page_size}, got {written[:20]!r}"
+            )
+        return int(written)
+
     def encode_cursor(self, cursor: Any) -> str:
         query = urlsplit(super().encode_cursor(cursor)).query
         return parse_qs(query)[self.cursor_query_param][0]
@@ -93,8 +101,10 @@ def as_domain_error(error: Exception) -> DomainError | None:
             return Invalid.fields(errors)
         case exceptions.ParseError():
             return BadRequest("malformed_json", str(error.detail))
-        case exceptions.NotAuthenticated() | exceptions.AuthenticationFailed():
+        case exceptions.NotAuthenticated():
             return Unauthorized("missing_key", str(error.detail))
+        case exceptions.AuthenticationFailed():
+            return Unauthorized(str(error.get_codes()), str(error.detail))
         case exceptions.PermissionDenied():
             return Forbidden("wrong_scope", str(error.detail))
         case exceptions.UnsupportedMediaType():

@@ -17,7 +17,7 @@ from rest_framework.serializers import BaseSerializer
 import observability.openapi
 import registry.openapi
 import rollout.openapi
-from common.openapi import INTEGER, TEXT, Operation, Schema, members, one_of
+from common.openapi import INTEGER, OBJECT, TEXT, Operation, Schema, members, one_of
 from config.operations import PROBLEM, operation_json, refusals_referred_to
 from registry.models import Scope
 
@@ -33,7 +33,7 @@ OWN = {
         scope="",
     ),
     "GET /metrics": Operation("Counters for Prometheus", TEXT, media=("text/plain",), scope=""),
-    "GET /api/schema": Operation("This document", TEXT, media=("application/yaml",), scope=""),
+    "GET /api/schema": Operation("This document", OBJECT, media=("application/yaml",), scope=""),
     "GET /api/docs": Operation("This document, to browse", TEXT, media=("text/html",), scope=""),
 }
 OPERATIONS: Mapping[str, Operation] = {
@@ -101,6 +101,7 @@ class DescribedSchema(AutoSchema):
             told,
             scope=self._scope(),
             read_off=self._read_off,
+            may_be_empty=self._may_be_empty(told),
             query=told.query if isinstance(told.query, Mapping) else self._parameters_of(told.query),
             path_parameters=PARAMETERS,
         )
@@ -113,12 +114,16 @@ class DescribedSchema(AutoSchema):
         partial = self.method == "PATCH" and direction == "request"
         return dict(self.resolve_serializer(form(partial=partial), direction).ref)
 
+    def _may_be_empty(self, told: Operation) -> bool:
+        """Whether no body does for the form, none of its fields being required."""
+        if not isinstance(told.body, type) or told.many > 1:
+            return False
+        return self.method == "PATCH" or not any(field.required for field in told.body().fields.values())
+
     def _parameters_of(self, form: type[BaseSerializer[Any]]) -> dict[str, Schema]:
         schema = self._map_serializer(form(), "request")
         required = schema.get("required", [])
-        return {
-            name: {**field, "required": name in required} for name, field in schema.get("properties", {}).items()
-        }
+        return {name: {**field, "required": name in required} for name, field in schema.get("properties", {}).items()}
 
 
 class StrictForms(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]  # registers itself; the library has no types

@@ -28,7 +28,7 @@ PAGE_QUERY: Mapping[str, Schema] = {
     "cursor": said(TEXT, "`next` of the page before"),
     "limit": said(INTEGER, "Items of a page", minimum=1, maximum=500, default=50),
 }
-OF_A_KEY = {401: ("missing_key", "unknown_key"), 403: ("wrong_scope",)}
+OF_A_KEY = {401: ("missing_key", "unknown_key"), 403: ("wrong_scope", "beyond_reach")}
 OF_AN_API_VIEW = {400: ("nul_character",), 406: ("not_acceptable",), 503: ("database_unavailable",), **OF_A_KEY}
 OF_A_BODY = {
     400: ("malformed_json", "truncated_body", "bad_length", "broken_compression"),
@@ -71,8 +71,9 @@ def operation_json(
     read_off: Reader,
     query: Mapping[str, Schema],
     path_parameters: Mapping[str, Schema],
+    may_be_empty: bool = False,
 ) -> dict[str, Any]:
-    """address: method and path. query: its parameters, those that are required marked so."""
+    """address: method and path. query: its parameters, those that are required marked so. may_be_empty: the body."""
     method, path = address.split()
     names = PARAMETER.findall(path)
     found: dict[str, Any] = {
@@ -91,7 +92,7 @@ def operation_json(
     if parameters:
         found["parameters"] = parameters
     if told.body is not None:
-        found["requestBody"] = _request_body(told, read_off)
+        found["requestBody"] = _request_body(told, read_off, required=not may_be_empty)
     found["security"] = [{"key": []}] if scope else []
     found["responses"] = dict(sorted(_responses(told, read_off, bool(names), bool(asked), bool(scope)).items()))
     return found
@@ -109,12 +110,12 @@ def _parameter(where: str, name: str, schema: Schema) -> dict[str, Any]:
     return {"in": where, "name": name, **described, "required": required, "schema": schema}
 
 
-def _request_body(told: Operation, read_off: Reader) -> dict[str, Any]:
+def _request_body(told: Operation, read_off: Reader, *, required: bool) -> dict[str, Any]:
     schema = _schema(told.body, read_off, "request")
     if told.many > 1:
         schema = {"oneOf": [schema, {**array(schema), "minItems": 1, "maxItems": told.many}]}
     content = {"schema": schema} | ({} if told.example is None else {"example": told.example})
-    return {"required": True, "content": {media: content for media in told.media}}
+    return {"required": required, "content": {media: content for media in told.media}}
 
 
 def _responses(
@@ -164,9 +165,7 @@ def _schema(body: Body | None, read_off: Reader, direction: str) -> Schema:
     return read_off(body, direction) if isinstance(body, type) else body or {}
 
 
-def _refusals(
-    told: Operation, has_parameters: bool, has_query: bool, has_key: bool
-) -> Mapping[int, Sequence[str]]:
+def _refusals(told: Operation, has_parameters: bool, has_query: bool, has_key: bool) -> Mapping[int, Sequence[str]]:
     """Every code that can come, by status; a refusal in words other than a problem document's has none."""
     if told.refused is not None:
         return told.refusals

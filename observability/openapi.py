@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from rest_framework.serializers import Field
+from rest_framework.serializers import DecimalField, Field
 
 from common.openapi import (
     ANY,
@@ -18,6 +18,7 @@ from common.openapi import (
     Schema,
     array,
     extended,
+    loose,
     mapping,
     members,
     nullable,
@@ -41,6 +42,7 @@ FIELDS: dict[type[Field[Any, Any, Any, Any]], Any] = {
     Share: lambda _: {"type": "number", "minimum": 0, "maximum": 1},
     Number: lambda field: {"type": "number", "minimum": 0, "maximum": field.most},
     Tokens: lambda _: {"type": "integer", "minimum": 0, "maximum": MOST_TOKENS},
+    DecimalField: lambda _: {"type": ["string", "number"], "examples": ["0.25"]},
     Groupings: lambda _: said(TEXT, f"Some of {', '.join(GROUPINGS)}, with commas in between"),
 }
 """Of fields of our own, what each accepts."""
@@ -281,7 +283,7 @@ OPERATIONS: Operations = {
         "Record scores as Langfuse's SDKs before 5 send them",
         ref("LangfuseIngested"),
         status=207,
-        body=members(batch={**array(ANY), "minItems": 1, "maxItems": MOST_SCORES}),
+        body=loose(members(batch={**array(ANY), "minItems": 1, "maxItems": MOST_SCORES})),
     ),
     "GET /api/v1/metrics/versions": Operation(
         "Figures of calls by version, label, environment or feature", ref("VersionMetrics"), query=MetricFilters
@@ -299,7 +301,5 @@ OPERATIONS: Operations = {
         example={"pattern": "house-model-*", "effective_from": "2026-01-01T00:00:00Z", "input": "1", "output": "4"},
     ),
     "GET /api/v1/prices/unpriced": Operation("Models whose calls have no cost", ref("UnpricedModels")),
-    "DELETE /api/v1/prices/{override_id}": Operation(
-        "Remove a price", status=204, refusals={404: ("unknown_price",)}
-    ),
+    "DELETE /api/v1/prices/{override_id}": Operation("Remove a price", status=204, refusals={404: ("unknown_price",)}),
 }

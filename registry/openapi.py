@@ -1,5 +1,7 @@
 """Prompts, versions and labels, as docs/reference/openapi.yaml tells of them."""
 
+from rest_framework import serializers
+
 from common.openapi import (
     ANY,
     INTEGER,
@@ -18,7 +20,7 @@ from common.openapi import (
     ref,
     said,
 )
-from registry import api
+from registry import api, api_keys
 from registry.core.versions import Bump
 from registry.models import TemplateType
 
@@ -84,10 +86,21 @@ SCHEMAS: dict[str, Schema] = {
     "Rendered": members(version=NUMBER, ref=TEXT, type=one_of(*TemplateType.values), rendered=TEMPLATE),
 }
 
+
+class IssuedKey(api_keys.KeySerializer):
+    """With its text, which no other answer has."""
+
+    key = serializers.CharField()
+
+    class Meta(api_keys.KeySerializer.Meta):
+        fields = [*api_keys.KeySerializer.Meta.fields, "key"]
+
+
 PARAMETERS: dict[str, Schema] = {
     "name": said(TEXT, "Of the prompt", examples=["order-extractor"]),
     "version": said(TEXT, "A semantic version, or an ordinal", examples=["2.3"]),
     "label": said(TEXT, "Such as production", examples=["production"]),
+    "key_id": {**INTEGER, "minimum": 0},
 }
 """Of addresses."""
 
@@ -159,4 +172,15 @@ OPERATIONS: Operations = {
         example={"variables": {"order_text": "two canaries"}, "label": "production"},
         refusals={404: (*NO_VERSION, "unknown_label")},
     ),
+    "GET /api/v1/keys": Operation("API keys, newest first", api_keys.KeySerializer, pages=True),
+    "POST /api/v1/keys": Operation(
+        "Issue an API key; its text is shown once",
+        IssuedKey,
+        status=201,
+        body=api_keys.NewKey,
+        example={"name": "checkout", "scopes": ["read"], "prompt_prefix": "order-"},
+        refusals={403: ("beyond_maker",)},
+    ),
+    "GET /api/v1/keys/{key_id}": Operation("A key", api_keys.KeySerializer, refusals={404: ("unknown_key",)}),
+    "DELETE /api/v1/keys/{key_id}": Operation("Revoke a key", status=204, refusals={404: ("unknown_key",)}),
 }

@@ -16,6 +16,7 @@ from common.openapi import (
     Schema,
     array,
     extended,
+    loose,
     mapping,
     members,
     nullable,
@@ -223,15 +224,9 @@ SCHEMAS: dict[str, Schema] = {
         metadata=mapping({"type": ["string", "number", "boolean"]}),
     ),
     "Evaluations": members(flags=array(ref("Evaluation"))),
-    "EvaluationFailure": members(
-        {"key": TEXT}, errorCode=TEXT, errorDetails=TEXT
-    ),
-    "EvaluationRequest": members(
-        context={
-            "type": "object",
-            "properties": {name: MAYBE_TEXT for name in ("targetingKey", "label", "version")},
-            "additionalProperties": True,
-        }
+    "EvaluationFailure": members({"key": TEXT}, errorCode=TEXT, errorDetails=TEXT),
+    "EvaluationRequest": loose(
+        members(context=loose(members({"targetingKey": MAYBE_TEXT, "label": MAYBE_TEXT, "version": MAYBE_TEXT})))
     ),
 }
 
@@ -382,9 +377,7 @@ OPERATIONS: Operations = {
         "Change a webhook", webhooks.WebhookSerializer, body=webhooks.WebhookChanges, refusals=NO_WEBHOOK
     ),
     f"DELETE {WEBHOOK}": Operation("Disable a webhook", status=204, refusals=NO_WEBHOOK),
-    f"POST {WEBHOOK}/enable": Operation(
-        "Enable a webhook again", webhooks.WebhookSerializer, refusals=NO_WEBHOOK
-    ),
+    f"POST {WEBHOOK}/enable": Operation("Enable a webhook again", webhooks.WebhookSerializer, refusals=NO_WEBHOOK),
     f"POST {WEBHOOK}/rotate": Operation(
         "A new secret, shown once",
         NewWebhook,

@@ -23,6 +23,8 @@ API = """
 livez                                                             GET open
 readyz                                                            GET open
 metrics                                                           GET open
+api/schema                                                        GET open
+api/docs                                                          GET open
 prompts/<str:name>                                                GET read
 ruleset                                                           GET read
 ofrep/v1/evaluate/flags                                           POST read
