@@ -1,4 +1,6 @@
-"""The words in which each app describes its part of the HTTP API, in its `openapi.py`; config.openapi makes one document of all.
+"""The words in which each app describes its part of the HTTP API, in its `openapi.py`.
+
+config.openapi makes one document of all of them.
 
 A description says what no code says: what an answer holds, and which refusals there are. What a form accepts is read
 off the form. Schemas are JSON Schema (2020-12), written with the short names below.
@@ -8,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rest_framework.serializers import BaseSerializer
+from rest_framework.serializers import Serializer
 
 Schema = Mapping[str, Any]
-Body = Schema | type[BaseSerializer[Any]]
+Body = Schema | type[Serializer[Any]]
 """A JSON Schema, or the serializer or form that it is read off."""
 
 JSON = "application/json"
@@ -74,8 +76,9 @@ class Operation:
     """One method of one address, beyond what its code says.
 
     summary: a line. status, answer: of success; None has no body. pages: the answer is a page of a list of `answer`.
-    query: the form of its parameters, or a schema for each. body: of the request, or of each of up to `many`. headers: of the request, with what
-    they are for. refusals: codes by status, beside those that every operation has. more_answers: other successes.
+    query: the form of its parameters, or a schema for each. body: of the request, or of each of up to `many`.
+    headers: of the request, with what they are for. refusals: codes by status, beside those that every operation has.
+    more_answers: other successes.
     scope: that the key needs; None where the view's own `scopes` tell it, "" where no key is needed.
     media: of request and answer, where it is not JSON alone. refused: the body of its refusals, where they are no
     problem documents.
@@ -86,7 +89,7 @@ class Operation:
     status: int = 200
     description: str = ""
     pages: bool = False
-    query: type[BaseSerializer[Any]] | Mapping[str, Schema] = field(default_factory=dict)
+    query: type[Serializer[Any]] | Mapping[str, Schema] = field(default_factory=dict)
     body: Body | None = None
     many: int = 1
     example: Any = None

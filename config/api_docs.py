@@ -1,4 +1,4 @@
-"""`GET /api/schema`: the API's OpenAPI document, as it is committed. `GET /api/docs`: the same to browse, from local files alone."""
+"""The API's OpenAPI document as it is committed, and a page to browse it that loads nothing from elsewhere."""
 
 from functools import cache
 from pathlib import Path

@@ -12,13 +12,13 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ComponentRegistry
 from rest_framework.permissions import SAFE_METHODS
-from rest_framework.serializers import BaseSerializer
+from rest_framework.serializers import Serializer
 
 import observability.openapi
 import registry.openapi
 import rollout.openapi
 from common.openapi import INTEGER, OBJECT, TEXT, Operation, Schema, members, one_of
-from config.operations import PROBLEM, operation_json, refusals_referred_to
+from config.operations import PROBLEM, Direction, operation_json, refusals_referred_to
 from registry.models import Scope
 
 COMMAND = "python manage.py spectacular --validate --fail-on-warn --file docs/reference/openapi.yaml"
@@ -49,7 +49,7 @@ FIELDS = {**observability.openapi.FIELDS, **rollout.openapi.FIELDS}
 
 
 class Generator(SchemaGenerator):
-    """Finds the views of Django REST framework by their addresses; the plain ones are those with a scope of their own."""
+    """Finds the views of Django REST framework by their addresses; plain ones are those with a scope of their own."""
 
     def create_view(self, callback: Any, method: str, request: Any = None) -> Any:
         view = super().create_view(callback, method, request)
@@ -80,7 +80,7 @@ def _plain(address: str, told: Operation, scope: str) -> dict[str, Any]:
     )
 
 
-def _nothing_to_read_off(form: type[BaseSerializer[Any]], direction: str) -> Schema:
+def _nothing_to_read_off(form: type[Serializer[Any]], direction: Direction) -> Schema:
     raise TypeError(f"{form.__name__}: a plain view has no form")
 
 
@@ -110,7 +110,7 @@ class DescribedSchema(AutoSchema):
         default = Scope.READ if self.method in SAFE_METHODS else Scope.WRITE
         return str(getattr(self.view, "scopes", {}).get(self.method, default))
 
-    def _read_off(self, form: type[BaseSerializer[Any]], direction: str) -> Schema:
+    def _read_off(self, form: type[Serializer[Any]], direction: Direction) -> Schema:
         partial = self.method == "PATCH" and direction == "request"
         return dict(self.resolve_serializer(form(partial=partial), direction).ref)
 
@@ -120,13 +120,13 @@ class DescribedSchema(AutoSchema):
             return False
         return self.method == "PATCH" or not any(field.required for field in told.body().fields.values())
 
-    def _parameters_of(self, form: type[BaseSerializer[Any]]) -> dict[str, Schema]:
+    def _parameters_of(self, form: type[Serializer[Any]]) -> dict[str, Schema]:
         schema = self._map_serializer(form(), "request")
         required = schema.get("required", [])
         return {name: {**field, "required": name in required} for name, field in schema.get("properties", {}).items()}
 
 
-class StrictForms(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]  # registers itself; the library has no types
+class StrictForms(OpenApiSerializerExtension):
     """A form of ours accepts no other field than its own."""
 
     target_class = "common.rest.StrictSerializer"
@@ -146,7 +146,7 @@ def _without_doubt(field: dict[str, Any]) -> dict[str, Any]:
     return {} if {} in field.get("oneOf", []) else field
 
 
-class OwnFields(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]  # likewise
+class OwnFields(OpenApiSerializerFieldExtension):
     """What the apps' FIELDS tell of fields that drf-spectacular cannot know."""
 
     target_class = "rest_framework.serializers.Field"

@@ -3,9 +3,9 @@
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
-from rest_framework.serializers import BaseSerializer
+from rest_framework.serializers import Serializer
 
 from common.openapi import INTEGER, TEXT, Body, Operation, Schema, array, members, nullable, ref, said
 
@@ -59,7 +59,8 @@ MEANING = {
     503: "Not now; Retry-After says when",
 }
 
-Reader = Callable[[type[BaseSerializer[Any]], str], Schema]
+Direction = Literal["request", "response"]
+Reader = Callable[[type[Serializer[Any]], Direction], Schema]
 """Gives the reference to a form's or serializer's component, for `request` or `response`."""
 
 
@@ -115,7 +116,7 @@ def _request_body(told: Operation, read_off: Reader, *, required: bool) -> dict[
     if told.many > 1:
         schema = {"oneOf": [schema, {**array(schema), "minItems": 1, "maxItems": told.many}]}
     content = {"schema": schema} | ({} if told.example is None else {"example": told.example})
-    return {"required": required, "content": {media: content for media in told.media}}
+    return {"required": required, "content": dict.fromkeys(told.media, content)}
 
 
 def _responses(
@@ -135,7 +136,7 @@ def _responses(
 
 
 def refusals_referred_to(paths: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """components/responses: a problem document by its status and the codes that it may have there, which are its name."""
+    """components/responses: problem documents, each named by its status and the codes that it may have there."""
     names = {
         response["$ref"].removeprefix(REFUSAL)
         for operations in paths.values()
@@ -158,10 +159,10 @@ def _answer(status: int, body: Body | None, told: Operation, read_off: Reader) -
 
 
 def _content(status: int, content: Schema, media_types: Sequence[str]) -> dict[str, Any]:
-    return {"description": MEANING[status], "content": {media: content for media in media_types}}
+    return {"description": MEANING[status], "content": dict.fromkeys(media_types, content)}
 
 
-def _schema(body: Body | None, read_off: Reader, direction: str) -> Schema:
+def _schema(body: Body | None, read_off: Reader, direction: Direction) -> Schema:
     return read_off(body, direction) if isinstance(body, type) else body or {}
 
 
@@ -175,7 +176,7 @@ def _refusals(told: Operation, has_parameters: bool, has_query: bool, has_key: b
         sources += [OF_AN_API_VIEW]
         sources += [OF_A_BODY] if told.body is not None else []
         sources += [{404: ("unknown_address",)}] if has_parameters else []
-        sources += [{404: ("not_found",)}] if told.pages else []
+        sources += [{400: ("malformed_limit",), 404: ("not_found",)}] if told.pages else []
     elif has_key:
         sources += [OF_A_KEY]
     if told.body is not None or has_query:

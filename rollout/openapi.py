@@ -330,7 +330,7 @@ OPERATIONS: Operations = {
         "Rollouts, newest first",
         ref("Rollout"),
         pages=True,
-        query={"prompt": TEXT, "label": TEXT, "status": one_of(*Status.values)},
+        query=api.RolloutFilters,
     ),
     f"POST {ROLLOUTS}": Operation(
         "Create a rollout, and start it",

@@ -17,6 +17,7 @@ from django.db import close_old_connections
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.checks import negative_data_rejection
 from schemathesis.config import SchemathesisConfig
+from schemathesis.core.parameters import ParameterLocation
 
 from config.arrivals import bounded
 from observability.api.new_calls import read_calls
@@ -115,6 +116,7 @@ def test_operation__asked_for_whatever_may_come__answers_as_documented(case: Any
 
 
 def is_coerced(case: Any) -> bool:
-    """Whether it is wrong in the type of a member alone, such as 3 for "3", which forms read as what was meant."""
+    """Whether a member's type is wrong, such as 3 for "3", which forms read as what was meant."""
     about = case.meta.phase.data
-    return "type" in (about.description or "").lower() and about.location == "body"
+    is_body = about.parameter_location is ParameterLocation.BODY
+    return is_body and "type" in (about.description or "").lower()
