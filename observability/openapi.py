@@ -299,6 +299,7 @@ OPERATIONS: Operations = {
         status=201,
         body=NewPrice,
         example={"pattern": "house-model-*", "effective_from": "2026-01-01T00:00:00Z", "input": "1", "output": "4"},
+        refusals={409: ("price_exists",)},
     ),
     "GET /api/v1/prices/unpriced": Operation("Models whose calls have no cost", ref("UnpricedModels")),
     "DELETE /api/v1/prices/{override_id}": Operation("Remove a price", status=204, refusals={404: ("unknown_price",)}),

@@ -49,7 +49,7 @@ class RenderForm(StrictSerializer):
 
 
 class HistoryFilters(StrictSerializer):
-    at = serializers.CharField(required=False)
+    at = serializers.CharField(required=False, allow_blank=True)
 
 
 class PromptSerializer(serializers.BaseSerializer[Prompt]):
