@@ -14,4 +14,5 @@ class Actor:
 
 
 EVALUATOR = Actor("system", "evaluator")
+SENDER = Actor("system", "webhooks")
 COMMAND_LINE = Actor("system", "command line")

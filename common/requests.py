@@ -1,10 +1,14 @@
-"""The frame around every request: an id to find it again in the logs, and domain errors as problem documents."""
+"""The frame around every request: its origin, an id to find it again, and domain errors as problem documents."""
 
 import re
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import wraps
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.csrf import csrf_exempt
@@ -19,6 +23,48 @@ OFREP_PREFIX = "/ofrep/"
 API_PREFIXES = ("/api/", "/prompts/", "/ruleset", OFREP_PREFIX, "/v1/", "/otel/")
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a change was asked for: the caller's IP address and the request's id, both empty outside a request."""
+
+    address: str
+    request_id: str
+
+
+NOWHERE = Origin("", "")
+_origin: ContextVar[Origin] = ContextVar("origin", default=NOWHERE)
+
+
+def origin() -> Origin:
+    """Of the request that this code runs for."""
+    return _origin.get()
+
+
+def address_of(environ: Mapping[str, Any]) -> str:
+    """The IP address of whoever asked, or nothing when the server does not know it.
+
+    X-Forwarded-For is believed only from the right and only as far as trusted proxies (SERINUS_TRUSTED_PROXIES) wrote
+    it: what stands further left anybody can have sent.
+    """
+    found = _ip(environ.get("REMOTE_ADDR", ""))
+    forwarded = environ.get("HTTP_X_FORWARDED_FOR", "").split(",")
+    while found and forwarded and any(found in network for network in settings.TRUSTED_PROXIES):
+        before = _ip(forwarded.pop())
+        if before is None:
+            break
+        found = before
+    return str(found or "")
+
+
+def _ip(text: str) -> IPv4Address | IPv6Address | None:
+    """IPv4 as such, also where a server that listens on both writes it as `::ffff:…`."""
+    try:
+        found = ip_address(text.strip())
+    except ValueError:
+        return None
+    return getattr(found, "ipv4_mapped", None) or found
+
+
 def given_request_id(environ: Mapping[str, Any]) -> str:
     """The caller's X-Request-Id, or nothing when there is none or it could not stand in a log."""
     given = environ.get("HTTP_X_REQUEST_ID", "")
@@ -26,7 +72,10 @@ def given_request_id(environ: Mapping[str, Any]) -> str:
 
 
 class RequestIdMiddleware:
-    """Names the request by the caller's X-Request-Id or by a new id, and answers with the same header."""
+    """Names the request by the caller's X-Request-Id or by a new id, and answers with the same header.
+
+    What the request changes is recorded as coming from its `origin`.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -36,7 +85,11 @@ class RequestIdMiddleware:
         request.request_id = request_id  # type: ignore[attr-defined]  # read by common.errors
         if "HTTP_TRANSFER_ENCODING" in request.META:  # Django REST framework takes a body without a length for none
             request.META.setdefault("HTTP_CONTENT_LENGTH", "-1")
-        response = self.get_response(request)
+        token = _origin.set(Origin(address_of(request.META), request_id))
+        try:
+            response = self.get_response(request)
+        finally:
+            _origin.reset(token)
         response["X-Request-Id"] = request_id
         return response
 

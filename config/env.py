@@ -9,6 +9,7 @@ import os
 import secrets
 from contextlib import suppress
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
@@ -85,6 +86,14 @@ def patterns(name: str) -> tuple[OwnPattern, ...]:
 def words(name: str, default: str = "") -> list[str]:
     """A comma-separated list, without empty items."""
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
+
+
+def networks(name: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """IP addresses and networks such as `10.0.0.0/8`, separated by commas."""
+    try:
+        return tuple(ip_network(word) for word in words(name))
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}: expected addresses or networks such as 10.0.0.0/8: {error}") from error
 
 
 def reachable(name: str) -> Allowed:

@@ -18,6 +18,7 @@ ALLOWED_HOSTS = env.words("SERINUS_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = env.words("SERINUS_CSRF_TRUSTED_ORIGINS")
 BASE_URL = env.address("SERINUS_BASE_URL", "http://127.0.0.1:8000")
 STATUS_PAGES = env.one_of("SERINUS_STATUS_PAGES", ("open", "login"))
+TRUSTED_PROXIES = env.networks("SERINUS_TRUSTED_PROXIES")
 WEBHOOK_ALLOW = env.reachable("SERINUS_WEBHOOK_ALLOW")
 
 MAX_BODY_BYTES = env.integer("SERINUS_MAX_BODY_BYTES", 8 * 2**20, least=1024)
@@ -34,6 +35,7 @@ KEEP_CALLS = env.duration("SERINUS_KEEP_CALLS", "90d", least="8d")  # baselines 
 # By its spans a call is found, and known again when it is sent again.
 KEEP_SPANS = env.duration("SERINUS_KEEP_SPANS", "90d", least=env.text("SERINUS_KEEP_CALLS", "90d"))
 KEEP_ROLLUPS = env.duration("SERINUS_KEEP_ROLLUPS", "400d")
+KEEP_EVENTS = env.duration("SERINUS_KEEP_EVENTS", "400d", least="7d")  # deliveries are tried for three days
 
 INSTALLED_APPS = [
     "config",

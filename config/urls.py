@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
 from config import api_docs, health, metrics
+from registry.admin.people import own_password
 from rollout.serving import views as serving
 
 handler404 = "common.requests.not_found"
@@ -25,5 +26,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("observability.urls")),
     path("", include("rollout.webhooks.urls")),
     path("", include("rollout.urls")),
+    path("admin/password_change/", admin.site.admin_view(own_password, cacheable=True)),
     path("admin/", admin.site.urls),
 ]

@@ -6,7 +6,7 @@ their hours are rolled up. Evidence and verdicts are of no call any more and sta
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -42,9 +42,17 @@ class Kind:
     name: str
     model: type[models.Model]
     keep: timedelta
-    oldest: Callable[[datetime], list[int]]
+    oldest: Callable[[datetime], Sequence[int | str]]
     expired: Callable[[datetime], QuerySet[Any]]
     until: Callable[[datetime], datetime] = lambda at: at
+
+
+_of_others: list[Callable[[], list[Kind]]] = []
+
+
+def also(kinds_of_another: Callable[[], list[Kind]]) -> None:
+    """For packages above this one, as they start: delete what is theirs too, after what is of this one."""
+    _of_others.append(kinds_of_another)
 
 
 def kinds() -> list[Kind]:
@@ -57,6 +65,7 @@ def kinds() -> list[Kind]:
         Kind("spans", Span, settings.KEEP_SPANS, _oldest_spans, _expired_spans, seal),
         _found_by_index("scores without a call", settings.KEEP_CALLS, _scores_of_no_call),
         *(_found_by_index(name, settings.KEEP_ROLLUPS, _hours(rows)) for name, rows in HOURS.items()),
+        *(kind for kinds_of_another in _of_others for kind in kinds_of_another()),
     ]
 
 

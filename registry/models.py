@@ -1,9 +1,10 @@
-"""What exists: prompts, their immutable versions, drafts, labels, API keys, and the log of events told to the outside.
+"""What exists: prompts, their immutable versions, drafts, labels, API keys; what is told to the outside; who did it.
 
 Invariants live in the database under names that read as sentences. Two sequences order everything: every change
 that the read path must see takes the next `generation`, every fact told to the outside the next `event` number.
 """
 
+from django.core.serializers.json import DjangoJSONEncoder
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import CheckConstraint, F, Q, UniqueConstraint
@@ -210,3 +211,30 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{self.sequence} {self.type}"
+
+
+class AuditEntry(models.Model):
+    """Who changed what, kept for ever: a trigger (`audit_is_append_only`) refuses every UPDATE and DELETE.
+
+    target: where it stands, as in the API's addresses, such as `prompts/order-extractor/labels/production`. before,
+    after: what the change touched, null where there was or is nothing; never a secret, and of texts their SHA-256.
+    address, request_id: of the request that asked for it, empty for the evaluator and commands.
+    """
+
+    at = models.DateTimeField()
+    actor = models.CharField(max_length=200)
+    action = models.CharField(max_length=60)
+    target = models.CharField(max_length=300)
+    before = models.JSONField(null=True, encoder=DjangoJSONEncoder)
+    after = models.JSONField(null=True, encoder=DjangoJSONEncoder)
+    reason = models.TextField(blank=True)
+    address = models.CharField(max_length=45, blank=True)
+    request_id = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name = "audit entry"
+        verbose_name_plural = "audit trail"
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.target}"

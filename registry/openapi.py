@@ -20,7 +20,7 @@ from common.openapi import (
     ref,
     said,
 )
-from registry import api, api_keys
+from registry import api, api_audit, api_keys
 from registry.core.versions import Bump
 from registry.models import TemplateType
 
@@ -82,6 +82,18 @@ SCHEMAS: dict[str, Schema] = {
         to=TEXT,
         template=said(TEXT, "Unified diff; empty when nothing changed"),
         config=said(TEXT, "Unified diff of config and schemas as JSON; empty when nothing changed"),
+    ),
+    "AuditEntry": members(
+        id=INTEGER,
+        at=TIME,
+        actor=TEXT,
+        action=TEXT,
+        target=TEXT,
+        before=nullable(OBJECT),
+        after=nullable(OBJECT),
+        reason=TEXT,
+        address=said(TEXT, "Of whoever asked; empty outside a request"),
+        request_id=TEXT,
     ),
     "Rendered": members(version=NUMBER, ref=TEXT, type=one_of(*TemplateType.values), rendered=TEMPLATE),
 }
@@ -171,6 +183,9 @@ OPERATIONS: Operations = {
         body=api.RenderForm,
         example={"variables": {"order_text": "two canaries"}, "label": "production"},
         refusals={404: (*NO_VERSION, "unknown_label")},
+    ),
+    "GET /api/v1/audit": Operation(
+        "Who changed what, newest first", ref("AuditEntry"), pages=True, query=api_audit.AuditFilters
     ),
     "GET /api/v1/keys": Operation("API keys, newest first", api_keys.KeySerializer, pages=True),
     "POST /api/v1/keys": Operation(

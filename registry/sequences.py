@@ -26,13 +26,13 @@ def next_value(name: Literal["event", "generation"]) -> int:
     with connection.cursor() as cursor:
         cursor.execute(TAKE_NEXT, [name])
         (value,) = cursor.fetchone()
-        if name == "generation" and connection.vendor == "postgresql":
+        if connection.vendor == "postgresql":
             cursor.execute(f"NOTIFY {CHANNEL}")  # reaches the listeners at the commit
     return int(value)
 
 
 def wait_for_generation(stop: Event) -> None:
-    """Return when it is time to ask for the latest generation: half a second later at most.
+    """Return when it is time to ask for the latest generation, or event: half a second later at most.
 
     PostgreSQL tells at once when it has moved; SQLite cannot, and is asked ten times a second. A lost connection is
     for the next statement to notice.

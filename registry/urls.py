@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from registry import api, api_keys
+from registry import api, api_audit, api_keys
 
 PROMPT = "api/v1/prompts/<str:name>"
 
@@ -16,6 +16,7 @@ urlpatterns = [
     path(f"{PROMPT}/labels/<str:label>", api.LabelDetail.as_view()),
     path(f"{PROMPT}/labels/<str:label>/history", api.LabelHistory.as_view()),
     path(f"{PROMPT}/render", api.Render.as_view()),
+    path("api/v1/audit", api_audit.AuditTrail.as_view()),
     path("api/v1/keys", api_keys.KeyList.as_view()),
     path("api/v1/keys/<int:key_id>", api_keys.KeyDetail.as_view()),
 ]

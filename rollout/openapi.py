@@ -26,7 +26,8 @@ from common.openapi import (
 )
 from observability.api.ranges import RangeFilters
 from registry.openapi import VERSION
-from rollout import api
+from registry.events import EVENT_TYPES
+from rollout import api, api_events
 from rollout.core.plan import Direction, Kind
 from rollout.models import HoldReason, Status
 from rollout.plans import ChanceField, DurationField, ShareField
@@ -192,6 +193,19 @@ SCHEMAS: dict[str, Schema] = {
         ),
         scores_without_a_call=members(waiting=INTEGER, given_up=INTEGER),
     ),
+    "Event": members(
+        id=TEXT,
+        sequence=said(INTEGER, "Without gaps"),
+        type=one_of(*EVENT_TYPES),
+        timestamp=TIME,
+        prompt=TEXT,
+        data=said(OBJECT, "By type, as docs/reference/events/ describes it"),
+    ),
+    "Events": members(
+        items=array(ref("Event")),
+        next=said(MAYBE_INTEGER, "The `after` of the next page; null when there is none yet"),
+        last=said(INTEGER, "The sequence that was read up to"),
+    ),
     "ServedPrompt": extended(
         VERSION,
         label=said(MAYBE_TEXT, "null when a version was asked for"),
@@ -245,6 +259,7 @@ PARAMETERS: dict[str, Schema] = {
     "action": one_of(*api.ACTIONS),
     "webhook_id": TEXT,
     "delivery_id": TEXT,
+    "event_id": TEXT,
     "key": said(TEXT, "The prompt's name"),
 }
 """Of addresses."""
@@ -364,6 +379,13 @@ OPERATIONS: Operations = {
     "GET /api/v1/data-quality": Operation(
         "How good the data is that rollouts are judged on", ref("DataQuality"), query=RangeFilters
     ),
+    "GET /api/v1/events": Operation(
+        "Events in their order, waiting for one if asked to",
+        ref("Events"),
+        query=api_events.EventFilters,
+        refusals={409: ("unknown_sequence",), 410: ("events_pruned",)},
+    ),
+    "GET /api/v1/events/{event_id}": Operation("An event", ref("Event"), refusals={404: ("unknown_event",)}),
     f"GET {WEBHOOKS}": Operation("Webhooks, newest first", webhooks.WebhookSerializer, pages=True),
     f"POST {WEBHOOKS}": Operation(
         "Add a webhook; its secret is shown once",

@@ -16,7 +16,7 @@ from common.actors import Actor
 from common.clock import now
 from common.errors import Conflict, NotFound
 from common.ids import new_id
-from registry import events
+from registry import audit, events
 from registry import selectors as registry_selectors
 from registry import services as registry_services
 from registry.models import Label, Prompt
@@ -77,6 +77,10 @@ def create_rollout(
     )
     _check_canary(rollout)
     rollout.save(force_insert=True)
+    after = {**_audited(rollout), "canary": version.number, "plan": rollout.plan}
+    audit.record(
+        action="rollout.created", target=_target(rollout), before=None, after=after, actor=actor, reason=force_reason
+    )
     return _start(rollout, target, actor=actor, reason=force_reason) if start else rollout
 
 
@@ -343,7 +347,7 @@ def _change(
     **fields: Any,
 ) -> Rollout:
     """Write the fields, the next revision and its transition; tell the serving processes and the outside."""
-    from_status, from_weight_bp = rollout.status, rollout.weight_bp
+    from_status, from_weight_bp, before = rollout.status, rollout.weight_bp, _audited(rollout)
     for name, value in fields.items():
         setattr(rollout, name, value)
     rollout.revision += 1
@@ -363,9 +367,32 @@ def _change(
         happened_at=now(),
         verdict=verdict,
     )
+    audit.record(
+        action=f"rollout.{action}",
+        target=_target(rollout),
+        before=before,
+        after=_audited(rollout),
+        actor=actor,
+        reason=reason or cause,
+    )
     touch(rollout.prompt)
     _tell(rollout, transition)
     return rollout
+
+
+def _target(rollout: Rollout) -> str:
+    return f"prompts/{rollout.prompt.name}/rollouts/{rollout.id}"
+
+
+def _audited(rollout: Rollout) -> dict[str, Any]:
+    return {
+        "label": rollout.label.name,
+        "control": rollout.control.number,
+        "status": rollout.status,
+        "step": rollout.step,
+        "weight_bp": rollout.weight_bp,
+        "hold_reason": rollout.hold_reason or None,
+    }
 
 
 def _tell(rollout: Rollout, transition: Transition) -> None:

@@ -1,6 +1,6 @@
 from django.urls import path, re_path
 
-from rollout import api, pages
+from rollout import api, api_events, pages
 
 urlpatterns = [
     path("", pages.status_page, name="status_page"),
@@ -10,6 +10,8 @@ urlpatterns = [
     path("api/v1/rollouts/<slug:rollout_id>", api.RolloutDetail.as_view()),
     path("api/v1/rollouts/<slug:rollout_id>/verdicts", api.VerdictList.as_view()),
     path("api/v1/rollouts/<slug:rollout_id>/transitions", api.TransitionList.as_view()),
+    path("api/v1/events", api_events.EventList.as_view()),
+    path("api/v1/events/<str:event_id>", api_events.EventDetail.as_view()),
     path("api/v1/data-quality", api.DataQuality.as_view()),
     re_path(
         rf"^api/v1/rollouts/(?P<rollout_id>[-a-zA-Z0-9_]+)/(?P<action>{'|'.join(api.ACTIONS)})$",

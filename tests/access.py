@@ -40,6 +40,7 @@ api/v1/prompts/<str:name>/labels/<str:label>/history              GET read
 api/v1/prompts/<str:name>/render                                  POST read
 api/v1/keys                                                       GET admin   POST admin
 api/v1/keys/<int:key_id>                                          GET admin   DELETE admin
+api/v1/audit                                                      GET admin
 v1/traces                                                         POST ingest
 v1/logs                                                           POST ingest
 v1/metrics                                                        POST ingest
@@ -69,6 +70,8 @@ api/v1/rollouts/plan                                              POST read
 api/v1/rollouts/<slug:rollout_id>                                 GET read
 api/v1/rollouts/<slug:rollout_id>/verdicts                        GET read
 api/v1/rollouts/<slug:rollout_id>/transitions                     GET read
+api/v1/events                                                     GET read
+api/v1/events/<str:event_id>                                      GET read
 api/v1/data-quality                                               GET read
 ^api/v1/rollouts/(?P<rollout_id>[-a-zA-Z0-9_]+)/(?P<action>start|pause|resume|promote|rollback|cancel)$ POST write
 """
@@ -98,6 +101,7 @@ OUTSIDE_LOGIN = {"admin/login/", "admin/logout/"}
 
 MODELS = """
 registry/apikey               os    os    -     -
+registry/auditentry           s     -     -     -
 registry/label                eros  -     -     -
 registry/prompt               eros  ers   -     -
 registry/promptversion        eros  -     -     -

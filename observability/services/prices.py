@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Q
 
-from common.actors import Actor
+from common.actors import COMMAND_LINE, Actor
 from common.clock import now
 from common.errors import Conflict, NotFound
 from observability.core import conversions
@@ -27,6 +27,7 @@ from observability.models import Call, PriceOverride
 from observability.models.calls import CallQuerySet
 from observability.rollups import mark_stale
 from observability.selectors.hours import hour_of
+from registry import audit
 
 REFRESHED_AFTER_S = 5.0
 BATCH = 1000
@@ -143,6 +144,9 @@ def add_override(*, actor: Actor, **fields: Any) -> PriceOverride:
     try:
         with transaction.atomic():
             override = PriceOverride.objects.create(**fields, created_at=now())
+            audit.record(
+                action="price.added", target=f"prices/{override.pk}", before=None, after=_audited(override), actor=actor
+            )
             _announce("price_override.added", override.pk, actor)
     except IntegrityError as error:
         if PriceOverride.objects.filter(
@@ -158,9 +162,13 @@ def add_override(*, actor: Actor, **fields: Any) -> PriceOverride:
 @transaction.atomic
 def remove_override(*, override_id: int, actor: Actor) -> None:
     """Calls that were priced by it keep their cost until they are priced anew. Raises NotFound."""
-    deleted, _ = PriceOverride.objects.filter(pk=override_id).delete()
-    if not deleted:
+    override = PriceOverride.objects.select_for_update().filter(pk=override_id).first()
+    if override is None:
         raise NotFound("unknown_price", f"There is no price override {override_id}")
+    override.delete()
+    audit.record(
+        action="price.removed", target=f"prices/{override_id}", before=_audited(override), after=None, actor=actor
+    )
     _announce("price_override.removed", override_id, actor)
 
 
@@ -178,6 +186,9 @@ def reprice(
     model: as requested or as it answered. May be stopped at any time and begun again: what is right already is not
     written. Evidence that was counted stays as it is.
     """
+    if not dry_run:
+        chosen = {"since": since, "until": until, "prompt": prompt, "model": model}
+        audit.record(action="calls.repriced", target="prices", before=None, after=chosen, actor=COMMAND_LINE)
     overrides = stored_overrides()
     for ids in _batches(_calls(since=since, until=until, prompt=prompt, model=model), batch):
         with transaction.atomic():
@@ -257,6 +268,11 @@ def _as_plain(override: PriceOverride) -> Override:
         output=override.output,
         call=override.call,
     )
+
+
+def _audited(override: PriceOverride) -> dict[str, Any]:
+    names = ("provider", "pattern", "effective_from", "input", "cached_input", "cache_write", "output", "call", "note")
+    return {name: getattr(override, name) for name in names}
 
 
 def _announce(event: str, override_id: int, actor: Actor) -> None:

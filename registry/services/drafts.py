@@ -8,6 +8,7 @@ from django.db import transaction
 from common.actors import Actor
 from common.clock import now
 from common.errors import Conflict, NotFound
+from registry import audit
 from registry.core.content import Content
 from registry.core.validation import storable
 from registry.models import Draft, Prompt
@@ -29,7 +30,11 @@ def save_draft(*, prompt: Prompt, content: Content, notes: str, expected_revisio
     draft = Draft.objects.filter(prompt=prompt).first()
     if (draft and draft.revision) != expected_revision:
         raise _stale(draft, yours=asdict(content) | {"notes": notes})
-    return _write(draft or Draft(prompt=prompt, revision=0), actor=actor, **asdict(content), notes=notes)
+    before = _audited(draft) if draft else None
+    saved = _write(draft or Draft(prompt=prompt, revision=0), actor=actor, **asdict(content), notes=notes)
+    target = f"prompts/{prompt.name}/draft"
+    audit.record(action="draft.saved", target=target, before=before, after=_audited(saved), actor=actor)
+    return saved
 
 
 @transaction.atomic
@@ -59,6 +64,10 @@ def _write(draft: Draft, *, actor: Actor, **fields: Any) -> Draft:
     draft.updated_by = str(actor)
     draft.save()
     return draft
+
+
+def _audited(draft: Draft) -> dict[str, Any]:
+    return {"revision": draft.revision, "sha256": content_of(draft).sha256}
 
 
 def _stale(draft: Draft | None, **texts: Any) -> Conflict:

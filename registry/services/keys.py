@@ -12,6 +12,7 @@ from django.db import transaction
 from common.actors import Actor
 from common.clock import now
 from common.errors import Forbidden, Invalid
+from registry import audit
 from registry.keys import Grant, grant_of, hash_key, new_key
 from registry.models import LABEL_NAME, PROMPT_NAME, ApiKey, Scope
 from registry.sequences import touch
@@ -62,6 +63,9 @@ def issue_key(
         _check_maker(maker, key)
     key.save(force_insert=True)
     touch(key)
+    granted = ("name", "scopes", "prompt_prefix", "labels", "expires_at")
+    after = {name: getattr(key, name) for name in granted}
+    audit.record(action="key.issued", target=f"keys/{key.prefix}", before=None, after=after, actor=actor)
     _log("key.issued", key, actor)
     return key, text
 
@@ -71,6 +75,8 @@ def revoke_key(*, key: ApiKey, actor: Actor) -> None:
     """Nobody may use the key any more. Revoking it twice keeps the first time."""
     if ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now()):
         touch(key)
+        before, after = {"name": key.name, "revoked": False}, {"name": key.name, "revoked": True}
+        audit.record(action="key.revoked", target=f"keys/{key.prefix}", before=before, after=after, actor=actor)
         _log("key.revoked", key, actor)
 
 

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from common.actors import Actor
 from common.clock import now
 from common.errors import Conflict, Invalid
-from registry import events
+from registry import audit, events
 from registry.models import LABEL_NAME, Label, LabelMove, Prompt, PromptVersion
 from registry.selectors import find_prompt, find_version
 from registry.sequences import touch
@@ -125,6 +125,14 @@ def _point(label: Label, before: PromptVersion | None, target: PromptVersion, *,
     _set(label, version=target, updated_at=moved_at)
     LabelMove.objects.create(
         label=label, from_version=before, to_version=target, moved_at=moved_at, actor=str(actor), reason=reason
+    )
+    audit.record(
+        action="label.moved",
+        target=f"prompts/{label.prompt.name}/labels/{label.name}",
+        before={"version": before.number} if before else None,
+        after={"version": target.number},
+        actor=actor,
+        reason=reason,
     )
 
 

@@ -10,6 +10,7 @@ from django.db import transaction
 from common.actors import Actor
 from common.clock import now
 from common.errors import Conflict, Invalid
+from registry import audit, events
 from registry.models import PROMPT_NAME, Prompt
 from registry.selectors import find_prompt
 from registry.sequences import touch
@@ -36,6 +37,8 @@ def create_prompt(*, name: str, description: str = "", tags: Sequence[str] = (),
     )
     if not created:
         raise Conflict("prompt_exists", f"There is already a prompt {name}")
+    after = {"description": prompt.description, "tags": prompt.tags}
+    audit.record(action="prompt.created", target=f"prompts/{name}", before=None, after=after, actor=actor)
     return prompt
 
 
@@ -50,7 +53,7 @@ def archive_prompt(*, prompt: Prompt, actor: Actor) -> None:
 
 @transaction.atomic
 def unarchive_prompt(*, prompt: Prompt, actor: Actor) -> None:
-    """Serve the prompt again as it was."""
+    """Serve the prompt again as it was. Nothing happens when it is served."""
     _set_archived(prompt, archived=False, actor=actor)
 
 
@@ -63,7 +66,13 @@ def lock_prompt(name: str) -> Prompt:
 
 
 def _set_archived(prompt: Prompt, *, archived: bool, actor: Actor) -> None:
-    Prompt.objects.filter(pk=prompt.pk).update(archived_at=now() if archived else None)
+    rows = Prompt.objects.filter(pk=prompt.pk, archived_at__isnull=archived)
+    if not rows.update(archived_at=now() if archived else None):
+        return
     touch(prompt)
-    event = "prompt.archived" if archived else "prompt.unarchived"
-    transaction.on_commit(partial(logger.info, event, extra={"prompt": prompt.name, "actor": str(actor)}))
+    type_ = "prompt.archived" if archived else "prompt.unarchived"
+    event = events.record(type=type_, prompt=prompt.name, data={"actor": str(actor)})
+    before, after = {"archived": not archived}, {"archived": archived}
+    audit.record(action=type_, target=f"prompts/{prompt.name}", before=before, after=after, actor=actor)
+    fields = {"prompt": prompt.name, "actor": str(actor), "event": event.id}
+    transaction.on_commit(partial(logger.info, type_, extra=fields))

@@ -9,7 +9,7 @@ from django.db import transaction
 from common.actors import Actor
 from common.clock import now
 from common.errors import Conflict, FieldError, Invalid
-from registry import events
+from registry import audit, events
 from registry.core.content import Content
 from registry.core.contract import Change
 from registry.core.validation import publishable
@@ -65,7 +65,7 @@ def publish(
     published = Published(_store(prompt, content, number, notes, actor), step, proposal.changes)
     move_latest(version=published.version, actor=actor)
     touch(prompt)
-    _tell(published)
+    _tell(published, actor)
     return published
 
 
@@ -136,7 +136,7 @@ def _store(prompt: Prompt, content: Content, number: SemVer, notes: str, actor: 
     )
 
 
-def _tell(published: Published) -> None:
+def _tell(published: Published, actor: Actor) -> None:
     version = published.version
     event = events.record(
         type="version.published",
@@ -151,6 +151,14 @@ def _tell(published: Published) -> None:
             "notes": version.notes,
             "author": version.published_by,
         },
+    )
+    audit.record(
+        action=event.type,
+        target=f"prompts/{version.prompt.name}/versions/{version.number}",
+        before=None,
+        after={"ordinal": version.ordinal, "sha256": version.sha256},
+        actor=actor,
+        reason=version.notes,
     )
     fields = {"ref": version.ref, "bump": published.bump, "event": event.id}
     transaction.on_commit(partial(logger.info, event.type, extra=fields))

@@ -86,7 +86,9 @@ ACTS = {
         "is being sent again what was dead.",
         "rollout.change_delivery",
         lambda endpoint: not endpoint.disabled_at,
-        lambda endpoint_id, _: services.replay_all(endpoint_id=endpoint_id, status=DeliveryStatus.DEAD),
+        lambda endpoint_id, actor: services.replay_all(
+            endpoint_id=endpoint_id, status=DeliveryStatus.DEAD, actor=actor
+        ),
     ),
 }
 
@@ -252,7 +254,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
     def replay(self, request: HttpRequest, deliveries: QuerySet[Delivery]) -> None:
         for delivery in deliveries:
             try:
-                services.replay(endpoint_id=delivery.endpoint_id, delivery_id=delivery.pk)
+                services.replay(endpoint_id=delivery.endpoint_id, delivery_id=delivery.pk, actor=actor_of(request))
             except DomainError as error:
                 self.message_user(request, error.detail, messages.ERROR)
             else:

@@ -86,7 +86,7 @@ COUNTERS = (PROMPT_REQUESTS, ASSIGNMENTS, RULESET_REQUESTS)
 
 WAITING = Gauge(
     "serinus_ruleset_waiting",
-    "Clients that wait for a change of the ruleset now.",
+    "Clients that wait for a change of the ruleset, or for events, now.",
     multiprocess_mode="livesum",
 )
 STATE_AGE = Gauge(

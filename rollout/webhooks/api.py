@@ -168,7 +168,9 @@ class Replay(APIView):
     scopes = ADMIN_ONLY
 
     def post(self, request: Request, **ids: Any) -> Response:
-        delivery = services.replay(endpoint_id=ids["webhook_id"], delivery_id=ids["delivery_id"])
+        delivery = services.replay(
+            endpoint_id=ids["webhook_id"], delivery_id=ids["delivery_id"], actor=grant_behind(request).actor
+        )
         return Response(DeliverySerializer(delivery).data)
 
 
@@ -177,7 +179,8 @@ class ReplayAll(APIView):
 
     def post(self, request: Request, webhook_id: str) -> Response:
         chosen = read_query(ReplayQuery, request)
-        return Response({"replayed": services.replay_all(endpoint_id=webhook_id, **chosen)})
+        actor = grant_behind(request).actor
+        return Response({"replayed": services.replay_all(endpoint_id=webhook_id, **chosen, actor=actor)})
 
 
 def _find(webhook_id: str) -> WebhookEndpoint:

@@ -15,6 +15,7 @@ from http import HTTPStatus
 from django.db import transaction
 from django.db.models import Q
 
+from common.actors import SENDER
 from common.clock import now
 from rollout.models import DeadReason, Delivery, DeliveryAttempt, DeliveryStatus, WebhookEndpoint
 from rollout.webhooks import retries
@@ -75,7 +76,7 @@ def settle(delivery: Delivery, sent: Sent) -> None:
     endpoint = WebhookEndpoint.objects.select_for_update(no_key=True).get(pk=delivery.endpoint_id)
     _note_health(endpoint, sent)
     if sent.answer.status == HTTPStatus.GONE:
-        disable(endpoint, why="answered 410 Gone", reason=DeadReason.ENDPOINT_GONE)
+        disable(endpoint, why="answered 410 Gone", reason=DeadReason.ENDPOINT_GONE, actor=SENDER)
     current = Delivery.objects.select_for_update().get(pk=delivery.pk)
     _log(current, sent)
     if sent.answer.success:
@@ -140,4 +141,4 @@ def _give_up_on(endpoint: WebhookEndpoint, sent: Sent) -> None:
     if endpoint.failing_since and now() - endpoint.failing_since >= retries.SHORTEST_LIFE:
         last = f"HTTP {sent.answer.status}" if sent.answer.status else sent.answer.error[:100]
         why = f"took nothing since {endpoint.failing_since:%Y-%m-%d %H:%M} UTC, at last: {last}"
-        disable(endpoint, why=why, reason=DeadReason.ENDPOINT_DISABLED)
+        disable(endpoint, why=why, reason=DeadReason.ENDPOINT_DISABLED, actor=SENDER)

@@ -15,6 +15,8 @@ from common.actors import Actor
 from common.clock import now
 from common.errors import Conflict, Invalid, NotFound
 from common.ids import new_id
+from registry import audit
+from registry import events as event_log
 from rollout.models import DeadReason, Delivery, DeliveryStatus, WebhookEndpoint, WebhookFormat
 from rollout.webhooks.fan_out import catch_up
 from rollout.webhooks.signing import new_secret
@@ -53,7 +55,7 @@ def create_endpoint(
         created_at=now(),
         created_by=str(actor),
     )
-    return _log("created", endpoint, actor)
+    return _record("created", endpoint, None, actor)
 
 
 @transaction.atomic
@@ -74,6 +76,7 @@ def change_endpoint(
         catch_up()  # or what has already happened would be told by what is wanted from now on
     endpoint = _lock(endpoint_id)
     given = {"url": url, "events": events, "description": description, "format": format}
+    before = _audited(endpoint)
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if url is not None and url != endpoint.url:
         check_url(url)
@@ -83,7 +86,7 @@ def change_endpoint(
         changes["events"] = list(events)
     if format is not None:
         check_format(format)
-    return _log("changed", _write(endpoint, **changes), actor)
+    return _record("changed", _write(endpoint, **changes), before, actor)
 
 
 @transaction.atomic
@@ -98,7 +101,8 @@ def rotate_secret(*, endpoint_id: str, keep_old_for: timedelta = KEEP_OLD_FOR, a
     endpoint, moment = _lock(endpoint_id), now()
     kept = [(endpoint.secret, moment + keep_old_for), *endpoint.kept_at(moment)][:MOST_KEPT] if keep_old_for else []
     previous = [(secret, until.isoformat()) for secret, until in kept]
-    return _log("rotated", _write(endpoint, secret=new_secret(), previous_secrets=previous), actor)
+    before = _audited(endpoint)
+    return _record("rotated", _write(endpoint, secret=new_secret(), previous_secrets=previous), before, actor)
 
 
 @transaction.atomic
@@ -108,17 +112,18 @@ def enable_endpoint(*, endpoint_id: str, actor: Actor) -> WebhookEndpoint:
     endpoint = _lock(endpoint_id)
     if endpoint.disabled_at is None:
         return endpoint
-    return _log("enabled", _write(endpoint, disabled_at=None, disabled_reason="", **HEALTHY), actor)
+    before = _audited(endpoint)
+    return _record("enabled", _write(endpoint, disabled_at=None, disabled_reason="", **HEALTHY), before, actor)
 
 
 @transaction.atomic
 def disable_endpoint(*, endpoint_id: str, actor: Actor) -> None:
     """Send it nothing any more; what was pending is dead, the history stays. Raises NotFound."""
-    disable(_lock(endpoint_id), why=f"by {actor}", reason=DeadReason.ENDPOINT_DISABLED)
+    disable(_lock(endpoint_id), why=f"by {actor}", reason=DeadReason.ENDPOINT_DISABLED, actor=actor)
 
 
 @transaction.atomic
-def replay(*, endpoint_id: str, delivery_id: str) -> Delivery:
+def replay(*, endpoint_id: str, delivery_id: str, actor: Actor) -> Delivery:
     """Send a delivered or dead delivery once more, now, with the same id and payload and all retries.
 
     Raises NotFound, or Conflict (webhook_disabled, delivery_pending).
@@ -129,12 +134,14 @@ def replay(*, endpoint_id: str, delivery_id: str) -> Delivery:
         raise NotFound("unknown_delivery", f"The webhook {endpoint_id} has no delivery {delivery_id}")
     if not _start_again(row):
         raise Conflict("delivery_pending", f"The delivery {delivery_id} is still being tried")
+    target = f"webhooks/{endpoint_id}/deliveries/{delivery_id}"
+    audit.record(action="delivery.replayed", target=target, before=None, after={"deliveries": 1}, actor=actor)
     logger.info("webhook.replayed", extra={"delivery": delivery_id})
     return row.get()
 
 
 @transaction.atomic
-def replay_all(*, endpoint_id: str, status: str | None = None, since: datetime | None = None) -> int:
+def replay_all(*, endpoint_id: str, status: str | None = None, since: datetime | None = None, actor: Actor) -> int:
     """Send once more what is delivered or dead (status: only that) and was made since then; how many these are.
 
     Raises NotFound, Conflict webhook_disabled, or Invalid when neither is given, which would be all there ever was.
@@ -147,14 +154,22 @@ def replay_all(*, endpoint_id: str, status: str | None = None, since: datetime |
     if since:
         chosen &= Q(created_at__gte=since)
     replayed = _start_again(_lock_enabled(endpoint_id).deliveries.filter(chosen))
+    after = {"status": status, "since": since, "deliveries": replayed}
+    audit.record(
+        action="delivery.replayed", target=f"webhooks/{endpoint_id}/deliveries", before=None, after=after, actor=actor
+    )
     logger.info("webhook.replayed", extra={"endpoint": endpoint_id, "deliveries": replayed})
     return replayed
 
 
-def disable(endpoint: WebhookEndpoint, *, why: str, reason: DeadReason) -> None:
-    """End the endpoint, which is locked, and what is pending for it."""
+def disable(endpoint: WebhookEndpoint, *, why: str, reason: DeadReason, actor: Actor) -> None:
+    """End the endpoint, which is locked, and what is pending for it. Others are told: somebody hears nothing now."""
     if not endpoint.disabled_at:
+        before = _audited(endpoint)
         _write(endpoint, disabled_at=now(), disabled_reason=why)
+        _audit("disabled", endpoint, before, actor, reason=why)
+        told = {"webhook": endpoint.pk, "description": endpoint.description, "reason": reason, "actor": str(actor)}
+        event_log.record(type="webhook.disabled", prompt="", data=told)
         logger.warning("webhook.endpoint_disabled", extra={"endpoint": endpoint.pk, "reason": reason, "why": why})
     end(endpoint.deliveries.all(), reason)
 
@@ -194,6 +209,31 @@ def _write(endpoint: WebhookEndpoint, **fields: Any) -> WebhookEndpoint:
     return endpoint
 
 
-def _log(what: str, endpoint: WebhookEndpoint, actor: Actor) -> WebhookEndpoint:
+def _record(what: str, endpoint: WebhookEndpoint, before: dict[str, Any] | None, actor: Actor) -> WebhookEndpoint:
+    _audit(what, endpoint, before, actor)
     logger.info(f"webhook.{what}", extra={"endpoint": endpoint.pk, "actor": str(actor)})
     return endpoint
+
+
+def _audit(
+    what: str, endpoint: WebhookEndpoint, before: dict[str, Any] | None, actor: Actor, *, reason: str = ""
+) -> None:
+    audit.record(
+        action=f"webhook.{what}",
+        target=f"webhooks/{endpoint.pk}",
+        before=before,
+        after=_audited(endpoint),
+        actor=actor,
+        reason=reason,
+    )
+
+
+def _audited(endpoint: WebhookEndpoint) -> dict[str, Any]:
+    """Without its secrets."""
+    return {
+        "url": endpoint.url,
+        "events": endpoint.events or None,
+        "description": endpoint.description,
+        "format": endpoint.format,
+        "disabled": endpoint.disabled_at is not None,
+    }

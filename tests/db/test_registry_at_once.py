@@ -102,6 +102,17 @@ def test_move_label__a_new_label__each_move_begins_where_the_last_ended() -> Non
     assert selectors.find_label(prompt, "production").version == moves[-1].to_version
 
 
+def test_unarchive__many__done_and_told_once() -> None:
+    prompt = make.prompt()
+    services.archive_prompt(prompt=prompt, actor=make.ANNA)
+
+    results = at_once(*[lambda: services.unarchive_prompt(prompt=prompt, actor=make.ANNA)] * THREADS)
+
+    assert codes(results) == {"done": THREADS}
+    told = Event.objects.order_by("sequence").values_list("type", flat=True)
+    assert list(told) == ["prompt.archived", "prompt.unarchived"]
+
+
 def test_publish_move_promote_and_unarchive__none_waits_for_another_in_a_ring() -> None:
     prompt = make.prompt()
     first = make.version(prompt, "1.0")

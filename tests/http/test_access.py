@@ -49,6 +49,7 @@ def world() -> dict[str, Any]:
         "version": "1.0",
         "label": "production",
         "key_id": 10**6,
+        "event_id": "evt_none",
         "trace_id": "ab" * 16,
         "span_id": "cd" * 8,
         "override_id": 10**6,
@@ -67,7 +68,7 @@ def world() -> dict[str, Any]:
 
 
 MODELS_WITH_ROWS = (
-    *("registry/apikey", "registry/label", "registry/prompt", "registry/promptversion"),
+    *("registry/apikey", "registry/auditentry", "registry/label", "registry/prompt", "registry/promptversion"),
     *("rollout/rollout", "rollout/verdict", "rollout/webhookendpoint", "rollout/delivery"),
     *("observability/call", "observability/score", "observability/priceoverride", "django_q/schedule"),
 )

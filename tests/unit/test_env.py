@@ -17,6 +17,7 @@ read_address = env.address, {"default": "http://localhost"}
 read_integer = env.integer, {"default": 3, "least": 2}
 read_flag = env.flag, {"default": False}
 read_one_of = env.one_of, {"choices": ("open", "login")}
+read_networks = env.networks, {}
 read_postgres = env.postgres, {}
 read_share = env.share_bp, {"default": "5%"}
 read_duration = env.duration, {"default": "14d", "least": "8d"}
@@ -46,6 +47,8 @@ def given(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
         (read_duration, "8d", timedelta(days=8)),
         (read_duration, "240h", timedelta(days=10)),
         (read_patterns, "{}", ()),
+        (read_networks, "10.0.0.0/8, ::1", (ip_network("10.0.0.0/8"), ip_network("::1"))),
+        (read_networks, "", ()),
         (read_reachable, "", Allowed()),
         (read_reachable, "10.1.0.0/16, Hooks.lan", Allowed((ip_network("10.1.0.0/16"),), frozenset({"hooks.lan"}))),
     ],
@@ -82,6 +85,8 @@ def test_read__usable_value__taken(reader: Reader, value: str, expected: object,
         (read_duration, "7d"),
         (read_duration, "forever"),
         (read_duration, "99999999999999d"),
+        (read_networks, "10.0.0.1/8"),
+        (read_networks, "proxy.example.org"),
         (read_patterns, "C-[0-9]+"),
         (read_patterns, '["C-[0-9]+"]'),
         (read_patterns, '{"customer": 7}'),

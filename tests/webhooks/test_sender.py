@@ -7,7 +7,6 @@ import time_machine
 from django.utils.http import http_date
 from werkzeug import Response
 
-from registry.models import Event
 from rollout.models import DeadReason, Delivery, DeliveryAttempt, DeliveryStatus, WebhookEndpoint
 from rollout.webhooks import sender, services
 from rollout.webhooks.retries import BACK_OFF_S
@@ -338,13 +337,13 @@ def test_replay__sent_once_more_with_the_same_id_and_all_retries(
     before = delivery.log.count()
     receiver.answers(500, 200)
 
-    services.replay(endpoint_id=endpoint.id, delivery_id=delivery.pk)
+    services.replay(endpoint_id=endpoint.id, delivery_id=delivery.pk, actor=ANNA)
     work()
     work_when_due(clock, delivery)
 
     assert delivery.status == DeliveryStatus.DELIVERED
     assert attempts(delivery)[before:] == [(500, ""), (200, "")]
-    assert {received.id for received in receiver.received} == {Event.objects.get().id}
+    assert {received.id for received in receiver.received} == {delivery.event.id}
     assert list(delivery.log.values_list("number", flat=True)) == list(range(1, before + 3))
 
 

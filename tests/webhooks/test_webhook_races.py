@@ -57,7 +57,7 @@ def test_replay__by_eight_at_once__one_does_it(endpoint: WebhookEndpoint, receiv
 
     def replay() -> bool:
         try:
-            services.replay(endpoint_id=endpoint.id, delivery_id=delivery.pk)
+            services.replay(endpoint_id=endpoint.id, delivery_id=delivery.pk, actor=ANNA)
         except services.Conflict:
             return False
         return True
