@@ -26,7 +26,7 @@ from observability.ingest import writer
 from registry import services as registry
 from registry.models import Event
 from rollout import api_events
-from rollout.serving import front, snapshot_cache
+from rollout.serving import front, ruleset_endpoint, snapshot_cache
 from rollout.webhooks import services as webhooks
 from tests import rollouts as given
 from tests.rollouts import ANNA
@@ -66,7 +66,12 @@ def protobuf(context: Any, value: Any) -> bytes:
 
 
 # Not positive_data_acceptance: forms also refuse what no schema can say.
-config = SchemathesisConfig.from_dict({"checks": {"positive_data_acceptance": {"enabled": False}}})
+config = SchemathesisConfig.from_dict(
+    {
+        "checks": {"positive_data_acceptance": {"enabled": False}},
+        "generation": {"with-security-parameters": False},  # the test gives the key
+    }
+)
 api = schemathesis.openapi.from_dict(described(), config=config).exclude(path_regex=TWINS)
 api.app = front.in_front_of(bounded(get_wsgi_application()))
 
@@ -75,7 +80,8 @@ api.app = front.in_front_of(bounded(get_wsgi_application()))
 def _connection_of_the_test(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Requests leave it open, as those of Django's test client do."""
     monkeypatch.setattr(front, "close_old_connections", lambda: None)
-    monkeypatch.setattr(api_events, "a_place", lambda: nullcontext(False))  # nobody waits
+    for module in (api_events, ruleset_endpoint):
+        monkeypatch.setattr(module, "a_place", lambda: nullcontext(False))  # nobody waits
     for signal in (request_started, request_finished):
         signal.disconnect(close_old_connections)
     yield
