@@ -28,7 +28,7 @@ api/docs                                                          GET open
 prompts/<str:name>                                                GET read
 ruleset                                                           GET read
 ofrep/v1/evaluate/flags                                           POST read
-ofrep/v1/evaluate/flags/<path:key>                                POST read
+ofrep/v1/evaluate/flags/<flag:key>                                POST read
 api/v1/prompts                                                    GET read    POST write
 api/v1/prompts/<str:name>                                         GET read
 api/v1/prompts/<str:name>/versions                                GET read    POST write

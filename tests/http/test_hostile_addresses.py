@@ -7,6 +7,7 @@ import pytest
 from django.test import Client
 
 from registry import services as registry
+from rollout.serving import snapshot_cache
 from tests import rollouts as given
 from tests.rollouts import ANNA
 
@@ -123,3 +124,13 @@ def test_answer__in_a_type_that_there_is_not__406_as_a_problem(client: Client, k
 
     assert (response.status_code, response["Content-Type"]) == (406, "application/problem+json")
     assert response.json()["code"] == "not_acceptable"
+
+
+def test_flag__key_with_a_line_break__answered_in_the_protocols_words(client: Client, key: dict[str, str]) -> None:
+    snapshot_cache.cache.refresh()
+
+    response = client.post(
+        "/ofrep/v1/evaluate/flags/%0Aa", {"context": {}}, content_type="application/json", headers=key
+    )
+
+    assert (response.status_code, response.json()["errorCode"]) == (404, "FLAG_NOT_FOUND")
