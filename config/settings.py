@@ -53,6 +53,8 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "axes",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
 ]
 
 MIDDLEWARE = [
@@ -177,6 +179,19 @@ REST_FRAMEWORK = {
     "DEFAULT_METADATA_CLASS": None,
     "EXCEPTION_HANDLER": "common.rest.problem_for_exception",
     "UNAUTHENTICATED_USER": None,
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Serinus",
+    "DESCRIPTION": (
+        "Prompts, rollouts, calls and scores. Lists are pages, newest first; every refusal is a problem document "
+        "(RFC 9457) with a `code` for programs. Unknown fields and parameters are refused by name, fields of answers "
+        "may be added. A method that an address does not have is answered by 405."
+    ),
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
+    "DEFAULT_GENERATOR_CLASS": "config.openapi.Generator",
+    "ENFORCE_NON_BLANK_FIELDS": True,
 }
 
 Q_CLUSTER = {

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from common.errors import Invalid
-from common.rest import StrictSerializer
+from common.rest import CursorPages, StrictSerializer, read_query
 from registry import selectors, services
 from registry.core.content import Content
 from registry.core.versions import Bump
@@ -48,6 +48,10 @@ class RenderForm(StrictSerializer):
     label = serializers.CharField(max_length=64, default="production")  # type: ignore[assignment]  # DRF takes fields off the class
 
 
+class HistoryFilters(StrictSerializer):
+    at = serializers.CharField(required=False, allow_blank=True)
+
+
 class PromptSerializer(serializers.BaseSerializer[Prompt]):
     def to_representation(self, instance: Prompt) -> dict[str, Any]:
         return prompt_json(instance, reach_of(self.context["request"]))
@@ -74,6 +78,7 @@ class PromptList(generics.ListAPIView[Prompt]):
     serializer_class = PromptSerializer
 
     def get_queryset(self) -> Any:
+        read_query(StrictSerializer, self.request, pages=CursorPages)
         return selectors.prompts(reach_of(self.request))
 
     def post(self, request: Request) -> Response:
@@ -96,6 +101,7 @@ class VersionList(generics.ListAPIView[PromptVersion]):
     serializer_class = VersionSerializer
 
     def get_queryset(self) -> Any:
+        read_query(StrictSerializer, self.request, pages=CursorPages)
         reach = reach_of(self.request)
         return selectors.versions(selectors.find_prompt(self.kwargs["name"], reach), reach)
 
@@ -130,6 +136,7 @@ class LabelList(generics.ListAPIView[Label]):
     serializer_class = LabelSerializer
 
     def get_queryset(self) -> Any:
+        read_query(StrictSerializer, self.request, pages=CursorPages)
         reach = reach_of(self.request)
         return selectors.labels(selectors.find_prompt(self.kwargs["name"], reach), reach)
 
@@ -159,7 +166,7 @@ class LabelHistory(generics.ListAPIView[LabelMove]):
     def get_queryset(self) -> Any:
         reach = reach_of(self.request)
         label = selectors.find_label(selectors.find_prompt(self.kwargs["name"], reach), self.kwargs["label"], reach)
-        at = self.request.query_params.get("at")
+        at = read_query(HistoryFilters, self.request, pages=CursorPages).get("at")
         return selectors.moves(label, at=None if at is None else _moment("at", at))
 
 

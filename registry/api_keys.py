@@ -2,12 +2,13 @@
 
 from typing import Any
 
+from django.db.models import QuerySet
 from rest_framework import generics, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from common.rest import StrictSerializer
+from common.rest import CursorPages, StrictSerializer, read_query
 from registry import services
 from registry.keys import grant_behind
 from registry.models import ApiKey, Scope
@@ -37,8 +38,11 @@ class KeyList(generics.ListAPIView[ApiKey]):
     """GET: all keys, the newest first, the revoked too. POST: a new one."""
 
     scopes = ADMIN_ONLY
-    queryset = ApiKey.objects.all()
     serializer_class = KeySerializer
+
+    def get_queryset(self) -> QuerySet[ApiKey]:
+        read_query(StrictSerializer, self.request, pages=CursorPages)
+        return ApiKey.objects.all()
 
     def post(self, request: Request) -> Response:
         new = NewKey(data=request.data)

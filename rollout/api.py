@@ -8,13 +8,13 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from common.errors import BadRequest
-from common.rest import StrictSerializer, read_query
+from common.rest import CursorPages, StrictSerializer, read_query
 from observability.api.ranges import RangeFilters
 from registry.keys import grant_behind, reach_of, refuse_restricted
 from registry.models import Scope
 from rollout import selectors, services
 from rollout.data_quality import data_quality_json
-from rollout.models import Rollout, Transition, Verdict
+from rollout.models import Rollout, Status, Transition, Verdict
 from rollout.representation import rollout_json, transition_json, verdict_json
 
 ACTIONS = {
@@ -48,6 +48,12 @@ class ActionForm(StrictSerializer):
     revision = serializers.IntegerField(min_value=1, required=False)
 
 
+class RolloutFilters(StrictSerializer):
+    prompt = serializers.CharField(max_length=128, required=False)
+    label = serializers.CharField(max_length=64, required=False)  # type: ignore[assignment]  # hides DRF's own label
+    status = serializers.ChoiceField(Status.choices, required=False)
+
+
 class RolloutSerializer(serializers.BaseSerializer[Rollout]):
     def to_representation(self, instance: Rollout) -> dict[str, Any]:
         return rollout_json(instance)
@@ -69,8 +75,7 @@ class RolloutList(generics.ListAPIView[Rollout]):
     serializer_class = RolloutSerializer
 
     def get_queryset(self) -> Any:
-        query = self.request.query_params
-        wanted = {name: query.get(name) for name in ("prompt", "label", "status")}
+        wanted = read_query(RolloutFilters, self.request, pages=CursorPages)
         return selectors.rollouts(**wanted, reach=reach_of(self.request))
 
     def post(self, request: Request) -> Response:
@@ -124,6 +129,7 @@ class VerdictList(generics.ListAPIView[Verdict]):
     serializer_class = VerdictSerializer
 
     def get_queryset(self) -> Any:
+        read_query(StrictSerializer, self.request, pages=CursorPages)
         return selectors.find_rollout(self.kwargs["rollout_id"], reach_of(self.request)).verdicts.all()
 
 
@@ -131,6 +137,7 @@ class TransitionList(generics.ListAPIView[Transition]):
     serializer_class = TransitionSerializer
 
     def get_queryset(self) -> Any:
+        read_query(StrictSerializer, self.request, pages=CursorPages)
         return selectors.find_rollout(self.kwargs["rollout_id"], reach_of(self.request)).transitions.select_related(
             "verdict"
         )

@@ -23,10 +23,12 @@ API = """
 livez                                                             GET open
 readyz                                                            GET open
 metrics                                                           GET open
+api/schema                                                        GET open
+api/docs                                                          GET open
 prompts/<str:name>                                                GET read
 ruleset                                                           GET read
 ofrep/v1/evaluate/flags                                           POST read
-ofrep/v1/evaluate/flags/<path:key>                                POST read
+ofrep/v1/evaluate/flags/<flag:key>                                POST read
 api/v1/prompts                                                    GET read    POST write
 api/v1/prompts/<str:name>                                         GET read
 api/v1/prompts/<str:name>/versions                                GET read    POST write
@@ -60,7 +62,10 @@ api/v1/prices                                                     GET read    PO
 api/v1/prices/unpriced                                            GET read
 api/v1/prices/<int:override_id>                                   DELETE admin
 api/v1/webhooks                                                   GET admin   POST admin
-api/v1/webhooks/<str:webhook_id>                                  GET admin   DELETE admin
+api/v1/webhooks/<str:webhook_id>                                  GET admin   PATCH admin  DELETE admin
+api/v1/webhooks/<str:webhook_id>/rotate                           POST admin
+api/v1/webhooks/<str:webhook_id>/enable                           POST admin
+api/v1/webhooks/<str:webhook_id>/replay                           POST admin
 api/v1/webhooks/<str:webhook_id>/deliveries                       GET admin
 api/v1/webhooks/<str:webhook_id>/deliveries/<str:delivery_id>/replay POST admin
 api/v1/rollouts                                                   GET read    POST write
@@ -88,7 +93,11 @@ admin/registry/prompt/<int:prompt_id>/draft/                      ers   ers
 admin/registry/prompt/<int:prompt_id>/publish/                    ers   ers
 admin/registry/prompt/<int:prompt_id>/label/                      ers   ers
 admin/rollout/rollout/<slug:rollout_id>/act/<slug:act>/           ros   ros
+admin/rollout/webhookendpoint/<slug:endpoint_id>/edit/            os    os
+admin/rollout/webhookendpoint/<slug:endpoint_id>/rotate/          os    os
 admin/rollout/webhookendpoint/<slug:endpoint_id>/disable/         os    os
+admin/rollout/webhookendpoint/<slug:endpoint_id>/enable/          os    os
+admin/rollout/webhookendpoint/<slug:endpoint_id>/replay/          os    os
 admin/auth/user/<id>/password/                                    s     s
 admin/^(?P<app_label>registry|auth|django_q|rollout|observability|axes)/$ neros neros
 admin/(?P<url>.*)$                                                neros  neros

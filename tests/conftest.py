@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rollout.serving.state_file import StateFile
 
 hypothesis.settings.register_profile("serinus", deadline=None)  # how long an example takes says how busy the machine is
+hypothesis.settings.register_profile("fuzz", deadline=None)  # make fuzz
 hypothesis.settings.load_profile("serinus")
 
 

@@ -27,7 +27,10 @@ class Text(serializers.CharField):
     """Text that every database can hold."""
 
     def to_internal_value(self, data: Any) -> str:
-        return clean(super().to_internal_value(data))
+        text = clean(super().to_internal_value(data)).strip()
+        if not (text or self.allow_blank):  # it was made of what no database can hold
+            self.fail("blank")
+        return text
 
 
 class ExposureText(Text):

@@ -7,10 +7,9 @@ from functools import wraps
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_POST
 
 from common.bodies import read_body
-from common.errors import BadRequest, DomainError, Unavailable, UnsupportedMediaType
+from common.errors import BadRequest, DomainError, Unavailable, UnsupportedMediaType, problem_response
 from observability.core.otlp import DecodeError
 from observability.ingest import answers
 from registry.keys import Grant, require_ingest
@@ -27,9 +26,10 @@ def export(take: Callable[[str, bytes, Grant], HttpResponse]) -> Callable[[HttpR
     """
 
     @csrf_exempt
-    @require_POST
     @wraps(take)
     def view(request: HttpRequest) -> HttpResponse:
+        if request.method != "POST":
+            return _not_by(request)
         media_type = (request.content_type or "").lower()
         try:
             grant = require_ingest(request)
@@ -48,3 +48,10 @@ def export(take: Callable[[str, bytes, Grant], HttpResponse]) -> Callable[[HttpR
             return answers.refusal(media_type, Unavailable("database_unavailable", "The database is away or busy"))
 
     return view
+
+
+def _not_by(request: HttpRequest) -> HttpResponse:
+    detail = f"Telemetry is sent by POST, not by {request.method}"
+    response = problem_response(DomainError("method_not_allowed", detail, status=405), request)
+    response["Allow"] = "POST"
+    return response

@@ -106,6 +106,7 @@ class Webhooks(ListAPIView[WebhookEndpoint]):
     serializer_class = WebhookSerializer
 
     def get_queryset(self) -> QuerySet[WebhookEndpoint]:
+        read_query(StrictSerializer, self.request, pages=CursorPages)
         return with_counts(WebhookEndpoint.objects.all())
 
     def post(self, request: Request) -> Response:

@@ -8,7 +8,7 @@ from registry import rights
 from registry.models import Scope
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "access.md").read_text()
-GROUPS = importlib.import_module("rollout.migrations.0006_rights_and_groups").GROUPS
+GROUPS = importlib.import_module("rollout.migrations.0008_rights_and_groups").GROUPS
 
 
 def test_rights__page__names_each_with_the_groups_that_have_it() -> None:

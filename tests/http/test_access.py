@@ -20,7 +20,7 @@ from tests import rollouts as given
 
 pytestmark = pytest.mark.django_db
 
-GROUPS = importlib.import_module("rollout.migrations.0006_rights_and_groups")
+GROUPS = importlib.import_module("rollout.migrations.0008_rights_and_groups")
 REFUSED_KEYS = ("none", "unknown", "revoked", "expired", "browser")
 PEOPLE = {"n": "staff", "e": "editor", "r": "releaser", "o": "operator", "s": "superuser"}
 CSRF = {"HTTP_REFERER": "http://testserver/"}

@@ -87,7 +87,7 @@ QUERIES = {
 }
 BODIES: dict[str, Any] = {
     "ofrep/v1/evaluate/flags": {"context": {"targetingKey": "u"}},
-    "ofrep/v1/evaluate/flags/<path:key>": {"context": {"targetingKey": "u"}},
+    "ofrep/v1/evaluate/flags/<flag:key>": {"context": {"targetingKey": "u"}},
     "api/v1/prompts/<str:name>/render": {"variables": {"name": "x"}, "version": "1.0"},
 }
 
@@ -112,7 +112,7 @@ def test_prefix__every_address_that_is_read__tells_nothing_of_other_prompts(worl
     asker = app("read", prompt_prefix="orders-")
     for route, method in readable().items():
         answer = ask(asker, route, method, values(OUTSIDE, world))
-        names_it = "<str:name>" in route or "rollout_id" in route or "<path:key>" in route or "event_id" in route
+        names_it = "<str:name>" in route or "rollout_id" in route or "<flag:key>" in route or "event_id" in route
         told = answer.content.decode()
         assert SECRET not in told, route
         if names_it:

@@ -7,6 +7,7 @@ import pytest
 from django.test import Client
 
 from registry import services as registry
+from rollout.serving import snapshot_cache
 from tests import rollouts as given
 from tests.rollouts import ANNA
 
@@ -71,3 +72,65 @@ def test_address__that_programs_ask_for_and_is_none__problem(client: Client, pat
     response = client.get(path)
 
     assert (response.status_code, response["Content-Type"]) == (404, "application/problem+json")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *LISTS,
+        "prompts/order-extractor/labels",
+        "prompts/order-extractor/labels/production/history",
+        "keys",
+    ],
+)
+def test_list__parameter_that_it_has_not__422(client: Client, key: dict[str, str], path: str) -> None:
+    response = client.get(f"/api/v1/{path}?lable=staging", headers=key)
+
+    assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "lable")
+
+
+@pytest.mark.parametrize("kind", ["verdicts", "transitions"])
+def test_list_of_a_rollout__parameter_that_it_has_not__422(client: Client, key: dict[str, str], kind: str) -> None:
+    (rollout,) = client.get("/api/v1/rollouts", headers=key).json()["items"]
+
+    response = client.get(f"/api/v1/rollouts/{rollout['id']}/{kind}?after=1", headers=key)
+
+    assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "after")
+
+
+@pytest.mark.parametrize("limit", ["0", "501", "-1", "ten", ""])
+def test_list__limit_that_no_page_has__400(client: Client, key: dict[str, str], limit: str) -> None:
+    response = client.get(f"/api/v1/prompts?limit={limit}", headers=key)
+
+    assert (response.status_code, response.json()["code"]) == (400, "malformed_limit")
+
+
+@pytest.mark.parametrize("path", ["/v1/traces", "/v1/logs", "/otel/v1/metrics"])
+def test_telemetry__by_another_method_than_post__problem(client: Client, path: str) -> None:
+    response = client.get(path)
+
+    assert (response.status_code, response["Content-Type"]) == (405, "application/problem+json")
+    assert (response.json()["code"], response["Allow"]) == ("method_not_allowed", "POST")
+
+
+def test_key__that_nobody_knows__not_taken_for_a_missing_one(client: Client) -> None:
+    response = client.get("/api/v1/prompts", headers={"Authorization": "Bearer ser_nobody"})
+
+    assert (response.status_code, response.json()["code"]) == (401, "unknown_key")
+
+
+def test_answer__in_a_type_that_there_is_not__406_as_a_problem(client: Client, key: dict[str, str]) -> None:
+    response = client.get("/api/v1/prompts", headers={**key, "Accept": "application/xml"})
+
+    assert (response.status_code, response["Content-Type"]) == (406, "application/problem+json")
+    assert response.json()["code"] == "not_acceptable"
+
+
+def test_flag__key_with_a_line_break__answered_in_the_protocols_words(client: Client, key: dict[str, str]) -> None:
+    snapshot_cache.cache.refresh()
+
+    response = client.post(
+        "/ofrep/v1/evaluate/flags/%0Aa", {"context": {}}, content_type="application/json", headers=key
+    )
+
+    assert (response.status_code, response.json()["errorCode"]) == (404, "FLAG_NOT_FOUND")

@@ -71,6 +71,7 @@ def test_prices__deleted__gone_and_the_second_time_404() -> None:
         ("output", "Infinity"),
         ("call", True),
         ("pattern", ""),
+        ("pattern", "\0"),
         ("pattern", "x" * 201),
         ("effective_from", "soon"),
         ("id", 7),

@@ -1,0 +1,306 @@
+"""What comes in and what is read of calls, scores, prices and spending, as docs/reference/openapi.yaml tells of it."""
+
+from typing import Any
+
+from rest_framework.serializers import DecimalField, Field
+
+from common.openapi import (
+    ANY,
+    BOOLEAN,
+    INTEGER,
+    MONEY,
+    NUMBER,
+    OBJECT,
+    TEXT,
+    TIME,
+    Operation,
+    Operations,
+    Schema,
+    array,
+    extended,
+    loose,
+    mapping,
+    members,
+    nullable,
+    one_of,
+    ref,
+    said,
+)
+from observability.api.calls import CallFilters
+from observability.api.fields import Share
+from observability.api.metrics import Groupings, MetricFilters
+from observability.api.new_calls import MOST_CALLS, CallForm, Number, Tokens
+from observability.api.prices import NewPrice, PriceSerializer
+from observability.api.scores import MOST_SCORES, ScoreFilters, ScoreForm
+from observability.api.spend import SpendFilters
+from observability.core.conversions import MOST_TOKENS
+from observability.ingest.answers import JSON, PROTOBUF
+from observability.models import ScoreSource
+from observability.selectors.metrics import GROUPINGS
+
+FIELDS: dict[type[Field[Any, Any, Any, Any]], Any] = {
+    Share: lambda _: {"type": "number", "minimum": 0, "maximum": 1},
+    Number: lambda field: {"type": "number", "minimum": 0, "maximum": field.most},
+    Tokens: lambda _: {"type": "integer", "minimum": 0, "maximum": MOST_TOKENS},
+    DecimalField: lambda _: {"type": ["string", "number"], "examples": ["0.25"]},
+    Groupings: lambda _: said(TEXT, f"Some of {', '.join(GROUPINGS)}, with commas in between"),
+}
+"""Of fields of our own, what each accepts."""
+
+TRACE_ID = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
+SPAN_ID = {"type": "string", "pattern": "^[0-9a-f]{16}$"}
+MAYBE_TEXT, MAYBE_NUMBER, MAYBE_INTEGER = nullable(TEXT), nullable(NUMBER), nullable(INTEGER)
+
+SCORE = members(
+    id=MAYBE_TEXT,
+    name=TEXT,
+    value=NUMBER,
+    label=MAYBE_TEXT,
+    comment=MAYBE_TEXT,
+    source=one_of(*ScoreSource.values),
+    evaluator=MAYBE_TEXT,
+    counts=said(BOOLEAN, "Whether it is the first of its name for its call, which alone is evidence"),
+    received_at=TIME,
+)
+CALL = members(
+    trace_id=TRACE_ID,
+    span_id=SPAN_ID,
+    response_id=MAYBE_TEXT,
+    prompt=MAYBE_TEXT,
+    version=MAYBE_TEXT,
+    label=MAYBE_TEXT,
+    exposure=MAYBE_TEXT,
+    provider=MAYBE_TEXT,
+    request_model=MAYBE_TEXT,
+    response_model=MAYBE_TEXT,
+    operation=TEXT,
+    stream=nullable(BOOLEAN),
+    input_tokens=MAYBE_INTEGER,
+    output_tokens=MAYBE_INTEGER,
+    cached_tokens=MAYBE_INTEGER,
+    cache_write_tokens=MAYBE_INTEGER,
+    reasoning_tokens=MAYBE_INTEGER,
+    ttft_ms=MAYBE_NUMBER,
+    inter_token_ms=MAYBE_NUMBER,
+    duration_ms=MAYBE_NUMBER,
+    cost_usd=nullable(MONEY),
+    cost_source=MAYBE_TEXT,
+    price_version=MAYBE_TEXT,
+    reported_usd=nullable(MONEY),
+    attempts=INTEGER,
+    finish_reason=MAYBE_TEXT,
+    error=BOOLEAN,
+    error_class=MAYBE_TEXT,
+    user_hash=MAYBE_TEXT,
+    session=MAYBE_TEXT,
+    feature=MAYBE_TEXT,
+    environment=MAYBE_TEXT,
+    started_at=TIME,
+    scores=array(ref("Score")),
+)
+SPENDING = members(
+    calls=INTEGER,
+    input_tokens=INTEGER,
+    output_tokens=INTEGER,
+    cost_usd=said(MONEY, "Of the calls whose cost is known"),
+    unpriced_calls=INTEGER,
+    unpriced_tokens=INTEGER,
+)
+STAGE = members(name=TEXT, spans=INTEGER, self_ms=NUMBER, share=NUMBER)
+TIMES = members(n=INTEGER, p50=MAYBE_NUMBER, p95=MAYBE_NUMBER, p99=MAYBE_NUMBER)
+
+SCHEMAS: dict[str, Schema] = {
+    "Score": SCORE,
+    "ListedScore": extended(
+        SCORE,
+        state=one_of("joined", "waiting", "gave_up", "by_exposure"),
+        target=TEXT,
+        second_target=MAYBE_TEXT,
+        trace_id=nullable(TRACE_ID),
+        span_id=nullable(SPAN_ID),
+    ),
+    "Call": said(CALL, "null is what the client did not say, and a cost that is not known"),
+    "CallIds": members(items=array(members(trace_id=TRACE_ID, span_id=SPAN_ID))),
+    "Recorded": members(
+        accepted=said(INTEGER, "Newly recorded"),
+        duplicates=said(INTEGER, "Known before"),
+        waiting=said(INTEGER, "Of the accepted, those without a call yet"),
+    ),
+    "CallText": said(
+        members(
+            trace_id=TRACE_ID,
+            span_id=SPAN_ID,
+            input_text=MAYBE_TEXT,
+            output_text=MAYBE_TEXT,
+            input_sha256=MAYBE_TEXT,
+            output_sha256=MAYBE_TEXT,
+            kept_because=TEXT,
+            stored_at=TIME,
+        ),
+        "The texts are null where only their hashes are kept",
+    ),
+    "Figures": members(
+        {"version": MAYBE_TEXT, "label": MAYBE_TEXT, "environment": MAYBE_TEXT, "feature": MAYBE_TEXT}
+        | {"known_version": BOOLEAN},
+        start=nullable(TIME),
+        prompt=MAYBE_TEXT,
+        calls=INTEGER,
+        errors=said(mapping(INTEGER), "Calls by class of error"),
+        error_rate=MAYBE_NUMBER,
+        attempts=INTEGER,
+        ttft_ms=TIMES,
+        latency_ms=TIMES,
+        inter_token_ms=TIMES,
+        input_tokens=INTEGER,
+        output_tokens=INTEGER,
+        cached_tokens=INTEGER,
+        reasoning_tokens=INTEGER,
+        output_tokens_per_second=MAYBE_NUMBER,
+        cost_usd=MONEY,
+        cost_per_call_usd=nullable(MONEY),
+        unpriced_calls=INTEGER,
+        scores=array(
+            members(name=TEXT, source=TEXT, n=INTEGER, mean=MAYBE_NUMBER, interval=array(MAYBE_NUMBER)),
+        ),
+    ),
+    "VersionMetrics": members(
+        since=TIME,
+        until=TIME,
+        interval=TEXT,
+        items=array(ref("Figures")),
+        left_out=said(INTEGER, "How many items there are beyond the limit"),
+    ),
+    "Spending": SPENDING,
+    "Spend": members(
+        since=TIME,
+        until=TIME,
+        by=TEXT,
+        total=ref("Spending"),
+        items=array(
+            extended(
+                SPENDING,
+                value=MAYBE_TEXT,
+                days=array(extended(SPENDING, day={"type": "string", "format": "date"})),
+            )
+        ),
+        left_out=INTEGER,
+    ),
+    "Node": members(
+        span_id=SPAN_ID,
+        parent_id=nullable(SPAN_ID),
+        orphan=BOOLEAN,
+        name=TEXT,
+        kind=ANY,
+        scope=MAYBE_TEXT,
+        status=one_of("unset", "ok", "error"),
+        offset_ms=NUMBER,
+        duration_ms=MAYBE_NUMBER,
+        self_ms=NUMBER,
+        call=nullable(ref("Call")),
+        tells_of=nullable(members(trace_id=TRACE_ID, span_id=SPAN_ID)),
+        children=array(ref("Node")),
+    ),
+    "Trace": members(
+        trace_id=TRACE_ID,
+        started_at=TIME,
+        duration_ms=NUMBER,
+        spans=INTEGER,
+        cut=BOOLEAN,
+        dominant=nullable(STAGE),
+        stages=array(STAGE),
+        tree=array(ref("Node")),
+    ),
+    "UnpricedModels": members(
+        items=array(
+            members(provider=MAYBE_TEXT, model=MAYBE_TEXT, calls=INTEGER, tokens=INTEGER, last_seen=TIME),
+        )
+    ),
+    "LangfuseErrors": members(accepted=INTEGER, rejected=INTEGER, errors=array(members(message=TEXT))),
+    "LangfuseIngested": members(
+        successes=array(members(id=ANY, status=INTEGER)),
+        errors=array(members(id=ANY, status=INTEGER, message=TEXT, error=TEXT)),
+    ),
+    "ExportResponse": members(
+        {"partialSuccess": said(OBJECT, "How many were rejected, and why; not there when none were")},
+    ),
+    "RpcStatus": members(code=said(INTEGER, "google.rpc.Code"), message=TEXT),
+}
+
+PARAMETERS: dict[str, Schema] = {"trace_id": TEXT, "span_id": TEXT, "override_id": {**INTEGER, "minimum": 0}}
+"""Of addresses."""
+
+BINARY: Schema = {"description": "OTLP, as protobuf or as JSON"}
+ONE_OR_MANY_LANGFUSE = {"oneOf": [OBJECT, {**array(ANY), "minItems": 1, "maxItems": MOST_SCORES}]}
+
+
+def _export(what: str) -> Operation:
+    return Operation(
+        f"Take in OTLP {what}",
+        ref("ExportResponse"),
+        description="The answer is in the encoding of the request; a refusal is a google.rpc.Status.",
+        body=BINARY,
+        media=(JSON, PROTOBUF),
+        scope="ingest",
+        refused=ref("RpcStatus"),
+        refusals={400: (), 401: (), 403: (), 413: (), 415: (), 503: ()},
+    )
+
+
+OPERATIONS: Operations = {
+    **{
+        f"POST {prefix}/v1/{signal}": _export(signal)
+        for prefix in ("", "/otel", "/api/public/otel")
+        for signal in ("traces", "logs", "metrics")
+    },
+    "GET /api/v1/calls": Operation("Calls, newest first", ref("Call"), pages=True, query=CallFilters),
+    "POST /api/v1/calls": Operation(
+        "Store one call, or up to 1000; all or none",
+        ref("CallIds"),
+        body=CallForm,
+        many=MOST_CALLS,
+        example={"id": "call-1", "prompt": "order-extractor", "version": "1.0", "duration_ms": 840.5},
+        refusals={503: ("busy",)},
+    ),
+    "GET /api/v1/calls/{trace_id}/{span_id}/text": Operation(
+        "What is stored of a call's texts", ref("CallText"), refusals={404: ("text_not_found",)}
+    ),
+    "GET /api/v1/scores": Operation("Scores, newest first", ref("ListedScore"), pages=True, query=ScoreFilters),
+    "POST /api/v1/scores": Operation(
+        "Record one score, or up to 1000; all or none",
+        ref("Recorded"),
+        body=ScoreForm,
+        many=MOST_SCORES,
+        example={"response_id": "chatcmpl-1", "name": "hallucination", "value": 1, "source": "llm_judge"},
+        refusals={503: ("busy",)},
+    ),
+    "POST /api/public/scores": Operation(
+        "Record scores as Langfuse's SDKs (5) send them",
+        members(id=MAYBE_TEXT),
+        body=ONE_OR_MANY_LANGFUSE,
+        more_answers={202: members(message=TEXT), 207: ref("LangfuseErrors")},
+    ),
+    "POST /api/public/ingestion": Operation(
+        "Record scores as Langfuse's SDKs before 5 send them",
+        ref("LangfuseIngested"),
+        status=207,
+        body=loose(members(batch={**array(ANY), "minItems": 1, "maxItems": MOST_SCORES})),
+    ),
+    "GET /api/v1/metrics/versions": Operation(
+        "Figures of calls by version, label, environment or feature", ref("VersionMetrics"), query=MetricFilters
+    ),
+    "GET /api/v1/spend": Operation("What calls cost, by who or what spent it", ref("Spend"), query=SpendFilters),
+    "GET /api/v1/traces/{trace_id}": Operation(
+        "A trace's spans, each inside its parent", ref("Trace"), refusals={404: ("unknown_trace",)}
+    ),
+    "GET /api/v1/prices": Operation("Prices of your own, the last made first", PriceSerializer, pages=True),
+    "POST /api/v1/prices": Operation(
+        "Add a price of your own",
+        PriceSerializer,
+        status=201,
+        body=NewPrice,
+        example={"pattern": "house-model-*", "effective_from": "2026-01-01T00:00:00Z", "input": "1", "output": "4"},
+        refusals={409: ("price_exists",)},
+    ),
+    "GET /api/v1/prices/unpriced": Operation("Models whose calls have no cost", ref("UnpricedModels")),
+    "DELETE /api/v1/prices/{override_id}": Operation("Remove a price", status=204, refusals={404: ("unknown_price",)}),
+}
