@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -14,6 +16,23 @@ from common.ids import new_id
 GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 OFREP_PREFIX = "/ofrep/"
 API_PREFIXES = ("/api/", "/prompts/", "/ruleset", OFREP_PREFIX, "/v1/", "/otel/")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a request comes from, and its id; both empty outside of a request."""
+
+    address: str
+    request_id: str
+
+
+NOWHERE = Origin("", "")
+_origin: ContextVar[Origin] = ContextVar("origin", default=NOWHERE)
+
+
+def origin() -> Origin:
+    """Of the request that is being answered."""
+    return _origin.get()
 
 
 def given_request_id(environ: Mapping[str, Any]) -> str:
@@ -33,7 +52,11 @@ class RequestIdMiddleware:
         request.request_id = request_id  # type: ignore[attr-defined]  # read by common.errors
         if "HTTP_TRANSFER_ENCODING" in request.META:  # Django REST framework takes a body without a length for none
             request.META.setdefault("HTTP_CONTENT_LENGTH", "-1")
-        response = self.get_response(request)
+        token = _origin.set(Origin(request.META.get("REMOTE_ADDR", ""), request_id))
+        try:
+            response = self.get_response(request)
+        finally:
+            _origin.reset(token)
         response["X-Request-Id"] = request_id
         return response
 

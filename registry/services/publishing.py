@@ -152,5 +152,5 @@ def _tell(published: Published) -> None:
             "author": version.published_by,
         },
     )
-    fields = {"ref": version.ref, "bump": published.bump, "event": event.id}
+    fields = {"ref": version.ref, "bump": published.bump, "event_id": event.id}
     transaction.on_commit(partial(logger.info, event.type, extra=fields))

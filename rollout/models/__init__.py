@@ -3,6 +3,7 @@
 from rollout.models.decision import Batch, Metric, Verdict
 from rollout.models.rollouts import ACTIVE, HoldReason, Rollout, Status, Transition
 from rollout.models.webhooks import DeadReason, Delivery, DeliveryAttempt, DeliveryStatus, FanOut, WebhookEndpoint
+from rollout.models.work import Heartbeat
 
 __all__ = [
     "ACTIVE",
@@ -12,6 +13,7 @@ __all__ = [
     "DeliveryAttempt",
     "DeliveryStatus",
     "FanOut",
+    "Heartbeat",
     "HoldReason",
     "Metric",
     "Rollout",

@@ -48,6 +48,7 @@ class Command(BaseCommand):
         listening.add_arguments(parser)
 
     def handle(self, *args: Any, host: IPv4Address | IPv6Address, port: int, workers: int, **options: Any) -> None:
+        listening.settle(listening.Address(host, port))
         metrics.begin_anew()
         share_connections()
         # Workers that are forked here share what is already imported, and end with this process (config.supervised).

@@ -19,6 +19,7 @@ from observability.services.scores import give_up_waiting_scores, join_waiting_s
 from rollout.evaluation import discard_leftovers, evaluate_due
 from rollout.webhooks.fan_out import deliver_new_events
 from rollout.webhooks.sender import wake_due_deliveries
+from rollout.work import beat, forget_hosts
 
 logger = logging.getLogger(__name__)
 
@@ -48,10 +49,10 @@ def run(stopping: threading.Event) -> None:
         close_old_connections()
         _guarded(evaluate_due)
         if tick % TICKS_BETWEEN_REPAIRS == 0:
-            for repair in (join_waiting_scores, settle_held, deliver_new_events, wake_due_deliveries):
+            for repair in (beat, join_waiting_scores, settle_held, deliver_new_events, wake_due_deliveries):
                 _guarded(repair)
         if tick % TICKS_BETWEEN_CLEANINGS == 0:
-            for cleaning in (discard_leftovers, give_up_waiting_scores):
+            for cleaning in (discard_leftovers, give_up_waiting_scores, forget_hosts):
                 _guarded(cleaning)
         tick += 1
 
