@@ -5,13 +5,13 @@ from datetime import timedelta
 import pytest
 import time_machine
 from django.test import Client
+from django_q.tasks import async_task
 from prometheus_client.parser import text_string_to_metric_families
 
 from common.clock import now
 from registry.events import record
 from rollout import work
 from rollout.models import Delivery, DeliveryStatus, Heartbeat, WebhookEndpoint
-from rollout.webhooks.wake_up import wake_worker
 from tests.served import change, database_away, end, make_prompt, make_rollout
 
 pytestmark = pytest.mark.django_db
@@ -48,7 +48,7 @@ def test_metrics__nobody_works__how_long_and_how_much_waits(client: Client) -> N
         deliver(event.sequence, next_attempt_at=now() + timedelta(hours=1))
         deliver(event.sequence, next_attempt_at=now(), lease_until=now() + timedelta(hours=1))
         deliver(event.sequence, next_attempt_at=None, status=DeliveryStatus.DELIVERED)
-        wake_worker("dlv_1")
+        async_task("observability.rollups.roll_up")
         change(rollout, next_look_at=now() + timedelta(seconds=10))
 
         clock.shift(45)

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 from registry.events import EVENT_TYPES
@@ -47,7 +48,7 @@ def is_logging(node: ast.expr) -> bool:
 
 
 def values(message: ast.expr, tree: ast.Module) -> Iterator[str]:
-    """A literal; the type of an event that is recorded; or what a variable of that name is given in the module."""
+    """Of a literal; the type of an event that is recorded; what a variable of that name is given in the module."""
     match message:
         case ast.Constant(value=str(name)):
             yield name
@@ -55,6 +56,10 @@ def values(message: ast.expr, tree: ast.Module) -> Iterator[str]:
             yield from EVENT_TYPES
         case ast.IfExp(body=one, orelse=other):
             yield from (*values(one, tree), *values(other, tree))
+        case ast.JoinedStr(values=parts):
+            yield from map("".join, product(*(list(values(part, tree)) for part in parts)))
+        case ast.FormattedValue(value=value):
+            yield from values(value, tree)
         case ast.Name(id=variable):
             yield from given_to(variable, tree)
 
