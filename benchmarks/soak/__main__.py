@@ -1,8 +1,8 @@
 """A day in under five minutes: `make soak`, or `python -m benchmarks.soak`.
 
-PostgreSQL, a web server of two processes and two workers on loopback; apps and operators of several processes; meanwhile
-whatever runs is stopped and killed, the database too. Then all must have come to rest with nothing lost and nothing
-doubled, and no process grown. Exits with 1 on any loss.
+PostgreSQL, a web server of two processes and two workers on loopback; apps and operators of several processes;
+meanwhile whatever runs is stopped and killed, the database too. Then all must have come to rest with nothing lost and
+nothing doubled, and no process grown. Exits with 1 on any loss.
 
 --quick   half the time, prints only
 """
@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,12 @@ APPS = 3
 STEP_S = 11.0
 UNDISTURBED_S = 95.0
 RESTS_WITHIN_S = 120
-SETTINGS = {"SERINUS_LOG_FORMAT": "json", "SERINUS_WEBHOOK_ALLOW": "127.0.0.1"}
+# The secret key is the same on all hosts.
+SETTINGS = {
+    "SERINUS_LOG_FORMAT": "json",
+    "SERINUS_WEBHOOK_ALLOW": "127.0.0.1",
+    "SERINUS_SECRET_KEY": "of-a-soak-that-nobody-else-reaches",
+}
 
 Disturbance = tuple[str, Callable[[], None]]
 
@@ -109,7 +114,8 @@ class Soak:
 
     def _rest(self, done: Sequence[dict[str, Any]], receiver: Receiver, since: int) -> None:
         audit = Audit(self.database.url)
-        wait_until(audit.all_delivered, RESTS_WITHIN_S)
+        with suppress(AssertionError):  # the audit names what was not delivered
+            wait_until(audit.all_delivered, RESTS_WITHIN_S)
         operators, *apps = done
         audit.spans([span for app in apps for span in app["spans"]])
         audit.scores([score for app in apps for score in app["scores"]])

@@ -1,6 +1,6 @@
 """Apps: get a prompt for a unit, call a model with it, export the spans, score some of them.
 
-`python -m benchmarks.soak.apps PORT KEY SEED` runs until its standard input is closed, then prints what was acknowledged.
+`python -m benchmarks.soak.apps PORT KEY SEED` runs until its standard input is closed, then prints what was taken.
 """
 
 import json

@@ -11,7 +11,8 @@ ENDS = ("promoted", "rolled_back", "cancelled")
 # Of a rollout and arm: observations in the closed batches of its error rate, and calls that there are.
 EVIDENCE = """
     SELECT metric.rollout_id, arm, sum(bin.value::int) AS counted,
-           (SELECT count(*) FROM observability_call AS call WHERE call.rollout = metric.rollout_id AND call.arm = arm.arm)
+           (SELECT count(*) FROM observability_call AS call
+            WHERE call.rollout = metric.rollout_id AND call.arm = arm.arm)
     FROM rollout_metric AS metric JOIN rollout_batch AS batch ON batch.metric_id = metric.id
     CROSS JOIN (VALUES ('control'), ('canary')) AS arm (arm)
     CROSS JOIN LATERAL jsonb_each_text(CASE arm WHEN 'control' THEN batch.control ELSE batch.canary END) AS bin
