@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,8 @@ class Soak:
         self.growth = samples.growth()
         self.losses += [f"{g.role} grew by {g.rise_mb:.1f} MB of {g.mean_mb:.0f}" for g in self.growth if not g.flat]
         self.told |= {f"{name} started": service.starts for name, service in installation.services.items()}
-        self.told["logged as errors"] = dict(errors_logged(self.folder))
+        errors, others = logged(installation)
+        self.told |= {"logged as errors": dict(errors.most_common()), "other lines on standard error": others}
 
     def _work(self, installation: Installation, key: str) -> list[dict[str, Any]]:
         """What the operators and apps tell, while everything that can befall an installation does."""
@@ -180,10 +182,16 @@ def finish(process: subprocess.Popen[str]) -> dict[str, Any]:
     return found
 
 
-def errors_logged(folder: Path) -> Counter[str]:
-    """By event. Every line of the logs must be a JSON object."""
-    records = [json.loads(line) for file in folder.glob("*/log") for line in file.read_text().splitlines()]
-    return Counter(record["event"] for record in records if record["level"] == "ERROR")
+def logged(installation: Installation) -> tuple[Counter[str], int]:
+    """How often which event, or which library, was logged as an error; and how many lines are no events."""
+    errors, others = Counter[str](), 0
+    files = [service.folder / "log" for service in installation.services.values()]
+    for line in chain.from_iterable(file.read_text().splitlines() for file in files):
+        if not line.startswith("{"):
+            others += 1
+        elif (record := json.loads(line))["level"] == "ERROR":
+            errors[record["logger"] if " " in record["event"] else record["event"]] += 1
+    return errors, others
 
 
 if __name__ == "__main__":

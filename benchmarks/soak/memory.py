@@ -40,7 +40,7 @@ class Samples:
     def take(self, services: Sequence[Service]) -> None:
         for service in services:
             for process in service.tree():
-                with suppress(psutil.NoSuchProcess, IndexError):
+                with suppress(psutil.Error, IndexError, ValueError):  # it is about to begin, or to end
                     key = role(service, process), process.pid, process.create_time()
                     at = time.time() - process.create_time()
                     self._of.setdefault(key, []).append((at, process.memory_info().rss / MB))
