@@ -14,13 +14,13 @@ from django.db import connection
 
 @contextmanager
 def past_the_pooler() -> Iterator[None]:
-    """Meanwhile this thread's connection is one to PostgreSQL itself."""
+    """Meanwhile this thread's connection is one to PostgreSQL itself, and to the same database: in tests the test's."""
     usual = connection.settings_dict
     if settings.DATABASE_DIRECT is None:
         yield
         return
     connection.close()
-    connection.settings_dict = {**usual, **settings.DATABASE_DIRECT}
+    connection.settings_dict = {**usual, **settings.DATABASE_DIRECT, "NAME": usual["NAME"]}
     try:
         yield
     finally:

@@ -58,7 +58,7 @@ def test_web_and_two_workers__before_the_database_is_migrated__wait_and_then_wor
         assert web.get("/readyz") == 503
         assert first.children() == second.children() == {}
 
-        past_the_pooler = {"DATABASE_URL": f"postgres://nobody@{HOST}:1/nothing", "DATABASE_DIRECT_URL": postgres}
+        past_the_pooler = {"DATABASE_URL": f"postgres://nobody@{HOST}:1/postgres", "DATABASE_DIRECT_URL": postgres}
         Server(tmp_path / "first", 0, first.process, SETTINGS | past_the_pooler).manage("migrate", "-v0")
 
         wait_until(lambda: web.get("/readyz") == 200, 30)
