@@ -4,31 +4,15 @@
 """
 
 import argparse
-import multiprocessing
 
-from granian.constants import Interfaces
-from granian.log import LogLevels
-from granian.server import MPServer
-
-from config.management.commands.run_web import STOP_WITHIN_S, THREADS
-from rollout.serving import waiting
+from config.management.commands.run_web import web_server
 
 WORKERS = 2
 
 
 def serve(target: str, port: int, workers: int = WORKERS) -> None:
     """Until SIGTERM."""
-    multiprocessing.set_start_method("fork", force=True)
-    MPServer(
-        target,
-        address="127.0.0.1",
-        port=port,
-        interface=Interfaces.WSGI,
-        workers=workers,
-        blocking_threads=THREADS + waiting.MOST_WAITING,
-        workers_kill_timeout=STOP_WITHIN_S,
-        log_level=LogLevels.error,
-    ).serve()
+    web_server(target, host="127.0.0.1", port=port, workers=workers).serve()
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.conf import settings
+from django.db import connection
 from django.http import HttpRequest
 
 from common.errors import BadRequest, TooLarge, UnsupportedMediaType
@@ -58,6 +59,8 @@ def _steps(request: HttpRequest) -> Iterator[bytes]:
     declared = _declared_length(request)
     if declared is not None and declared > settings.MAX_BODY_BYTES:
         raise _too_large("The body", settings.MAX_BODY_BYTES)
+    if not connection.in_atomic_block:  # back to the pool, if there is one: a body may be long in coming
+        connection.close_if_unusable_or_obsolete()
     stream = request.META["wsgi.input"] if request.META.get("wsgi.input_terminated") else request
     length = 0
     while piece := _read(stream):

@@ -43,6 +43,15 @@ class JsonFormatter(logging.Formatter):
         return json.dumps({**known, **fields}, default=str)
 
 
+class NoTracebackOfSuspicions(logging.Filter):
+    """One line for a request that Django suspects, such as one with a foreign Host: anybody can send very many."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name.startswith("django.security."):
+            record.exc_info = None
+        return True
+
+
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
     fields = {key: value for key, value in vars(record).items() if key not in STANDARD | UNSAFE}
     if request_id := origin().request_id:

@@ -4,16 +4,19 @@ import re
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
+from django.views.decorators.csrf import csrf_exempt
 from django.views.defaults import server_error
 
 from common.errors import BadRequest, DomainError, NotFound, problem_response
 from common.ids import new_id
 
 GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+READING = ("GET", "HEAD")
 OFREP_PREFIX = "/ofrep/"
 API_PREFIXES = ("/api/", "/prompts/", "/ruleset", OFREP_PREFIX, "/v1/", "/otel/")
 
@@ -78,6 +81,22 @@ class ProblemMiddleware:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         return problem_response(exception, request) if isinstance(exception, DomainError) else None
+
+
+def only_read(view: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """The view for GET and HEAD; any other method is refused, as for programs, and before a form's token is missed."""
+
+    @csrf_exempt
+    @wraps(view)
+    def reading(request: HttpRequest) -> HttpResponse:
+        if request.method in READING:
+            return view(request)
+        detail = f"This is read by GET, not by {request.method}"
+        response = problem_response(DomainError("method_not_allowed", detail, status=405), request)
+        response["Allow"] = ", ".join(READING)
+        return response
+
+    return reading
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
+from common.outbound import Allowed, read_allowed
 from observability.core.scrubbing import OwnPattern, own_patterns
 from rollout.core.plan import read_duration_s, read_share_bp
 
@@ -84,6 +85,16 @@ def patterns(name: str) -> tuple[OwnPattern, ...]:
 def words(name: str, default: str = "") -> list[str]:
     """A comma-separated list, without empty items."""
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
+
+
+def reachable(name: str) -> Allowed:
+    """Networks, addresses and host names, separated by commas."""
+    try:
+        return read_allowed(words(name))
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            f"{name}: expected networks and hosts such as 10.1.0.0/16,hooks.lan; {error}"
+        ) from error
 
 
 def one_of(name: str, choices: tuple[str, ...]) -> str:

@@ -7,21 +7,21 @@ from django.db import DatabaseError, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.views.decorators.http import require_safe
 
 from common.errors import Unavailable
+from common.requests import only_read
 from rollout.serving import snapshot_cache
 
 logger = logging.getLogger(__name__)
 
 
-@require_safe
+@only_read
 def livez(request: HttpRequest) -> HttpResponse:
     """200 while the process answers at all; asks nothing else, so that a lost database restarts nobody."""
     return JsonResponse({"status": "alive"})
 
 
-@require_safe
+@only_read
 def readyz(request: HttpRequest) -> HttpResponse:
     """200 when the database answers and has every migration of this code, else 503 that says what is missing.
 

@@ -11,18 +11,18 @@ from pathlib import Path
 import psutil
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
-from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from common.requests import only_read
 from config.health import serving_state_age_s
 from rollout import work
 from rollout.serving import counts
 
 
-@require_safe
+@only_read
 def metrics(request: HttpRequest) -> HttpResponse:
     """Open to whoever can reach it, as Prometheus expects: numbers and ids of rollouts, never a prompt or a unit."""
     for file in _files_of_the_dead("gauge_live*.db"):

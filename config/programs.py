@@ -11,6 +11,7 @@ from config.supervisor import Program
 BACKGROUND = (
     Program("cluster", ("qcluster", "--skip-checks")),
     Program("evaluator", ("run_evaluator", "--skip-checks")),
+    Program("sender", ("run_sender", "--skip-checks")),
 )
 
 

@@ -1,8 +1,11 @@
 """Django settings, all read from the environment; docs/reference/settings.md lists them."""
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+
+from csp.constants import NONE, SELF
 
 from config import env
 
@@ -15,6 +18,7 @@ ALLOWED_HOSTS = env.words("SERINUS_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = env.words("SERINUS_CSRF_TRUSTED_ORIGINS")
 BASE_URL = env.address("SERINUS_BASE_URL", "http://127.0.0.1:8000")
 STATUS_PAGES = env.one_of("SERINUS_STATUS_PAGES", ("open", "login"))
+WEBHOOK_ALLOW = env.reachable("SERINUS_WEBHOOK_ALLOW")
 
 MAX_BODY_BYTES = env.integer("SERINUS_MAX_BODY_BYTES", 8 * 2**20, least=1024)
 MAX_DECOMPRESSED_BYTES = env.integer("SERINUS_MAX_DECOMPRESSED_BYTES", 32 * 2**20, least=1024)
@@ -46,11 +50,13 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
+    "axes",
 ]
 
 MIDDLEWARE = [
     "common.requests.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -59,6 +65,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "common.requests.ProblemMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -134,6 +141,27 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_URL = "/admin/login/"
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+# By name and address together: else anybody could lock out anybody, or all behind one proxy lock out each other.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_RESET_ON_SUCCESS = True
+AXES_DISABLE_ACCESS_LOG = True
+AXES_LOCKOUT_TEMPLATE = "locked_out.html"
+
+# Pages load nothing from elsewhere and run no script that stands in them.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    }
+}
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BASE_URL.startswith("https://")
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
@@ -159,7 +187,7 @@ REST_FRAMEWORK = {
 Q_CLUSTER = {
     "name": "serinus",
     "orm": "default",
-    "workers": 4,  # one costs 4 MB, and so two receivers that hang hold up nobody else
+    "workers": 2,  # one costs 4 MB, and so a long task holds up nobody else
     "poll": 0.5,
     "timeout": 60,
     "retry": 120,
@@ -173,14 +201,17 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"text": {"()": "common.logs.EventFormatter"}, "json": {"()": "common.logs.JsonFormatter"}},
+    "filters": {"suspicions": {"()": "common.logs.NoTracebackOfSuspicions"}},
     "handlers": {
         "console": {
             "class": "logging.StreamHandler",
             "formatter": env.one_of("SERINUS_LOG_FORMAT", ("text", "json")),
+            "filters": ["suspicions"],
         }
     },
     "root": {"handlers": ["console"], "level": env.one_of("SERINUS_LOG_LEVEL", ("INFO", "DEBUG", "WARNING", "ERROR"))},
     "loggers": {
+        "axes": {"level": "ERROR"},  # it tells names that were tried, and some people type their password there
         "django-q": {"level": "WARNING"},
         "django.request": {"level": "ERROR"},  # a refused request is the caller's affair, and there may be very many
     },

@@ -11,8 +11,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import dataclass
+from threading import Thread
 from types import FrameType
 
 import psutil
@@ -56,9 +58,9 @@ class Supervisor:
     def run(self, *, prepared: Callable[[], bool], answers: Callable[[], bool], on_ready: Callable[[], None]) -> None:
         """Run everything until SIGTERM or SIGINT, then end it, within GRACE_S and a moment.
 
-        Until prepared() is true, which is tried again and again, only what runs at once. on_ready is called once, as
-        soon as every process has announced itself and answers() is true. Raises NotStarted when a process ends before
-        that.
+        Until prepared() is true, which is tried again and again and may hang, only what runs at once. on_ready is
+        called once, as soon as every process has announced itself and answers() is true. Raises NotStarted when a
+        process ends before that.
         """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask_to_stop)
@@ -81,17 +83,20 @@ class Supervisor:
 
     def _wait_until_prepared(self, prepared: Callable[[], bool]) -> None:
         at_once = [child for child in self._children if child.program.at_once]
-        tried_at = 0.0
+        attempt, tried_at = in_a_thread(prepared), time.monotonic()
         while not self._stopping:
-            if time.monotonic() - tried_at > PREPARE_EVERY_S:
-                if prepared():
+            wait([attempt], TICK_S)
+            if attempt.done():
+                if attempt.result():
                     return
                 self._patient = True
-                tried_at = time.monotonic()
+                if time.monotonic() - tried_at > PREPARE_EVERY_S:
+                    attempt, tried_at = in_a_thread(prepared), time.monotonic()
+                else:
+                    time.sleep(TICK_S)
             for child in at_once:
                 child.start_first()
                 child.keep_running()
-            time.sleep(TICK_S)
 
     def _wait_until_up(self, answers: Callable[[], bool]) -> bool:
         """True when everything is up, False when it was asked to stop before."""
@@ -160,6 +165,20 @@ class Child:
         steady = time.monotonic() - self._started_at > STEADY_AFTER_S
         self._pause_s = SHORTEST_PAUSE_S if steady else min(max(SHORTEST_PAUSE_S, 2 * self._pause_s), LONGEST_PAUSE_S)
         return self._pause_s
+
+
+def in_a_thread(function: Callable[[], bool]) -> Future[bool]:
+    """What the function will return or raise. Whoever waits for it can stop waiting, and the process can end."""
+    future: Future[bool] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(function())
+        except BaseException as error:
+            future.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return future
 
 
 def end_all_below() -> None:

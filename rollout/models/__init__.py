@@ -2,7 +2,15 @@
 
 from rollout.models.decision import Batch, Metric, Verdict
 from rollout.models.rollouts import ACTIVE, HoldReason, Rollout, Status, Transition
-from rollout.models.webhooks import DeadReason, Delivery, DeliveryAttempt, DeliveryStatus, FanOut, WebhookEndpoint
+from rollout.models.webhooks import (
+    DeadReason,
+    Delivery,
+    DeliveryAttempt,
+    DeliveryStatus,
+    FanOut,
+    WebhookEndpoint,
+    WebhookFormat,
+)
 from rollout.models.work import Heartbeat
 
 __all__ = [
@@ -21,4 +29,5 @@ __all__ = [
     "Transition",
     "Verdict",
     "WebhookEndpoint",
+    "WebhookFormat",
 ]

@@ -1,29 +1,60 @@
 """Webhook endpoints and what was, or is still to be, delivered to them."""
 
+from datetime import datetime
+
 from django.db import models
 from django.db.models import CheckConstraint, Q, UniqueConstraint
 
 from registry.models import Event
 
 
+class WebhookFormat(models.TextChoices):
+    """standard: the event as JSON. slack: a sentence, as Slack and others that imitate it take it."""
+
+    STANDARD = "standard"
+    SLACK = "slack"
+
+
 class WebhookEndpoint(models.Model):
-    """events: the event types it wants, or an empty list for all. secret: `whsec_…`, shown once, needed to sign."""
+    """events: the event types it wants, or an empty list for all. secret: `whsec_…`, shown once, needed to sign.
+
+    previous_secrets: `[secret, until]` of those that sign too, the newest first. failing_since: of the first failure
+    after the last success.
+    """
 
     id = models.CharField(max_length=30, primary_key=True)
     url = models.CharField(max_length=2000)
     events = models.JSONField(default=list)
     description = models.CharField(max_length=200, blank=True)
+    format = models.CharField(
+        max_length=10, choices=WebhookFormat, default=WebhookFormat.STANDARD, db_default=WebhookFormat.STANDARD
+    )
     secret = models.CharField(max_length=100)
+    previous_secrets = models.JSONField(default=list, db_default=[])
     created_at = models.DateTimeField()
     created_by = models.CharField(max_length=200)
     disabled_at = models.DateTimeField(null=True, blank=True)
     disabled_reason = models.CharField(max_length=200, blank=True)
+    last_success_at = models.DateTimeField(null=True, blank=True)
+    last_failure_at = models.DateTimeField(null=True, blank=True)
+    failing_since = models.DateTimeField(null=True, blank=True)
+    consecutive_failures = models.PositiveIntegerField(default=0, db_default=0)
 
     class Meta:
         ordering = ["-id"]
+        constraints = [CheckConstraint(condition=Q(format__in=WebhookFormat.values), name="webhook_format_is_known")]
 
     def __str__(self) -> str:
         return self.url
+
+    def kept_at(self, moment: datetime) -> list[tuple[str, datetime]]:
+        """The previous secrets that still sign then, and until when."""
+        kept = [(secret, datetime.fromisoformat(until)) for secret, until in self.previous_secrets]
+        return [(secret, until) for secret, until in kept if moment < until]
+
+    def secrets_at(self, moment: datetime) -> list[str]:
+        """Those that sign a message sent then, the newest first."""
+        return [self.secret, *(secret for secret, _ in self.kept_at(moment))]
 
 
 class DeliveryStatus(models.TextChoices):
@@ -42,7 +73,7 @@ class Delivery(models.Model):
     """One event for one endpoint.
 
     payload: the exact bytes of every attempt. attempts: settled ones since it was made or last replayed.
-    lease_until: until then one worker alone may send it.
+    lease_until: until then one sender alone may send it.
     """
 
     id = models.CharField(max_length=30, primary_key=True)
@@ -61,7 +92,12 @@ class Delivery(models.Model):
         ordering = ["-id"]
         verbose_name_plural = "deliveries"
         indexes = [
-            models.Index(fields=["next_attempt_at"], name="deliveries_due", condition=Q(status=DeliveryStatus.PENDING))
+            models.Index(
+                fields=["endpoint", "next_attempt_at", "event"],
+                name="deliveries_due_by_endpoint",
+                condition=Q(status=DeliveryStatus.PENDING),
+            ),
+            models.Index(fields=["endpoint", "status", "id"], name="deliveries_by_status"),
         ]
         constraints = [
             UniqueConstraint(fields=["event", "endpoint"], name="one_delivery_per_event_and_endpoint"),

@@ -2,7 +2,6 @@
 
 import json
 import random
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -20,8 +19,6 @@ ALWAYS = [
 ]
 READY_KEPT = 4096  # of all prompts together: some 10 MB, 64 MB at the most
 LARGEST_KEPT = 16_384  # bytes of a body; what is larger is joined for each request
-UNITS_KEPT = 32_768  # some 8 MB
-LONGEST_KEPT = 256  # characters of a unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +46,7 @@ class Ready(NamedTuple):
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
     """A 200 answer. version: members shared with the version's other answers; rest: all others; tag: the ETag's text.
+    lasts: whether the same request gets it again, until something changes.
 
     The answer of a rollout's arm lacks its last characters, the exposure's unit bucket and what closes the JSON.
     """
@@ -57,18 +55,19 @@ class Answer:
     rest: bytes
     tag: str
     reason: str
+    lasts: bool
     assigned: Cell | None
 
-    def complete(self) -> Ready:
-        return _ready_of(self)(self, None)
 
-    def complete_for(self, unit_bucket: int) -> Ready:
-        """An arm's answer to a unit of this bucket."""
-        return _ready_of(self)(self, unit_bucket)
+class Chosen(NamedTuple):
+    """What a request gets. unit_bucket: of the unit that an arm answers, or None where no arm does."""
 
+    answer: Answer
+    unit_bucket: int | None = None
 
-def _ready_of(answer: Answer) -> Callable[[Answer, int | None], Ready]:
-    return _kept if len(answer.version) <= LARGEST_KEPT else _ready
+    def ready(self) -> Ready:
+        ready = _kept if len(self.answer.version) <= LARGEST_KEPT else _ready
+        return ready(*self)
 
 
 def _ready(answer: Answer, unit_bucket: int | None) -> Ready:
@@ -82,12 +81,6 @@ def _ready(answer: Answer, unit_bucket: int | None) -> Ready:
 
 
 _kept = lru_cache(READY_KEPT)(_ready)
-
-
-@lru_cache(UNITS_KEPT)
-def _buckets(salt: str, unit: str) -> tuple[int, int]:
-    """The unit's bucket and unit bucket. Units come back, and two hashes are a quarter of what an answer costs."""
-    return bucket(salt, unit), unit_bucket(salt, unit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,19 +100,17 @@ class Split:
     control: Arm
     canary: Arm
 
-    def answer(self, unit: str) -> Ready:
-        """To a unit, which gets it again and again."""
-        hashed = _buckets if len(unit) <= LONGEST_KEPT else _buckets.__wrapped__
-        at, unit_bucket = hashed(self.salt, unit)
-        return self._arm(at).sticky.complete_for(unit_bucket)
+    def choose(self, unit: str) -> Chosen:
+        """For a unit, which gets the same again and again."""
+        return Chosen(self._arm(unit).sticky, unit_bucket(self.salt, unit))
 
-    def drawn_answer(self) -> Ready:
-        """To a request without a unit, which is a unit of its own."""
+    def draw(self) -> Chosen:
+        """For a request without a unit, which is a unit of its own."""
         unit = str(random.getrandbits(64))
-        return self._arm(bucket(self.salt, unit)).drawn.complete_for(unit_bucket(self.salt, unit))
+        return Chosen(self._arm(unit).drawn, unit_bucket(self.salt, unit))
 
-    def _arm(self, at: int) -> Arm:
-        return self.canary if is_canary(at, self.weight_bp) else self.control
+    def _arm(self, unit: str) -> Arm:
+        return self.canary if is_canary(bucket(self.salt, unit), self.weight_bp) else self.control
 
 
 def encode_version(members: dict[str, Any]) -> EncodedVersion:
@@ -176,7 +167,8 @@ def _answer(
     if rollout:
         rest = rest.removesuffix(b'"}}')
     assigned = ASSIGNMENTS.of(rollout["id"], rollout["arm"]) if rollout else None
-    return Answer(version.members, rest, sha256(version.members + rest).hexdigest()[:20], reason, assigned)
+    tag = sha256(version.members + rest).hexdigest()[:20]
+    return Answer(version.members, rest, tag, reason, sticky and reason != "pinned", assigned)
 
 
 def encode(value: object) -> bytes:

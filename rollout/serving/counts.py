@@ -69,7 +69,7 @@ class Counter:
 
 PROMPT_REQUESTS: Final = Counter(
     "serinus_prompt_requests",
-    "Answers to GET /prompts/{name}. reason: why this version was served, or a refusal's code.",
+    "Answers to GET /prompts/{name} and OFREP. reason: why this version was served, all_flags, or a refusal's code.",
     ("status", "reason"),
 )
 ASSIGNMENTS: Final = Counter(
@@ -98,7 +98,7 @@ STATE_AGE = Gauge(
 
 @cache
 def requests(status: int, reason: str) -> Cell:
-    """Of `GET /prompts/{name}`. Both values come from closed sets, so that few are kept."""
+    """Of `GET /prompts/{name}` and of flag evaluation. Both values come from closed sets, so that few are kept."""
     return PROMPT_REQUESTS.of(str(status), reason)
 
 

@@ -160,8 +160,8 @@ def _pointers(prompts: Any, rollouts: Mapping[int, Mapping[str, Rollout]]) -> di
 def _numbers(prompts: Any) -> dict[int, list[list[int]]]:
     found: dict[int, list[list[int]]] = defaultdict(list)
     versions = PromptVersion.objects.filter(prompt__in=prompts).order_by()
-    columns = versions.values_list("prompt_id", "pk", "ordinal", "major", "minor", "patch")
-    for prompt_id, *numbers in columns.iterator():
+    # Not by iterator(): its cursor on the server is lost behind a pooler that gives each statement another connection.
+    for prompt_id, *numbers in versions.values_list("prompt_id", "pk", "ordinal", "major", "minor", "patch"):
         found[prompt_id].append(numbers)
     return found
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from common.errors import DomainError, Gone, Invalid, NotFound
 from registry.core.versions import parse_version
 from rollout.serving import counts, snapshot_cache
-from rollout.serving.answers import ALWAYS, Ready, Split
+from rollout.serving.answers import ALWAYS, Chosen, Split
 from rollout.serving.counts import count
 from rollout.serving.responses import (
     METHODS,
@@ -19,7 +19,7 @@ from rollout.serving.responses import (
     problem,
     text,
 )
-from rollout.serving.snapshot import ServedPrompt, Snapshot
+from rollout.serving.snapshot import Asked, ServedPrompt, Snapshot
 
 DEFAULT_LABEL = "production"
 PARAMETERS = {"label", "unit", "version"}
@@ -45,9 +45,9 @@ def get_prompt(
         snapshot, stale_s = snapshot_cache.cache.current()
         if stale_s is not None:
             about += [("Serinus-Stale", "true"), ("Age", str(stale_s))]
-        snapshot.check_reader(authorization)
-        asked = parameters(query, PARAMETERS)
-        ready = choose(served_prompt(snapshot, name), asked, unit_header and text(unit_header))
+        asked = name, query, authorization, unit_header
+        chosen = snapshot.remembered.get(asked)
+        ready = (chosen or _choose_anew(snapshot, asked)).ready()
     except DomainError as error:
         counts.requests(error.status, error.code).inc()
         return problem(error, ALWAYS + about, method, request_id)
@@ -61,7 +61,16 @@ def get_prompt(
     return ready.response
 
 
-def choose(prompt: ServedPrompt, asked: Mapping[str, str], unit_header: str) -> Ready:
+def _choose_anew(snapshot: Snapshot, asked: Asked) -> Chosen:
+    name, query, authorization, unit_header = asked
+    snapshot.check_reader(authorization)
+    given = parameters(query, PARAMETERS)
+    chosen = choose(served_prompt(snapshot, name), given, unit_header and text(unit_header))
+    snapshot.remember(asked, chosen)
+    return chosen
+
+
+def choose(prompt: ServedPrompt, asked: Mapping[str, str], unit_header: str) -> Chosen:
     """The answer to what is asked."""
     if (version := asked.get("version")) is not None:
         return _pinned(prompt, version)
@@ -70,19 +79,19 @@ def choose(prompt: ServedPrompt, asked: Mapping[str, str], unit_header: str) -> 
     if served is None:
         raise NotFound("unknown_label", f"{prompt.name} has no label {label!r}")
     if not isinstance(served, Split):
-        return served.complete()
+        return Chosen(served)
     unit = asked.get("unit") or unit_header
-    return served.answer(unit) if unit else served.drawn_answer()
+    return served.choose(unit) if unit else served.draw()
 
 
-def _pinned(prompt: ServedPrompt, version: str) -> Ready:
+def _pinned(prompt: ServedPrompt, version: str) -> Chosen:
     try:
         version_id = prompt.numbers.get(parse_version(version))
     except ValueError as error:
         raise Invalid.field("version", str(error)) from error
     if version_id is None:
         raise NotFound("unknown_version", f"{prompt.name} has no version {version!r}")
-    return snapshot_cache.cache.pinned(prompt, version_id).complete()
+    return Chosen(snapshot_cache.cache.pinned(prompt, version_id))
 
 
 def served_prompt(snapshot: Snapshot, name: str) -> ServedPrompt:

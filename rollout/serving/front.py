@@ -4,7 +4,7 @@ Everything else goes on to Django, whose views of the same addresses call the sa
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 PROMPTS = "/prompts/"
 RULESET = "/ruleset"
-NOTHING = nullcontext()
 STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
 
@@ -28,7 +27,9 @@ def in_front_of(django: "WSGIApplication") -> "WSGIApplication":
     def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         path: str = environ["PATH_INFO"]
         if path.startswith(PROMPTS) and "/" not in (name := path[len(PROMPTS) :]):
-            answer = _prompt(environ, name)
+            query: str = environ.get("QUERY_STRING", "")
+            by_number = "version" in query or "%" in query  # the word itself may be encoded
+            answer = (_prompt_by_number if by_number else _prompt)(environ, name, query)
         elif path == RULESET:
             answer = _ruleset(environ)
         else:
@@ -39,18 +40,23 @@ def in_front_of(django: "WSGIApplication") -> "WSGIApplication":
     return application
 
 
-def _prompt(environ: "WSGIEnvironment", name: str) -> Response:
-    get, query = environ.get, environ.get("QUERY_STRING", "")
-    with _connections_as_of_a_request() if "version" in query or "%" in query else NOTHING:
-        return get_prompt(
-            environ["REQUEST_METHOD"],
-            name if name.isascii() else text(name),
-            query,
-            get("HTTP_AUTHORIZATION", ""),
-            get("HTTP_SERINUS_UNIT", ""),
-            get("HTTP_IF_NONE_MATCH", ""),
-            given_request_id(environ) if "HTTP_X_REQUEST_ID" in environ else "",
-        )
+def _prompt(environ: "WSGIEnvironment", name: str, query: str) -> Response:
+    get = environ.get
+    return get_prompt(
+        environ["REQUEST_METHOD"],
+        name if name.isascii() else text(name),
+        query,
+        get("HTTP_AUTHORIZATION", ""),
+        get("HTTP_SERINUS_UNIT", ""),
+        get("HTTP_IF_NONE_MATCH", ""),
+        given_request_id(environ) if "HTTP_X_REQUEST_ID" in environ else "",
+    )
+
+
+def _prompt_by_number(environ: "WSGIEnvironment", name: str, query: str) -> Response:
+    """A version that is in no memory is read from the database."""
+    with _connections_as_of_a_request():
+        return _prompt(environ, name, query)
 
 
 def _ruleset(environ: "WSGIEnvironment") -> Response:
@@ -65,7 +71,7 @@ def _ruleset(environ: "WSGIEnvironment") -> Response:
 
 @contextmanager
 def _connections_as_of_a_request() -> Iterator[None]:
-    """What Django does around a request: a version that is in no memory is read from the database."""
+    """What Django does around a request."""
     close_old_connections()
     try:
         yield

@@ -12,11 +12,12 @@ from typing import Any
 
 from common.bodies import parse_json
 from common.errors import DomainError, FieldError, Invalid, UnsupportedMediaType, problem_answer
-from rollout.serving import snapshot_cache
+from rollout.serving import counts, snapshot_cache
 from rollout.serving.answers import Ready, encode
+from rollout.serving.counts import count
 from rollout.serving.endpoint import DEFAULT_LABEL, choose, served_prompt
 from rollout.serving.responses import Response, matches, with_body
-from rollout.serving.snapshot import ServedPrompt, Snapshot
+from rollout.serving.snapshot import Snapshot
 
 ALWAYS = [
     ("Cache-Control", "private, no-cache"),
@@ -35,6 +36,7 @@ FAILURES = {
 """The protocol's status and errorCode for a refusal's status; any other stays as it is and is GENERAL."""
 
 LONGEST_DETAILS = 1000  # characters; details may quote the context, which may be of any length
+ALL = "all_flags"  # is counted as the reason where all prompts of a label are evaluated
 OURS = ("targetingKey", "label", "version")
 KINDS = {bool: "a boolean", int: "a number", float: "a number", list: "an array", dict: "an object"}
 
@@ -66,9 +68,10 @@ def evaluate_flag(name: str, request: Request) -> Response:
         snapshot = _admit(request, headers)
         context = _context(_read(request))
         asked = {"label": context.label} if context.version is None else {"version": context.version}
-        answer = _choose(served_prompt(snapshot, name), asked, context.unit)
+        answer = choose(served_prompt(snapshot, name), asked, context.unit).ready()
     except DomainError as error:
         return _failure(error, headers, request.method, {"key": name})
+    count(answer.served, answer.assigned)
     return _json(200, headers, encode(_evaluation(answer.response.body)), request.method)
 
 
@@ -84,7 +87,9 @@ def evaluate_flags(request: Request) -> Response:
     etag = _etag(body, answers)
     headers.append(("ETag", etag))
     if request.if_none_match and matches(etag, request.if_none_match):
+        counts.requests(304, ALL).inc()
         return Response(304, headers, b"")
+    counts.requests(200, ALL).inc()
     evaluations = [
         encode(_evaluation(answer.response.body)) for answer in answers
     ]  # one by one: other threads get their turn
@@ -149,15 +154,11 @@ def _answers(snapshot: Snapshot, context: Context) -> list[Ready]:
     answers = []
     for _, prompt in sorted(snapshot.prompts.items()):  # by name, so that all processes give one ETag
         if context.label in prompt.labels and not prompt.archived:
-            answers.append(_choose(prompt, {"label": context.label}, context.unit))
+            answer = choose(prompt, {"label": context.label}, context.unit).ready()
+            if answer.assigned:
+                answer.assigned.inc()
+            answers.append(answer)
     return answers
-
-
-def _choose(prompt: ServedPrompt, asked: Mapping[str, str], unit: str) -> Ready:
-    answer = choose(prompt, asked, unit)
-    if answer.assigned:
-        answer.assigned.inc()
-    return answer
 
 
 def _etag(body: bytes, answers: list[Ready]) -> str:
@@ -200,6 +201,7 @@ def _failure(error: DomainError, headers: list[tuple[str, str]], method: str, ab
     status, code = FAILURES.get(error.status, (error.status, "GENERAL"))
     if error.code == "unknown_version":  # the flag is there; it is the context that asks for what is not
         status, code = 400, "INVALID_CONTEXT"
+    counts.requests(status, error.code).inc()
     problem_headers, _ = problem_answer(error, request_id="")
     del problem_headers["Content-Type"]
     body = encode({**about, "errorCode": code, "errorDetails": error.detail[:LONGEST_DETAILS]})

@@ -7,10 +7,23 @@ from registry.core.versions import SemVer, parse_version
 from registry.keys import Grant, check_scope, find_grant, grant_of
 from registry.models import PromptVersion, Scope
 from registry.representation import served_json
-from rollout.serving.answers import Answer, EncodedVersion, Split, encode_version, label_answer, pinned_answer, split
+from rollout.serving.answers import (
+    Answer,
+    Chosen,
+    EncodedVersion,
+    Split,
+    encode_version,
+    label_answer,
+    pinned_answer,
+    split,
+)
 from rollout.serving.documents import NEVER, Changes, LabelDocument, PromptDocument
 
 MOST_READERS = 10_000
+MOST_REMEMBERED = 32_768  # some 16 MB
+LONGEST_REMEMBERED = 512  # characters
+
+Asked = tuple[str, str, str, str]  # prompt, query, Authorization and Serinus-Unit, as they are sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +48,14 @@ class Snapshot:
     """prompts by name; grants by the hash of their key, without the revoked.
 
     readers: Authorization headers that have been found to let read; a valid key is so hashed once, not each time.
+    remembered: what was answered, and is again as long as this is the state: units come back.
     """
 
     generation: int
     prompts: Mapping[str, ServedPrompt]
     grants: Mapping[str, Grant]
     readers: set[str] = field(default_factory=set, compare=False)
+    remembered: dict[Asked, Chosen] = field(default_factory=dict, compare=False)
 
     def check_reader(self, authorization: str) -> None:
         """Raises Unauthorized or Forbidden unless this Authorization header lets read."""
@@ -49,6 +64,13 @@ class Snapshot:
             if len(self.readers) >= MOST_READERS:  # one key can be spelled in many ways
                 self.readers.clear()
             self.readers.add(authorization)
+
+    def remember(self, asked: Asked, chosen: Chosen) -> None:
+        """Answer the same next time, unless it is a version of no label, or drawn anew each time."""
+        if chosen.answer.lasts and sum(map(len, asked)) <= LONGEST_REMEMBERED:
+            if len(self.remembered) >= MOST_REMEMBERED:
+                self.remembered.clear()
+            self.remembered[asked] = chosen
 
 
 NOTHING = Snapshot(NEVER, {}, {})

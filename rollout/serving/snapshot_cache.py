@@ -9,28 +9,28 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from functools import lru_cache
-from threading import Condition, Event, Thread
+from threading import Condition, Event, Lock, Thread
 from typing import Any
 
 from django.conf import settings
 from django.db import Error as AnyDatabaseError
 from django.db import connection
 
-from common.errors import Unavailable
+from common.errors import NotFound, Unavailable
+from registry.models import PromptVersion
 from registry.sequences import wait_for_generation
 from rollout.serving import waiting
 from rollout.serving.answers import Answer
 from rollout.serving.counts import STATE_AGE
 from rollout.serving.documents import NEVER, changes_since
-from rollout.serving.snapshot import NOTHING, ServedPrompt, Snapshot, after, load_pinned
+from rollout.serving.pinned import PinnedAnswers
+from rollout.serving.snapshot import NOTHING, ServedPrompt, Snapshot, after
 from rollout.serving.state_file import StateFile
 
 RETRY_S = 0.1
 GIVE_WAY_S = 0.002
 STALE_AFTER_S = 2.0
 FIRST_LOAD_S = 5.0
-PINNED_KEPT = 1024
 
 logger = logging.getLogger(__name__)
 
@@ -47,8 +47,9 @@ class SnapshotCache:
         self._known = NEVER  # the generation that this process has read; of a state from the file none
         self._confirmed_at = clock()
         self._file_tried = False
+        self._telling = Lock()
         self._told_stale = False
-        self._load_pinned = lru_cache(PINNED_KEPT)(load_pinned)
+        self._pinned = PinnedAnswers()
 
     def current(self) -> tuple[Snapshot, int | None]:
         """The last known state; its age in seconds when it is stale, else None. Raises Unavailable without a state."""
@@ -56,7 +57,10 @@ class SnapshotCache:
         if snapshot is NOTHING:
             raise Unavailable("no_state_yet", "This process has not reached the database since its start")
         age_s = self._clock() - self._confirmed_at
-        return snapshot, int(age_s) if age_s > STALE_AFTER_S else None
+        if age_s <= STALE_AFTER_S:
+            return snapshot, None
+        self._tell_stale(age_s)  # here too: while the database hangs, the thread that would tell it hangs with it
+        return snapshot, int(age_s)
 
     def wait_for_change(self, seen: Snapshot, timeout_s: float) -> bool:
         """Whether there is another state than the one seen, as soon as there is; False when nobody may wait longer."""
@@ -69,7 +73,9 @@ class SnapshotCache:
         if answer := prompt.pinned.get(version_id):
             return answer
         try:
-            return self._load_pinned(version_id)
+            return self._pinned.get(version_id)
+        except PromptVersion.DoesNotExist as error:  # of a backup's database, which is about to be noticed
+            raise NotFound("unknown_version", f"{prompt.name} has this version no longer") from error
         except AnyDatabaseError as error:
             raise Unavailable("database_away", "This version is not in memory and the database is away") from error
 
@@ -78,7 +84,7 @@ class SnapshotCache:
         asked_at = self._clock()
         if changes := changes_since(self._known):
             if changes.since == NEVER:  # a restored backup may give a row's id to another version
-                self._load_pinned.cache_clear()
+                self._pinned.clear()
             self._take(after(self._snapshot, changes), asked_at)
             self._known = changes.generation
             self._file.keep(changes)
@@ -101,19 +107,24 @@ class SnapshotCache:
         """Refresh without ever raising: whether it succeeded. One log event when the state gets stale, one after."""
         try:
             self.refresh()
-        except Exception:
+        except Exception as error:
             self.take_from_file()
-            age_s = self._clock() - self._confirmed_at
-            STATE_AGE.set(age_s)
-            if age_s > STALE_AFTER_S and not self._told_stale:
-                logger.exception("serving.stale", extra={"age_s": int(age_s)})
-                self._told_stale = True
+            self._tell_stale(self._clock() - self._confirmed_at, error)
             return False
         STATE_AGE.set(0)
         if self._told_stale:
             logger.info("serving.fresh", extra={"generation": self._snapshot.generation})
             self._told_stale = False
         return True
+
+    def _tell_stale(self, age_s: float, error: Exception | None = None) -> None:
+        """error: why, when the database has answered at all."""
+        STATE_AGE.set(age_s)
+        with self._telling:
+            if age_s <= STALE_AFTER_S or self._told_stale:
+                return
+            self._told_stale = True
+        logger.error("serving.stale", extra={"age_s": int(age_s)}, exc_info=error)
 
     def keep_fresh(self, stop: Event) -> None:
         """Poll until told to stop, on this thread's own database connection."""

@@ -56,9 +56,9 @@ class StateFile:
         try:
             try:
                 self._write(changes)
-            except sqlite3.OperationalError:  # locked, or no space
-                raise
-            except sqlite3.DatabaseError:  # no SQLite file, or none any more
+            except sqlite3.DatabaseError as error:
+                if not _is_useless(error):
+                    raise
                 self._path.unlink()
                 self._write(changes)
         except (OSError, sqlite3.Error) as error:
@@ -88,6 +88,13 @@ class StateFile:
         file.execute("PRAGMA synchronous = OFF")  # after a power cut a broken file is made anew
         file.executescript(SCHEMA)
         return file
+
+
+def _is_useless(error: sqlite3.DatabaseError) -> bool:
+    """Whether the file is no SQLite file, or has not our tables, being of another release; else it is locked, say."""
+    if not isinstance(error, sqlite3.OperationalError):
+        return True
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) == sqlite3.SQLITE_ERROR  # no statement of ours fits
 
 
 def _everything(file: sqlite3.Connection) -> Changes:

@@ -5,10 +5,13 @@ byte, and the resolution of a name knows none. At the deadline the caller gets i
 which ends the thread too. (One that still resolves or connects then may yet send, so that the receiver gets a message
 that was given up: as with every retry, it knows it by its id.)
 
-Redirects are not followed: the adapter is used without a Session, which would read a redirect's whole body into memory.
+It goes to public hosts and to what settings.WEBHOOK_ALLOW names (common.outbound), and straight there: a proxy of the
+environment would resolve the name by itself, past that check. Redirects are not followed: the adapter is used without a
+Session, which would read a redirect's whole body into memory.
 """
 
 import logging
+import os
 import socket
 import threading
 import time
@@ -20,10 +23,13 @@ from http import HTTPStatus
 from typing import Any
 
 import requests
+from django.conf import settings
 from requests.adapters import HTTPAdapter
 from urllib3 import BaseHTTPResponse
-from urllib3.connection import HTTPConnection
+from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
+
+from common import outbound
 
 logger = logging.getLogger(__name__)
 
@@ -79,10 +85,10 @@ class _Exchange(threading.Thread):
 
     def _send(self) -> None:
         request = self.request.prepare()
-        settings: Any = requests.Session().merge_environment_settings(request.url, {}, True, None, None)
+        timeout, verify = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S), os.environ.get("REQUESTS_CA_BUNDLE") or True
         with (
             closing(self.adapter),
-            closing(self.adapter.send(request, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S), **settings)) as response,
+            closing(self.adapter.send(request, timeout=timeout, verify=verify)) as response,
         ):
             self.answer = Answer(response.status_code, retry_after=response.headers.get("Retry-After", ""))
             self._read_some(response.raw)
@@ -101,6 +107,17 @@ class _Exchange(threading.Thread):
         self.answer = self.answer or Answer(error=describe(error))
 
 
+class _Checked(HTTPConnection):
+    """Connects to an address that was checked; Host header, SNI and certificate stay those of the name."""
+
+    def _new_conn(self) -> socket.socket:
+        return outbound.connect(self.host, self.port, timeout_s=CONNECT_TIMEOUT_S, allowed=settings.WEBHOOK_ALLOW)
+
+
+class _CheckedTLS(_Checked, HTTPSConnection):
+    pass
+
+
 class _Adapter(HTTPAdapter):
     """Remembers the one connection that it opens, so that another thread can end it."""
 
@@ -108,7 +125,7 @@ class _Adapter(HTTPAdapter):
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
-        pool.ConnectionCls = partial(self._open, pool.ConnectionCls)
+        pool.ConnectionCls = partial(self._open, _CheckedTLS if pool.scheme == "https" else _Checked)
         return pool
 
     def _open(self, connect: type[HTTPConnection], **kwargs: Any) -> HTTPConnection:

@@ -14,6 +14,7 @@ BACK_OFF_S = (
 )
 JITTER = 0.1
 LONGEST_RETRY_AFTER_S = 12 * HOUR
+SHORTEST_LIFE = timedelta(seconds=sum(BACK_OFF_S) * (1 - JITTER))  # of a delivery that nobody takes
 
 
 def wait_after(failures: int, *, retry_after_s: float = 0) -> timedelta | None:

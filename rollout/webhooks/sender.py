@@ -1,7 +1,7 @@
 """Delivery of events to webhook endpoints: at least once, never before the change, never instead of it.
 
 A delivery's row is written with the change itself or after it, so no receiver hears of what did not happen, and nothing
-that happens waits for a receiver. A worker claims the row for LEASE, sends outside any transaction, and settles what
+that happens waits for a receiver. A sender claims the row for LEASE, sends outside any transaction, and settles what
 came of it in one. When it dies in between, the lease runs out and the delivery is sent again with the same
 `webhook-id`, by which the receiver knows it. Order is not promised: `sequence` in the payload tells it.
 """
@@ -16,18 +16,15 @@ from django.db import transaction
 from django.db.models import Q
 
 from common.clock import now
-from rollout.models import DeadReason, Delivery, DeliveryAttempt, DeliveryStatus
+from rollout.models import DeadReason, Delivery, DeliveryAttempt, DeliveryStatus, WebhookEndpoint
 from rollout.webhooks import retries
-from rollout.webhooks.fan_out import deliver_new_events
 from rollout.webhooks.post import Answer, post
-from rollout.webhooks.services import disable, end
+from rollout.webhooks.services import HEALTHY, disable, end
 from rollout.webhooks.signing import signed_headers
-from rollout.webhooks.wake_up import wake_ups_wait, wake_worker
 
 logger = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=60)
-WOKEN_AT_ONCE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,30 +36,33 @@ class Sent:
     answer: Answer
 
 
-def attempt(delivery_id: str) -> None:
-    """The workers' task: try the delivery once, if it is due and nobody else does. May run twice or late."""
-    delivery = claim(delivery_id)
-    if delivery is None:
-        return
-    if delivery.endpoint.disabled_at:  # while the event was being recorded
-        end(Delivery.objects.filter(pk=delivery.pk), DeadReason.ENDPOINT_DISABLED)
-        return
-    settle(delivery, send(delivery))
+def due(moment: datetime) -> Q:
+    free = Q(lease_until=None) | Q(lease_until__lte=moment)
+    return Q(status=DeliveryStatus.PENDING, next_attempt_at__lte=moment) & free
 
 
 def claim(delivery_id: str) -> Delivery | None:
-    """The delivery, leased to the caller alone, or None when it is not due, not pending or leased already."""
+    """The delivery, leased to the caller alone, or None when it is not due, not pending or leased already.
+
+    One whose endpoint was disabled while the event was being recorded is dead then.
+    """
     moment = now()
-    claimed = Delivery.objects.filter(_due(moment), pk=delivery_id).update(lease_until=moment + LEASE)
-    return Delivery.objects.select_related("endpoint", "event").get(pk=delivery_id) if claimed else None
+    claimed = Delivery.objects.filter(due(moment), pk=delivery_id).update(lease_until=moment + LEASE)
+    if not claimed:
+        return None
+    delivery = Delivery.objects.select_related("endpoint", "event").get(pk=delivery_id)
+    if delivery.endpoint.disabled_at:
+        end(Delivery.objects.filter(pk=delivery_id), DeadReason.ENDPOINT_DISABLED)
+        return None
+    return delivery
 
 
 def send(delivery: Delivery) -> Sent:
-    """Sign and post the payload. Runs outside any transaction."""
+    """Sign and post the payload. Touches no database, so that it may run in a thread without a connection."""
     at, start = now(), time.monotonic()
     body = bytes(delivery.payload)
     signature = signed_headers(
-        secret=delivery.endpoint.secret, message_id=delivery.event.id, timestamp=int(at.timestamp()), body=body
+        keys=delivery.endpoint.secrets_at(at), message_id=delivery.event.id, timestamp=int(at.timestamp()), body=body
     )
     headers = {"Content-Type": "application/json", "User-Agent": "Serinus-Webhooks/1", **signature}
     answer = post(delivery.endpoint.url, body=body, headers=headers)
@@ -72,36 +72,28 @@ def send(delivery: Delivery) -> Sent:
 @transaction.atomic
 def settle(delivery: Delivery, sent: Sent) -> None:
     """Log the attempt and decide what becomes of the delivery, unless its lease has gone to another meanwhile."""
+    endpoint = WebhookEndpoint.objects.select_for_update(no_key=True).get(pk=delivery.endpoint_id)
+    _note_health(endpoint, sent)
     if sent.answer.status == HTTPStatus.GONE:
-        disable(delivery.endpoint_id, why="answered 410 Gone", reason=DeadReason.ENDPOINT_GONE)
+        disable(endpoint, why="answered 410 Gone", reason=DeadReason.ENDPOINT_GONE)
     current = Delivery.objects.select_for_update().get(pk=delivery.pk)
     _log(current, sent)
     if sent.answer.success:
         _deliver(current)
     elif current.lease_until == delivery.lease_until:
-        _fail(current, sent)
+        _fail(endpoint, current, sent)
 
 
-def wake_due_deliveries() -> None:
-    """Wake workers for retries that are due and for what a lost wake-up left behind. Sends nothing: call it often.
-
-    Only a few at once, and none while earlier wake-ups wait: a queue that is slow must not grow by being asked again.
-    """
-    if not wake_ups_wait():
-        due = Delivery.objects.filter(_due(now())).order_by("next_attempt_at")
-        for delivery_id in due.values_list("pk", flat=True)[:WOKEN_AT_ONCE]:
-            wake_worker(delivery_id)
-
-
-def sweep() -> None:
-    """The schedule's task of every minute: what the evaluator's loop does every few seconds, should that not run."""
-    deliver_new_events()
-    wake_due_deliveries()
-
-
-def _due(moment: datetime) -> Q:
-    free = Q(lease_until=None) | Q(lease_until__lte=moment)
-    return Q(status=DeliveryStatus.PENDING, next_attempt_at__lte=moment) & free
+def _note_health(endpoint: WebhookEndpoint, sent: Sent) -> None:
+    if sent.answer.success:
+        noted = {"last_success_at": sent.at, **HEALTHY}
+    else:
+        failures = endpoint.consecutive_failures + 1
+        since = endpoint.failing_since or sent.at
+        noted = {"last_failure_at": sent.at, "failing_since": since, "consecutive_failures": failures}
+    for name, value in noted.items():
+        setattr(endpoint, name, value)
+    endpoint.save(update_fields=list(noted))
 
 
 def _log(delivery: Delivery, sent: Sent) -> None:
@@ -128,15 +120,24 @@ def _deliver(delivery: Delivery) -> None:
     logger.info("webhook.delivered", extra={"delivery": delivery.pk, "sequence": delivery.event_id})
 
 
-def _fail(delivery: Delivery, sent: Sent) -> None:
+def _fail(endpoint: WebhookEndpoint, delivery: Delivery, sent: Sent) -> None:
     failures = delivery.attempts + 1
     asked_s = retries.retry_after_s(sent.answer.retry_after, at=now())
     wait = retries.wait_after(failures, retry_after_s=asked_s)
     row = Delivery.objects.filter(pk=delivery.pk)
     row.update(attempts=failures, lease_until=None)
-    if wait is None:
-        end(row, DeadReason.RETRIES_USED_UP)
-    else:
-        row.update(next_attempt_at=now() + wait)
     known = {"status": sent.answer.status, "error": sent.answer.error, "failures": failures, "dead": wait is None}
     logger.warning("webhook.attempt_failed", extra={"delivery": delivery.pk, "sequence": delivery.event_id, **known})
+    if wait is None:
+        end(row, DeadReason.RETRIES_USED_UP)
+        _give_up_on(endpoint, sent)
+    else:
+        row.update(next_attempt_at=now() + wait)
+
+
+def _give_up_on(endpoint: WebhookEndpoint, sent: Sent) -> None:
+    """Disable an endpoint that has taken nothing for as long as a delivery is tried."""
+    if endpoint.failing_since and now() - endpoint.failing_since >= retries.SHORTEST_LIFE:
+        last = f"HTTP {sent.answer.status}" if sent.answer.status else sent.answer.error[:100]
+        why = f"took nothing since {endpoint.failing_since:%Y-%m-%d %H:%M} UTC, at last: {last}"
+        disable(endpoint, why=why, reason=DeadReason.ENDPOINT_DISABLED)

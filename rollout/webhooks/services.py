@@ -1,52 +1,120 @@
-"""What people do with webhooks: make an endpoint, disable it, replay a delivery."""
+"""What people do with webhooks: make, change, enable and disable an endpoint, rotate its secret, replay deliveries.
+
+Every one of them locks the endpoint before its deliveries, as the sender does.
+"""
 
 import logging
 from collections.abc import Sequence
-from urllib.parse import urlsplit
+from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from common.actors import Actor
 from common.clock import now
 from common.errors import Conflict, Invalid, NotFound
 from common.ids import new_id
-from registry.events import EVENT_TYPES
-from rollout.models import DeadReason, Delivery, DeliveryStatus, WebhookEndpoint
+from rollout.models import DeadReason, Delivery, DeliveryStatus, WebhookEndpoint, WebhookFormat
 from rollout.webhooks.fan_out import catch_up
 from rollout.webhooks.signing import new_secret
-from rollout.webhooks.wake_up import wake_worker
+from rollout.webhooks.wanted import check_events, check_format, check_url
 
 logger = logging.getLogger(__name__)
 
-MAX_URL_LENGTH = 2000
+KEEP_OLD_FOR = timedelta(hours=24)
+LONGEST_KEPT = timedelta(days=30)
+MOST_KEPT = 5
+ENDED = (DeliveryStatus.DELIVERED, DeliveryStatus.DEAD)
+HEALTHY: dict[str, Any] = {"failing_since": None, "consecutive_failures": 0}
 
 
 @transaction.atomic
 def create_endpoint(
-    *, url: str, events: Sequence[str] | None = None, description: str = "", actor: Actor
+    *,
+    url: str,
+    events: Sequence[str] | None = None,
+    description: str = "",
+    format: str = WebhookFormat.STANDARD,  # noqa: A002 (the field's name)
+    actor: Actor,
 ) -> WebhookEndpoint:
     """An endpoint that is told of every event of these types (None: of all) from now on. Raises Invalid."""
-    _check_url(url)
-    _check_events(events or ())
+    check_url(url)
+    check_events(events or ())
+    check_format(format)
     catch_up()  # or it would be told of what happened before it
-    return WebhookEndpoint.objects.create(
+    endpoint = WebhookEndpoint.objects.create(
         id=new_id("whk"),
         url=url,
         events=list(events or ()),
         description=description,
+        format=format,
         secret=new_secret(),
         created_at=now(),
         created_by=str(actor),
     )
+    return _log("created", endpoint, actor)
+
+
+@transaction.atomic
+def change_endpoint(
+    *,
+    endpoint_id: str,
+    url: str | None = None,
+    events: Sequence[str] | None = None,
+    description: str | None = None,
+    format: str | None = None,  # noqa: A002 (the field's name)
+    actor: Actor,
+) -> WebhookEndpoint:
+    """Change what is given; no events at all means all types. What is pending goes to the new address as it is.
+
+    Raises NotFound, Invalid.
+    """
+    if events is not None:
+        catch_up()  # or what has already happened would be told by what is wanted from now on
+    endpoint = _lock(endpoint_id)
+    given = {"url": url, "events": events, "description": description, "format": format}
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if url is not None and url != endpoint.url:
+        check_url(url)
+        changes |= HEALTHY  # what the old address did says nothing of the new one
+    if events is not None:
+        check_events(events)
+        changes["events"] = list(events)
+    if format is not None:
+        check_format(format)
+    return _log("changed", _write(endpoint, **changes), actor)
+
+
+@transaction.atomic
+def rotate_secret(*, endpoint_id: str, keep_old_for: timedelta = KEEP_OLD_FOR, actor: Actor) -> WebhookEndpoint:
+    """A new secret. Until keep_old_for is over the present one signs too, and so do those that were kept before.
+
+    Not only the last one: whoever asks again after an answer that was lost must not take from the receiver the one
+    secret that it knows. At most MOST_KEPT; with a keep_old_for of 0 none. Raises NotFound, Invalid.
+    """
+    if not timedelta(0) <= keep_old_for <= LONGEST_KEPT:
+        raise Invalid.field("keep_old_for", f"expected 0 to {LONGEST_KEPT.days}d")
+    endpoint, moment = _lock(endpoint_id), now()
+    kept = [(endpoint.secret, moment + keep_old_for), *endpoint.kept_at(moment)][:MOST_KEPT] if keep_old_for else []
+    previous = [(secret, until.isoformat()) for secret, until in kept]
+    return _log("rotated", _write(endpoint, secret=new_secret(), previous_secrets=previous), actor)
+
+
+@transaction.atomic
+def enable_endpoint(*, endpoint_id: str, actor: Actor) -> WebhookEndpoint:
+    """Tell it again of what happens from now on. What is dead stays so until it is replayed. Raises NotFound."""
+    catch_up()  # or it would be told of what happened while it was disabled
+    endpoint = _lock(endpoint_id)
+    if endpoint.disabled_at is None:
+        return endpoint
+    return _log("enabled", _write(endpoint, disabled_at=None, disabled_reason="", **HEALTHY), actor)
 
 
 @transaction.atomic
 def disable_endpoint(*, endpoint_id: str, actor: Actor) -> None:
     """Send it nothing any more; what was pending is dead, the history stays. Raises NotFound."""
-    if not WebhookEndpoint.objects.filter(pk=endpoint_id).exists():
-        raise NotFound("unknown_webhook", f"There is no webhook {endpoint_id}")
-    disable(endpoint_id, why=f"by {actor}", reason=DeadReason.ENDPOINT_DISABLED)
+    disable(_lock(endpoint_id), why=f"by {actor}", reason=DeadReason.ENDPOINT_DISABLED)
 
 
 @transaction.atomic
@@ -55,33 +123,39 @@ def replay(*, endpoint_id: str, delivery_id: str) -> Delivery:
 
     Raises NotFound, or Conflict (webhook_disabled, delivery_pending).
     """
-    endpoint = WebhookEndpoint.objects.select_for_update(no_key=True).filter(pk=endpoint_id).first()
-    delivery = Delivery.objects.select_for_update().filter(pk=delivery_id, endpoint=endpoint_id).first()
-    if endpoint is None or delivery is None:
+    endpoint = _lock_enabled(endpoint_id)
+    row = endpoint.deliveries.filter(pk=delivery_id)
+    if not row.exists():
         raise NotFound("unknown_delivery", f"The webhook {endpoint_id} has no delivery {delivery_id}")
-    if endpoint.disabled_at:
-        raise Conflict("webhook_disabled", f"The webhook {endpoint_id} is disabled: {endpoint.disabled_reason}")
-    if delivery.status == DeliveryStatus.PENDING:
+    if not _start_again(row):
         raise Conflict("delivery_pending", f"The delivery {delivery_id} is still being tried")
-    delivery.status = DeliveryStatus.PENDING
-    delivery.dead_reason = ""
-    delivery.attempts = 0
-    delivery.next_attempt_at = now()
-    delivery.delivered_at = None
-    delivery.save(update_fields=["status", "dead_reason", "attempts", "next_attempt_at", "delivered_at"])
-    wake_worker(delivery.pk)
-    logger.info("webhook.replayed", extra={"delivery": delivery.pk, "sequence": delivery.event_id})
-    return delivery
+    logger.info("webhook.replayed", extra={"delivery": delivery_id})
+    return row.get()
 
 
-def disable(endpoint_id: str, *, why: str, reason: DeadReason) -> None:
-    """End the endpoint and what is pending for it. Must run inside a transaction, before any delivery is locked."""
-    endpoint = WebhookEndpoint.objects.select_for_update(no_key=True).get(pk=endpoint_id)
+@transaction.atomic
+def replay_all(*, endpoint_id: str, status: str | None = None, since: datetime | None = None) -> int:
+    """Send once more what is delivered or dead (status: only that) and was made since then; how many these are.
+
+    Raises NotFound, Conflict webhook_disabled, or Invalid when neither is given, which would be all there ever was.
+    """
+    if status is None and since is None:
+        raise Invalid.field("status", "expected status=dead, or since= with a time")
+    if status not in {None, *ENDED}:
+        raise Invalid.field("status", f"expected {' or '.join(ENDED)}: what is pending is sent anyhow")
+    chosen = Q(status=status) if status else Q()
+    if since:
+        chosen &= Q(created_at__gte=since)
+    replayed = _start_again(_lock_enabled(endpoint_id).deliveries.filter(chosen))
+    logger.info("webhook.replayed", extra={"endpoint": endpoint_id, "deliveries": replayed})
+    return replayed
+
+
+def disable(endpoint: WebhookEndpoint, *, why: str, reason: DeadReason) -> None:
+    """End the endpoint, which is locked, and what is pending for it."""
     if not endpoint.disabled_at:
-        endpoint.disabled_at = now()
-        endpoint.disabled_reason = why
-        endpoint.save(update_fields=["disabled_at", "disabled_reason"])
-        logger.warning("webhook.endpoint_disabled", extra={"endpoint": endpoint.pk, "reason": reason})
+        _write(endpoint, disabled_at=now(), disabled_reason=why)
+        logger.warning("webhook.endpoint_disabled", extra={"endpoint": endpoint.pk, "reason": reason, "why": why})
     end(endpoint.deliveries.all(), reason)
 
 
@@ -92,18 +166,34 @@ def end(deliveries: QuerySet[Delivery], reason: DeadReason) -> None:
     )
 
 
-def _check_url(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port or an IPv6 address that is none
-        usable = False
-    if not usable or len(url) > MAX_URL_LENGTH or not all("!" <= character <= "~" for character in url):
-        raise Invalid.field("url", f"expected an http or https address of at most {MAX_URL_LENGTH} ASCII characters")
-    if "@" in parts.netloc:
-        raise Invalid.field("url", "expected an address without a user name or password: it is shown to others")
+def _start_again(deliveries: QuerySet[Delivery]) -> int:
+    return deliveries.exclude(status=DeliveryStatus.PENDING).update(
+        status=DeliveryStatus.PENDING, dead_reason="", attempts=0, next_attempt_at=now(), delivered_at=None
+    )
 
 
-def _check_events(events: Sequence[str]) -> None:
-    if unknown := sorted(set(events) - set(EVENT_TYPES)):
-        raise Invalid.field("events", f"expected some of {', '.join(EVENT_TYPES)}; got {', '.join(unknown)}")
+def _lock(endpoint_id: str) -> WebhookEndpoint:
+    """Against other changes, not against events that are being recorded."""
+    endpoint = WebhookEndpoint.objects.select_for_update(no_key=True).filter(pk=endpoint_id).first()
+    if endpoint is None:
+        raise NotFound("unknown_webhook", f"There is no webhook {endpoint_id}")
+    return endpoint
+
+
+def _lock_enabled(endpoint_id: str) -> WebhookEndpoint:
+    endpoint = _lock(endpoint_id)
+    if endpoint.disabled_at:
+        raise Conflict("webhook_disabled", f"The webhook {endpoint_id} is disabled: {endpoint.disabled_reason}")
+    return endpoint
+
+
+def _write(endpoint: WebhookEndpoint, **fields: Any) -> WebhookEndpoint:
+    for name, value in fields.items():
+        setattr(endpoint, name, value)
+    endpoint.save(update_fields=list(fields))
+    return endpoint
+
+
+def _log(what: str, endpoint: WebhookEndpoint, actor: Actor) -> WebhookEndpoint:
+    logger.info(f"webhook.{what}", extra={"endpoint": endpoint.pk, "actor": str(actor)})
+    return endpoint

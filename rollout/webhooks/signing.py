@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import secrets
+from collections.abc import Sequence
 
 PREFIX = "whsec_"
 SECRET_BYTES = 32
@@ -14,12 +15,16 @@ def new_secret() -> str:
     return PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
 
 
-def signed_headers(*, secret: str, message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """The three headers by which a receiver verifies the body. timestamp: of the attempt, Unix seconds."""
+def signed_headers(*, keys: Sequence[str], message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
+    """The three headers by which a receiver verifies the body. timestamp: of the attempt, Unix seconds.
+
+    keys: the secrets that sign; the receiver has to know one of them.
+    """
+    content = f"{message_id}.{timestamp}.".encode() + body
     return {
         "webhook-id": message_id,
         "webhook-timestamp": str(timestamp),
-        "webhook-signature": _signature(secret, f"{message_id}.{timestamp}.".encode() + body),
+        "webhook-signature": " ".join(_signature(key, content) for key in keys),
     }
 
 

@@ -1,15 +1,17 @@
 """What a refresh brings into memory, and that nothing is read from the database on the path."""
 
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
+from django.db import OperationalError, connection
 from pytest_django import DjangoAssertNumQueries
 
+from common.errors import NotFound
 from registry.models import ApiKey, Prompt, Sequence
+from registry.selectors import find_version
 from registry.services import archive_prompt, revoke_key
-from rollout.serving import documents, snapshot_cache
-from rollout.serving.snapshot_cache import SnapshotCache
-from rollout.serving.state_file import StateFile
+from rollout.serving import documents, pinned, snapshot_cache
+from rollout.serving.snapshot import load_pinned
 from tests import make
 from tests.served import (
     CANARY_AT_5_PERCENT,
@@ -101,6 +103,19 @@ def test_refresh__one_prompt_changed__the_others_are_not_read_again(prompt: Prom
 
     after = snapshot_cache.cache.current()[0].prompts
     assert {name for name in after if after[name] is not before[name]} == {"order-extractor"}
+
+
+def test_refresh__behind_a_pooler_of_transactions__needs_no_cursor_that_outlives_a_statement(
+    app: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost() -> NoReturn:
+        raise OperationalError('cursor "_django_curs_1" does not exist')
+
+    monkeypatch.setattr(connection, "chunked_cursor", lost)
+
+    refresh()
+
+    assert app.status() == 200
 
 
 # One refresh brings a change
@@ -273,21 +288,57 @@ def test_first_load__prompt_made_while_it_is_read__waits_for_the_next_pass(
 # Pinned versions that no label serves
 
 
-def test_pinned__bounded_and_read_once(
-    prompt: Prompt,
-    app: Reader,
-    django_assert_num_queries: DjangoAssertNumQueries,
-    monkeypatch: pytest.MonkeyPatch,
-    state_file: StateFile,
+def test_pinned__more_than_are_kept__the_longest_unused_is_read_again(
+    prompt: Prompt, app: Reader, django_assert_num_queries: DjangoAssertNumQueries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(snapshot_cache, "PINNED_KEPT", 2)
-    monkeypatch.setattr(snapshot_cache, "cache", SnapshotCache(state_file))
+    monkeypatch.setattr(pinned, "MOST_KEPT", 2)
     for minor in range(4, 8):
         make_version(prompt, f"2.{minor}")
     refresh()
 
     with django_assert_num_queries(3):
-        for version in ("2.4", "2.5", "2.4", "2.5", "2.6"):
+        for version in ("2.4", "2.5", "2.4", "2.6", "2.4"):
             assert app.body(f"version={version}")["version"] == f"v{version}"
     with django_assert_num_queries(1):
-        assert app.status("version=2.4") == 200
+        assert app.status("version=2.5") == 200
+
+
+def test_pinned__larger_together_than_is_kept__the_longest_unused_is_read_again(
+    prompt: Prompt, app: Reader, django_assert_num_queries: DjangoAssertNumQueries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for minor in range(4, 8):
+        make_version(prompt, f"2.{minor}")
+    refresh()
+    size = len(load_pinned(find_version(prompt, "2.4").pk).version)  # they are all of one size
+    monkeypatch.setattr(pinned, "MOST_BYTES", 2 * size)
+
+    with django_assert_num_queries(3):
+        for version in ("2.4", "2.5", "2.4", "2.6", "2.4"):
+            assert app.status(f"version={version}") == 200
+    with django_assert_num_queries(1):
+        assert app.status("version=2.5") == 200
+
+
+def test_pinned__larger_alone_than_is_kept__served(
+    prompt: Prompt, app: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pinned, "MOST_BYTES", 1)
+    for minor in (4, 5):
+        make_version(prompt, f"2.{minor}")
+    refresh()
+
+    assert [app.served(f"version=2.{minor}") for minor in (4, 3, 4)] == [
+        ("v2.4", "pinned"),
+        ("v2.3", "pinned"),
+        ("v2.4", "pinned"),
+    ]
+
+
+def test_pinned__gone_with_a_restored_backup__unknown(app: Reader) -> None:
+    refresh()
+    known = snapshot_cache.cache.current()[0].prompts["order-extractor"]
+
+    with pytest.raises(NotFound) as refused:
+        snapshot_cache.cache.pinned(known, 10**9)  # a row that is not there
+
+    assert refused.value.code == "unknown_version"

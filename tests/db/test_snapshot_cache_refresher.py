@@ -12,6 +12,7 @@ from django.db import OperationalError, connection
 from registry import sequences
 from registry.models import Prompt
 from rollout.serving import documents, snapshot_cache
+from rollout.serving.counts import STATE_AGE
 from rollout.serving.snapshot_cache import RETRY_S, STALE_AFTER_S, SnapshotCache
 from rollout.serving.state_file import StateFile
 from tests.served import Reader, database_away, make_prompt, make_version, point
@@ -59,6 +60,7 @@ def test_database_away__last_state_is_served_and_told_once(
         assert app.status("version=2.2") == 200
     assert snapshot_cache.cache.current()[1] == int(50 * RETRY_S)
     assert [r.getMessage() for r in caplog.records] == ["serving.stale"]
+    assert "the connection is closed" in caplog.text
 
     point(prompt, "production", "2.3")
     assert snapshot_cache.cache.poll()
@@ -66,6 +68,30 @@ def test_database_away__last_state_is_served_and_told_once(
     assert app.served() == ("v2.3", "label")
     assert snapshot_cache.cache.current()[1] is None
     assert [r.getMessage() for r in caplog.records] == ["serving.stale", "serving.fresh"]
+
+
+def test_database_hangs__told_by_who_serves_as_the_thread_cannot(
+    app: Reader,
+    state_file: StateFile,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock = Clock()
+    ages_s: list[float] = []
+    monkeypatch.setattr(snapshot_cache, "cache", SnapshotCache(state_file, clock))
+    monkeypatch.setattr(STATE_AGE, "set", ages_s.append)
+    caplog.set_level(logging.INFO, snapshot_cache.__name__)
+    assert snapshot_cache.cache.poll()
+
+    for _ in range(3):
+        clock.seconds += STALE_AFTER_S
+        assert app.status() == 200
+
+    assert [r.getMessage() for r in caplog.records] == ["serving.stale"]
+    assert ages_s == [0, 2 * STALE_AFTER_S, 3 * STALE_AFTER_S]
+    assert snapshot_cache.cache.poll()
+    assert [r.getMessage() for r in caplog.records] == ["serving.stale", "serving.fresh"]
+    assert ages_s[-1] == 0
 
 
 def test_database_away__a_few_failed_polls__not_stale_yet(

@@ -13,7 +13,7 @@ import pytest
 
 from registry.models import ApiKey, Prompt, Sequence
 from registry.services import revoke_key
-from rollout.serving import snapshot_cache
+from rollout.serving import snapshot_cache, state_file
 from rollout.serving.snapshot_cache import SnapshotCache
 from rollout.serving.state_file import StateFile
 from tests import make
@@ -205,15 +205,22 @@ def test_broken_file__logged_and_made_anew(
 
 @pytest.mark.parametrize(
     "change",
-    ["PRAGMA user_version = 99", "UPDATE prompt SET document = '{}'", "UPDATE prompt SET document = '[1'"],
-    ids=["of another release", "of another shape", "not json"],
+    [
+        "PRAGMA user_version = 99",
+        "PRAGMA user_version = 99; ALTER TABLE state ADD COLUMN at TEXT",
+        "PRAGMA user_version = 99; DROP TABLE prompt; CREATE TABLE prompt (id INTEGER)",
+        "PRAGMA user_version = 99; ALTER TABLE state RENAME COLUMN generation TO number",
+        "UPDATE prompt SET document = '{}'",
+        "UPDATE prompt SET document = '[1'",
+    ],
+    ids=["other format", "one column more", "other table", "other column", "of another shape", "not json"],
 )
 def test_file_of_another_kind__not_served_and_made_anew(
     prompt: Prompt, app: Reader, path: Path, change: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     refresh()
     with closing(sqlite3.connect(path)) as file:
-        file.execute(change)
+        file.executescript(change)
         file.commit()
     restart(path)
 
@@ -250,16 +257,30 @@ def test_process_killed_while_it_wrote__the_state_before_is_served(prompt: Promp
         assert app.served() == ("v2.2", "label")
 
 
-def test_truncated_file__nothing_of_it_is_served(prompt: Prompt, app: Reader, path: Path) -> None:
+def test_truncated_file__nothing_of_it_is_served(
+    prompt: Prompt, app: Reader, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     refresh()
     path.write_bytes(path.read_bytes()[:-4096])
     restart(path)
 
     with database_away():
         snapshot_cache.cache.poll()
-        assert app.status() in (200, 503)
-        if app.status() == 200:
-            assert app.served() == ("v2.2", "label")
+        assert app.status() == 503
+    assert "serving.state_file_unreadable" in [r.getMessage() for r in caplog.records]
+
+
+def test_file_locked_by_another__kept_as_it_is(prompt: Prompt, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state_file, "WAIT_S", 0)
+    refresh()
+    inode = path.stat().st_ino
+
+    with closing(sqlite3.connect(path, isolation_level=None)) as file:
+        file.execute("BEGIN EXCLUSIVE")
+        point(prompt, "production", "2.3")
+        refresh()
+
+    assert path.stat().st_ino == inode
 
 
 def test_folder_that_cannot_be_written__serving_goes_on(
@@ -282,11 +303,14 @@ def test_file__for_its_owner_only_and_without_keys(prompt: Prompt, path: Path) -
     assert key.encode() not in path.read_bytes()
 
 
-def test_confirmed__the_files_time_says_when(prompt: Prompt, path: Path) -> None:
+@pytest.mark.parametrize(("every_s", "confirmed"), [(0, True), (3600, False)])
+def test_confirmed__nothing_changed__the_files_time_says_so_now_and_then(
+    prompt: Prompt, path: Path, monkeypatch: pytest.MonkeyPatch, every_s: float, confirmed: bool
+) -> None:
     refresh()
     os.utime(path, (0, 0))
-    restart(path)
+    monkeypatch.setattr(state_file, "CONFIRM_EVERY_S", every_s)
 
     refresh()
 
-    assert time.time() - path.stat().st_mtime < 60
+    assert (time.time() - path.stat().st_mtime < 60) == confirmed

@@ -180,7 +180,8 @@ def test_reader__sees_everything_and_may_change_nothing(reader: Client) -> None:
         assert "/act/" not in page.content.decode()
         assert "/disable/" not in page.content.decode()
     assert act(reader, rollout, "rollback").status_code == 403
-    assert reader.post(f"{WEBHOOKS}{webhook.pk}/disable/").status_code == 403
+    for act_on_it in ("disable", "enable", "replay", "edit", "rotate"):
+        assert reader.post(f"{WEBHOOKS}{webhook.pk}/{act_on_it}/").status_code == 403
     assert reader.get(f"{WEBHOOKS}add/").status_code == 403
     replay(reader, delivery)
     delivery.refresh_from_db()
@@ -240,10 +241,69 @@ def test_webhook__disable__asks_first_then_goes_through_the_service(anna: Client
     done = anna.post(f"{WEBHOOKS}{webhook.pk}/disable/")
 
     webhook.refresh_from_db()
-    assert "cannot be enabled again" in asked.content.decode()
+    assert "dead until it is replayed" in asked.content.decode()
     assert messages_of(done) == ["https://hooks.example/ is disabled."]
     assert webhook.disabled_reason == "by user:anna"
     assert set(Delivery.objects.values_list("status", flat=True)) == {"dead"}
+
+
+def test_webhook__disabled__enabled_again_and_what_was_dead_replayed(anna: Client) -> None:
+    webhook = create_endpoint(url="https://hooks.example/", actor=ANNA)
+    given.rollout()
+    disable_endpoint(endpoint_id=webhook.pk, actor=ANNA)
+
+    done = [messages_of(anna.post(f"{WEBHOOKS}{webhook.pk}/{act}/"))[-1] for act in ("replay", "enable", "replay")]
+
+    assert done == [
+        f"The webhook {webhook.pk} is disabled: by user:anna",
+        "https://hooks.example/ is enabled.",
+        "https://hooks.example/ is being sent again what was dead.",
+    ]
+    assert set(Delivery.objects.values_list("status", flat=True)) == {"pending"}
+
+
+def test_webhook__edit__starts_with_what_is_and_changes_it(anna: Client) -> None:
+    webhook = create_endpoint(url="https://hooks.example/", events=["label.moved"], actor=ANNA)
+    address = f"{WEBHOOKS}{webhook.pk}/edit/"
+
+    asked = anna.get(address).content.decode()
+    refused = anna.post(address, {"url": "http://10.0.0.1/"})
+    anna.post(address, {"url": "https://other.example/", "description": "on call", "format": "slack"})
+
+    assert "https://hooks.example/" in asked
+    assert "SERINUS_WEBHOOK_ALLOW" in refused.content.decode()
+    webhook.refresh_from_db()
+    assert (webhook.url, webhook.events, webhook.description) == ("https://other.example/", [], "on call")
+    assert webhook.format == "slack"
+
+
+def test_webhook__rotate__the_new_secret_shown_once(anna: Client) -> None:
+    webhook = create_endpoint(url="https://hooks.example/", actor=ANNA)
+
+    page = anna.post(f"{WEBHOOKS}{webhook.pk}/rotate/", {"keep_old_for": "24"}).content.decode()
+
+    old = webhook.secret
+    webhook.refresh_from_db()
+    assert webhook.previous_secrets[0][0] == old
+    assert webhook.secret in page
+    assert old not in page
+    assert webhook.secret not in anna.get(f"{WEBHOOKS}{webhook.pk}/change/").content.decode()
+
+
+def test_webhook__change_page__its_health_and_what_may_be_done(anna: Client) -> None:
+    delivery = dead_delivery()
+
+    page = anna.get(f"{WEBHOOKS}{delivery.endpoint_id}/change/").content.decode()
+
+    assert [f"/{name}/" in page for name in ("edit", "rotate", "disable", "enable", "replay")] == [
+        True,
+        True,
+        True,
+        False,
+        True,
+    ]
+    assert "Consecutive failures" in page
+    assert "Dead" in page
 
 
 def replay(client: Client, delivery: Delivery) -> HttpResponse:

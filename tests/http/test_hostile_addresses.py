@@ -56,3 +56,18 @@ def test_history__time_beyond_the_calendar__422(client: Client, key: dict[str, s
     response = client.get(f"/api/v1/prompts/order-extractor/labels/production/history?at={at}", headers=key)
 
     assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "at")
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/livez", "/readyz"])
+def test_method__that_only_reading_has_not__405(path: str) -> None:
+    response = Client(enforce_csrf_checks=True).post(path)
+
+    assert (response.status_code, response["Content-Type"]) == (405, "application/problem+json")
+    assert (response.json()["code"], response["Allow"]) == ("method_not_allowed", "GET, HEAD")
+
+
+@pytest.mark.parametrize("path", ["/prompts/gr%2Feeter", "/ruleset/x", "/v1/nothing", "/ofrep/v1/nothing"])
+def test_address__that_programs_ask_for_and_is_none__problem(client: Client, path: str) -> None:
+    response = client.get(path)
+
+    assert (response.status_code, response["Content-Type"]) == (404, "application/problem+json")

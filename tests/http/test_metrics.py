@@ -6,8 +6,10 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.http import HttpResponse
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -16,6 +18,7 @@ from rollout.serving import counts, snapshot_cache
 from rollout.serving.endpoint import get_prompt
 from rollout.serving.ruleset_endpoint import get_ruleset
 from tests import make
+from tests.ofrep import BULK
 from tests.served import CANARY_AT_5_PERCENT, CONTROL_AT_5_PERCENT, make_prompt, make_rollout
 
 pytestmark = pytest.mark.django_db
@@ -109,6 +112,37 @@ def test_metrics__each_answer__counted_by_status_and_reason_and_by_arm(
     }
 
 
+def test_metrics__openfeature__each_request_counted_once_and_each_assignment(
+    client: Client, rollout: str, authorization: str
+) -> None:
+    def post(path: str, context: Any, **headers: str) -> HttpResponse:
+        sent = {"Authorization": authorization} | headers
+        return client.post(f"{BULK}{path}", {"context": context}, content_type="application/json", headers=sent)
+
+    before = samples(client)
+    post("/order-extractor", {"targetingKey": CANARY_AT_5_PERCENT})
+    post("/order-extractor", {"label": "latest"})
+    post("/nothing", {})
+    post("/order-extractor", {"version": "9.9"})
+    post("/order-extractor", "no object")
+    etag = post("", {"targetingKey": CONTROL_AT_5_PERCENT})["ETag"]
+    post("", {"targetingKey": CONTROL_AT_5_PERCENT}, **{"If-None-Match": etag})
+    post("", {}, Authorization="")
+
+    assert grown(before, samples(client)) == {
+        ("serinus_prompt_requests_total", "canary", "200"): 1,
+        ("serinus_prompt_requests_total", "label", "200"): 1,
+        ("serinus_prompt_requests_total", "unknown_prompt", "404"): 1,
+        ("serinus_prompt_requests_total", "unknown_version", "400"): 1,
+        ("serinus_prompt_requests_total", "invalid", "400"): 1,
+        ("serinus_prompt_requests_total", "all_flags", "200"): 1,
+        ("serinus_prompt_requests_total", "all_flags", "304"): 1,
+        ("serinus_prompt_requests_total", "missing_key", "401"): 1,
+        ("serinus_assignments_total", "canary", rollout): 1,
+        ("serinus_assignments_total", "control", rollout): 2,
+    }
+
+
 def test_metrics__eight_threads__not_one_lost(client: Client, rollout: str, authorization: str) -> None:
     def ask(number: int) -> None:
         for unit in range(500):
@@ -185,19 +219,46 @@ FORKING = """
 import django, os
 django.setup()
 from rollout.serving.counts import ASSIGNMENTS
+if not os.fork():
+    os._exit(0)  # has nothing to count yet
+os.wait()
 cell = ASSIGNMENTS.of("rol_forked", "canary")
 cell.inc()
 child = os.fork()
 for _ in range(3 if child else 5):
     cell.inc()
-if child:
-    os.waitpid(child, 0)
-else:
-    os._exit(0)"""
+if not child:
+    os._exit(0)
+os.wait()
+print(os.getpid(), child)"""
 
 
-def test_counts__process_forks__each_counts_for_itself(client: Client) -> None:
-    subprocess.run([sys.executable, "-c", FORKING], check=True, capture_output=True)
+def test_counts__process_forks__each_counts_for_itself_in_its_own_file(client: Client, tmp_path: Path) -> None:
+    counting = subprocess.run([sys.executable, "-c", FORKING], check=True, capture_output=True, text=True)
 
     rollout = frozenset({("rollout", "rol_forked"), ("arm", "canary")})
     assert samples(client)["serinus_assignments_total", rollout] == 1 + 3 + 5
+    files = {process: tmp_path / "metrics" / f"{process}_0.counts" for process in counting.stdout.split()}
+    totals = [sum(number for _, number in counts._records(file.read_bytes())) for file in files.values()]
+    assert totals == [1 + 3, 5]
+    others = set((tmp_path / "metrics").glob("*.counts")) - set(files.values())
+    assert {file.name.partition("_")[0] for file in others} <= {str(os.getpid())}
+
+
+FORKING_WHILE_COUNTING = """
+import django, os, signal
+django.setup()
+from rollout.serving import counts
+cell = counts.ASSIGNMENTS.of("rol_forked", "canary")
+with counts._lock:  # as another thread that counts at that moment
+    if not os.fork():
+        signal.alarm(20)
+        cell.inc()
+        os._exit(0)
+print(os.wait()[1])"""
+
+
+def test_counts__process_forks_while_another_thread_counts__does_not_wait_for_it() -> None:
+    counting = subprocess.run([sys.executable, "-c", FORKING_WHILE_COUNTING], capture_output=True, text=True)
+
+    assert counting.stdout == "0\n"

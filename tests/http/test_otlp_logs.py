@@ -195,6 +195,7 @@ def test_logs__from_the_future__rejected(key: str) -> None:
         (PROTOBUF, "identity", b"", 200),
         (JSON, "identity", b"{}", 200),
     ],
+    ids=["type", "encoding", "no gzip", "too large", "empty", "empty JSON"],
 )
 def test_logs_and_metrics__bodies(
     key: str, path: str, content_type: str, encoding: str, body: bytes, status: int

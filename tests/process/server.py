@@ -16,6 +16,8 @@ from typing import Any
 import psutil
 import psycopg
 
+from tests.leaks import leaks
+
 HOST = "127.0.0.1"
 MANAGE = Path(__file__).resolve().parents[2] / "manage.py"
 READY_WITHIN_S = 60
@@ -99,6 +101,7 @@ def started(folder: Path, *arguments: str, port: int | None = None, **settings: 
         yield server
     finally:
         server.kill()
+    assert not leaks(server.log)
 
 
 @contextmanager

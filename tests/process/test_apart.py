@@ -64,7 +64,7 @@ def test_web_and_two_workers__before_the_database_is_migrated__wait_and_then_wor
         wait_until(lambda: web.get("/readyz") == 200, 30)
         for worker in (first, second):
             wait_until(lambda: "worker is ready" in worker.output, 30)  # noqa: B023 (called at once)
-            assert set(worker.children()) == {"cluster", "evaluator"}
+            assert set(worker.children()) == {"cluster", "evaluator", "sender"}
         wait_until(lambda: b"serinus_evaluator_age_seconds " in web.request("GET", "/metrics")[1], 10)
 
         trees = [process for each in (web, first, second) for process in each.tree()]

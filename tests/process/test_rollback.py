@@ -1,6 +1,8 @@
-"""The main job, by the server that users start: a bad version is found by its traces, taken back, and told about."""
+"""The main job, by the server that users start: a bad version is found by its traces, taken back, and told about,
+whatever other receivers do: they hang."""
 
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +52,11 @@ class Client:
 
 def test_rollout__canary_whose_calls_fail__rolled_back_served_and_told(tmp_path: Path, httpserver: HTTPServer) -> None:
     httpserver.expect_request("/hook").respond_with_data("")
-    with serving(tmp_path) as server:
+    hanging = socket.create_server(("127.0.0.1", 0), backlog=100)
+    with hanging, serving(tmp_path, SERINUS_WEBHOOK_ALLOW="localhost") as server:
         client = Client(server)
+        for _ in range(20):
+            client.call("POST", "/api/v1/webhooks", {"url": f"http://localhost:{hanging.getsockname()[1]}/"})
         publish_two_versions(client)
         hook = {"url": httpserver.url_for("/hook"), "events": ["rollout.rolled_back"]}
         secret = client.call("POST", "/api/v1/webhooks", hook)["secret"]

@@ -11,16 +11,17 @@ import pytest
 from tests.process.server import MANAGE, environment
 
 SCRIPT = """
-import logging, os, sys
+import logging, os, sys, threading
 from config import supervisor
 from config.supervisor import Program, Supervisor
 
 logging.basicConfig(format="%(message)s")
 supervisor.GRACE_S = 0.5
 Supervisor([Program("odd", tuple(sys.argv[1:]))], os.environ).run(
-    prepared=lambda: True, answers=lambda: True, on_ready=lambda: print("ready", flush=True)
+    prepared=PREPARED, answers=lambda: True, on_ready=lambda: print("ready", flush=True)
 )
 """
+HANGING = "lambda: print('trying', flush=True) or threading.Event().wait()"
 STUBBORN = """
 import signal, time
 from django.db import connection
@@ -33,8 +34,12 @@ time.sleep(60)
 @pytest.fixture
 def supervise(tmp_path: Path) -> list[str]:
     """The command line of a supervisor of one program; the program's management command comes after it."""
-    script = tmp_path / "supervise.py"
-    script.write_text(SCRIPT)
+    return supervisor_that_is(tmp_path, "lambda: True")
+
+
+def supervisor_that_is(folder: Path, prepared: str) -> list[str]:
+    script = folder / "supervise.py"
+    script.write_text(SCRIPT.replace("PREPARED", prepared))
     return [sys.executable, str(script)]
 
 
@@ -73,3 +78,18 @@ def test_run__program_ignores_sigterm__killed_after_the_grace(supervise: list[st
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_run__sigterm_while_the_database_hangs__ends_all_the_same(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [*supervisor_that_is(tmp_path, HANGING), "shell"], env=run_in(tmp_path), stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout
+            assert process.stdout.readline() == "trying\n"
+
+            process.terminate()
+
+            assert process.wait(timeout=10) == 0
+        finally:
+            process.kill()

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from common.bodies import read_body, read_json
 from common.errors import BadRequest, TooLarge, UnsupportedMediaType
 
+pytestmark = pytest.mark.django_db  # whoever reads a body gives back the connection of the thread
+
 BODY = random.Random(7).randbytes(200_000)  # several steps of reading, and nothing that compresses
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -10,11 +11,12 @@ from common.errors import Unavailable
 from registry.keys import hash_key
 from registry.models import Prompt, PromptVersion
 from registry.representation import served_json
-from rollout.serving import answers, snapshot_cache
-from rollout.serving.answers import encode_version, pinned_answer
+from rollout.serving import answers, snapshot, snapshot_cache
+from rollout.serving.answers import Chosen, encode_version, pinned_answer
 from rollout.serving.documents import NEVER, Changes, KeyDocument, PromptDocument, RolloutDocument
 from rollout.serving.endpoint import get_prompt
 from rollout.serving.responses import Response
+from rollout.serving.snapshot import Asked
 from rollout.serving.state_file import StateFile
 from tests.served import CANARY_AT_5_PERCENT, CONTROL_AT_5_PERCENT, SALT
 
@@ -197,16 +199,58 @@ def second_hash(unit: str) -> int:
     return hashlib.sha256(f"unit-bucket:{SALT}:{unit}".encode()).digest()[0]
 
 
-def test_answers__large_ones_and_long_units__are_answered_and_not_kept() -> None:
-    large = pinned_answer(encode_version(version(4, 5, template="x" * 20_000)))
-    unit = "u" * 300
-    kept = answers._kept.cache_info().currsize, answers._buckets.cache_info().currsize
+def remembered() -> Mapping[Asked, Chosen]:
+    return snapshot_cache.cache.current()[0].remembered
 
-    assert json.loads(large.complete().response.body)["template"] == "x" * 20_000
-    assert body(get(f"unit={unit}"))["trace"]["serinus.exposure"].endswith(f":{second_hash(unit)}")
 
-    assert answers._buckets.cache_info().currsize == kept[1]
-    assert answers._kept.cache_info().currsize <= kept[0] + 1  # the small answer to the long unit
+def test_same_request__again__remembered_and_the_same_answer() -> None:
+    first, *others = (get(f"unit={CANARY_AT_5_PERCENT}") for _ in range(3))
+
+    assert [*remembered()] == [("order-extractor", f"unit={CANARY_AT_5_PERCENT}", "Bearer reader", "")]
+    assert all(other.body == first.body for other in others)
+
+
+def test_same_request__another_key_unit_or_prompt__an_answer_of_its_own() -> None:
+    get(f"unit={CANARY_AT_5_PERCENT}")
+
+    assert get(f"unit={CANARY_AT_5_PERCENT}", authorization="Bearer wrong").status == 401
+    assert get(f"unit={CANARY_AT_5_PERCENT}", authorization="Bearer ingester").status == 403
+    assert get(f"unit={CANARY_AT_5_PERCENT}", name="old").status == 410
+    assert body(get(f"unit={CONTROL_AT_5_PERCENT}"))["reason"] == "control"
+
+
+def test_same_request__something_has_changed__answered_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    get("label=staging")
+    revoked = {hash_key("reader"): KeyDocument(sha256=hash_key("reader"), name="app", scopes=["read"], revoked=True)}
+
+    monkeypatch.setattr(snapshot_cache, "changes_since", lambda _: Changes(NEVER + 1, NEVER + 2, {}, revoked))
+    snapshot_cache.cache.refresh()
+
+    assert get("label=staging").status == 401
+
+
+@pytest.mark.parametrize("query", ["", "version=2.3", f"unit={'u' * 600}"], ids=["drawn", "pinned", "long"])
+def test_same_request__not_the_same_each_time_or_large__not_remembered(query: str) -> None:
+    assert get(query).status == 200
+
+    assert not remembered()
+
+
+def test_same_requests__very_many__so_many_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshot, "MOST_REMEMBERED", 3)
+
+    for unit in range(10):
+        get(f"unit=user-{unit}")
+        assert len(remembered()) <= 3
+
+
+def test_answers__large_ones__not_kept() -> None:
+    large = Chosen(pinned_answer(encode_version(version(4, 5, template="x" * 20_000))))
+    kept = answers._kept.cache_info().currsize
+
+    assert json.loads(large.ready().response.body)["template"] == "x" * 20_000
+
+    assert answers._kept.cache_info().currsize == kept
 
 
 # Refusals
@@ -341,6 +385,6 @@ class Clock:
 def test_encoding__lone_surrogate__still_valid_json() -> None:
     odd = encode_version(version(4, 5, template="\ud800"))
 
-    encoded = pinned_answer(odd).complete().response.body
+    encoded = Chosen(pinned_answer(odd)).ready().response.body
 
     assert json.loads(encoded)["template"] == "\ud800"

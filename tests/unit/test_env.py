@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
+from common.outbound import Allowed
 from config import env
 
 NAME = "SERINUS_X"
@@ -19,6 +21,7 @@ read_postgres = env.postgres, {}
 read_share = env.share_bp, {"default": "5%"}
 read_duration = env.duration, {"default": "14d", "least": "8d"}
 read_patterns = env.patterns, {}
+read_reachable = env.reachable, {}
 
 Reader = tuple[Callable[..., Any], dict[str, Any]]
 
@@ -43,6 +46,8 @@ def given(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
         (read_duration, "8d", timedelta(days=8)),
         (read_duration, "240h", timedelta(days=10)),
         (read_patterns, "{}", ()),
+        (read_reachable, "", Allowed()),
+        (read_reachable, "10.1.0.0/16, Hooks.lan", Allowed((ip_network("10.1.0.0/16"),), frozenset({"hooks.lan"}))),
     ],
 )
 def test_read__usable_value__taken(reader: Reader, value: str, expected: object, given: Callable[[str], None]) -> None:
@@ -55,6 +60,8 @@ def test_read__usable_value__taken(reader: Reader, value: str, expected: object,
 @pytest.mark.parametrize(
     ("reader", "value"),
     [
+        (read_reachable, "10.1.0.1/16"),
+        (read_reachable, "http://hooks.lan/"),
         (read_address, "serinus.example.org"),
         (read_address, "ftp://serinus.example.org"),
         (read_address, "https://"),

@@ -9,7 +9,7 @@ import pytest
 from django.core.wsgi import get_wsgi_application
 from pytest_django import DjangoAssertNumQueries
 
-from rollout.serving import snapshot_cache
+from rollout.serving import front, snapshot_cache
 from rollout.serving.front import in_front_of
 from tests import make
 from tests.served import CANARY_AT_5_PERCENT, make_prompt, make_rollout
@@ -47,6 +47,8 @@ def django(environ: Any, start_response: Any) -> list[bytes]:
     [
         ("/prompts/order-extractor", f"unit={CANARY_AT_5_PERCENT}", "GET"),
         ("/prompts/order-extractor", "version=2.2", "GET"),
+        ("/prompts/order-extractor", "%76ersion=2.2", "GET"),
+        ("/prompts/order-extractor", "%75nit=user-8&la%62el=production", "GET"),
         ("/prompts/order-extractor", f"unit={CANARY_AT_5_PERCENT}", "HEAD"),
         ("/prompts/order-extractor", "", "DELETE"),
         ("/prompts/nothing", "", "GET"),
@@ -99,3 +101,15 @@ def test_front__served_from_memory__no_sql(key: str, django_assert_num_queries: 
         for query in (f"unit={CANARY_AT_5_PERCENT}", "", "label=latest"):
             answer = ask(in_front_of(django), "/prompts/order-extractor", query, AUTHORIZATION=f"Bearer {key}")
             assert answer[0] == "200 OK"
+
+
+@pytest.mark.parametrize(("query", "times"), [("version=2.2", 2), ("%76ersion=2.2", 2), ("unit=user-8", 0), ("", 0)])
+def test_front__what_may_need_the_database__connections_as_of_a_request(
+    key: str, query: str, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[bool] = []
+    monkeypatch.setattr(front, "close_old_connections", lambda: closed.append(True))
+
+    assert ask(in_front_of(django), "/prompts/order-extractor", query, AUTHORIZATION=f"Bearer {key}")[0] == "200 OK"
+
+    assert len(closed) == times

@@ -5,6 +5,7 @@ import logging
 import os
 import subprocess
 import sys
+from io import StringIO
 
 import pytest
 from django.http import HttpRequest, HttpResponse
@@ -81,3 +82,13 @@ def test_log_format__json__what_a_process_writes() -> None:
     run = subprocess.run([sys.executable, "-c", LOGGING_AT_START], env=env, capture_output=True, text=True, check=True)
 
     assert json.loads(run.stderr).items() >= {"event": "tests.happened", "n": 1, "level": "WARNING"}.items()
+
+
+def test_foreign_host__refused__one_line(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    (console,) = (handler for handler in logging.getLogger().handlers if type(handler) is logging.StreamHandler)
+    monkeypatch.setattr(console, "stream", written := StringIO())
+
+    assert client.get("/livez", headers={"Host": "evil.example"}).status_code == 400
+
+    assert written.getvalue().count("\n") == 1
+    assert "Invalid HTTP_HOST header: 'evil.example'" in written.getvalue()

@@ -8,11 +8,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 import time_machine
+from pytest_django import Settings
 from pytest_httpserver import HTTPServer
 
 if TYPE_CHECKING:
     from rollout.models import WebhookEndpoint
     from tests.webhooks.stage import Receiver
+
+
+@pytest.fixture(autouse=True)
+def _receivers_are_local(settings: Settings) -> None:
+    from common.outbound import read_allowed
+
+    settings.WEBHOOK_ALLOW = read_allowed(["127.0.0.1", "localhost"])
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
-"""Receivers that answer as they are told over real HTTP, and workers that do what they were woken for."""
+"""Receivers that answer as they are told over real HTTP, and a sender that sends what is due."""
 
-import pydoc
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -9,8 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
-from django_q.models import OrmQ
-from django_q.signing import SignedPackage
 from pytest_httpserver import HTTPServer
 from standardwebhooks import Webhook
 from werkzeug import Request, Response
@@ -18,7 +15,9 @@ from werkzeug import Request, Response
 from registry import events
 from registry.models import Event
 from rollout.models import Delivery, WebhookEndpoint
+from rollout.webhooks import sender
 from rollout.webhooks.fan_out import create_deliveries
+from rollout.webhooks.lanes import Lanes
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +40,7 @@ class Receiver:
     def __init__(self, server: HTTPServer) -> None:
         self.url = server.url_for("/hook")
         self.received: list[Received] = []
+        self.on_receipt: Callable[[], object] = lambda: None
         self._answers: list[Response] = []
         server.expect_request("/hook", method="POST").respond_with_handler(self._receive)
 
@@ -54,6 +54,7 @@ class Receiver:
     def _receive(self, request: Request) -> Response:
         headers = {name.lower(): value for name, value in request.headers.items()}
         self.received.append(Received(headers, request.get_data()))
+        self.on_receipt()
         return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
 
 
@@ -76,15 +77,19 @@ def delivery_of(event: Event) -> Delivery:
 
 
 def work() -> int:
-    """Do all that workers were woken for, as django-q2 would; how many tasks that were."""
-    woken = list(OrmQ.objects.order_by("pk"))
-    for queued in woken:
-        task = SignedPackage.loads(queued.payload)
-        queued.delete()
-        function = pydoc.locate(task["func"])
-        assert callable(function)
-        function(*task["args"], **task["kwargs"])
-    return len(woken)
+    """Send all that is due and settle what came of it, as the sender's process would; how many attempts these were."""
+    lanes, attempts = Lanes(), 0
+    lanes.start_due()
+    while lanes.under_way:
+        attempts += lanes.settle_back(wait_s=10)
+        lanes.start_due()
+    return attempts
+
+
+def attempt(delivery_id: str) -> None:
+    """One attempt, unless it is not due or another has claimed it."""
+    if delivery := sender.claim(delivery_id):
+        sender.settle(delivery, sender.send(delivery))
 
 
 @contextmanager

@@ -1,20 +1,15 @@
 import json
-from importlib import import_module
-from pydoc import locate
 
 import pytest
 import time_machine
-from django.apps import apps
 from django.db import transaction
-from django_q.models import OrmQ, Schedule
 
 from registry.models import Event
-from rollout.models import Delivery, DeliveryStatus, WebhookEndpoint
+from rollout.models import Delivery, WebhookEndpoint
 from rollout.webhooks import services
 from rollout.webhooks.fan_out import create_deliveries, deliver_new_events, payload_of
-from rollout.webhooks.sender import sweep
 from tests.make import ANNA
-from tests.webhooks.stage import delivery_of, happen, record
+from tests.webhooks.stage import happen, record
 
 pytestmark = pytest.mark.django_db
 URL = "http://127.0.0.1:9/hook"
@@ -40,7 +35,6 @@ def test_create_deliveries__one_per_enabled_endpoint_that_wants_the_type() -> No
         [],
         [],
     ]
-    assert OrmQ.objects.count() == 2
 
 
 def test_create_deliveries__twice__once() -> None:
@@ -50,10 +44,10 @@ def test_create_deliveries__twice__once() -> None:
     with transaction.atomic():
         create_deliveries(event)
 
-    assert Delivery.objects.count() == OrmQ.objects.count() == 1
+    assert Delivery.objects.count() == 1
 
 
-def test_create_deliveries__transaction_fails__neither_delivery_nor_wake_up() -> None:
+def test_create_deliveries__transaction_fails__no_delivery() -> None:
     subscribe()
 
     with transaction.atomic():
@@ -61,7 +55,6 @@ def test_create_deliveries__transaction_fails__neither_delivery_nor_wake_up() ->
         transaction.set_rollback(True)
 
     assert not Delivery.objects.exists()
-    assert not OrmQ.objects.exists()
 
 
 def test_deliver_new_events__registry_recorded__delivered_once() -> None:
@@ -73,7 +66,6 @@ def test_deliver_new_events__registry_recorded__delivered_once() -> None:
     deliver_new_events()
 
     assert told(endpoint) == ["label.moved", "version.published"]
-    assert OrmQ.objects.count() == 2
 
 
 def test_deliver_new_events__rollout_has_delivered_its_own__not_again() -> None:
@@ -82,7 +74,7 @@ def test_deliver_new_events__rollout_has_delivered_its_own__not_again() -> None:
 
     deliver_new_events()
 
-    assert Delivery.objects.count() == OrmQ.objects.count() == 1
+    assert Delivery.objects.count() == 1
 
 
 def test_deliver_new_events__nobody_wanted_it_then__nobody_gets_it_later() -> None:
@@ -136,17 +128,3 @@ def test_payload__half_a_surrogate_pair__json_in_utf8() -> None:
     payload = payload_of(event)
 
     assert json.loads(payload.decode())["data"] == {"text": "\ud83d"}
-
-
-def test_sweep__every_minute__does_what_a_missing_evaluator_would_do() -> None:
-    import_module("rollout.migrations.0002_webhook_sweep_every_minute").schedule(apps, None)
-    subscribe()
-    event = record("label.moved")
-
-    sweep()
-
-    assert delivery_of(event).status == DeliveryStatus.PENDING
-    assert OrmQ.objects.count() == 1
-    assert {locate(func) for func in Schedule.objects.filter(name="webhook sweep").values_list("func", flat=True)} == {
-        sweep
-    }

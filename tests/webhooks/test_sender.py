@@ -1,11 +1,10 @@
-"""A delivery from its event to its end, against a receiver that speaks real HTTP."""
+"""A delivery from its event to its end, against a receiver that speaks real HTTP: faults 34 and 36."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
 from django.utils.http import http_date
-from django_q.models import OrmQ
 from werkzeug import Response
 
 from registry.models import Event
@@ -13,20 +12,23 @@ from rollout.models import DeadReason, Delivery, DeliveryAttempt, DeliveryStatus
 from rollout.webhooks import sender, services
 from rollout.webhooks.retries import BACK_OFF_S
 from tests.make import ANNA
-from tests.webhooks.stage import Receiver, delivery_of, happen, raw_receiver, work
+from tests.webhooks.stage import Receiver, attempt, delivery_of, happen, raw_receiver, work
 
 pytestmark = pytest.mark.django_db
 Clock = time_machine.Traveller
 
 
 def work_when_due(clock: Clock, delivery: Delivery) -> None:
-    """Let the time of the next attempt come, and the evaluator's loop and a worker do their part."""
+    """Let the time of the next attempt come, and the sender do its part."""
     delivery.refresh_from_db()
     assert delivery.next_attempt_at is not None
     clock.move_to(delivery.next_attempt_at)
-    sender.wake_due_deliveries()
     assert work() == 1
     delivery.refresh_from_db()
+
+
+def at(*, minute: int) -> datetime:
+    return datetime(2026, 3, 1, 12, minute, tzinfo=UTC)
 
 
 def attempts(delivery: Delivery) -> list[tuple[int | None, str]]:
@@ -76,18 +78,15 @@ def test_delivery__fails_twice__same_id_and_bytes_with_new_timestamp_and_signatu
     assert attempts(delivery) == [(500, ""), (503, ""), (200, "")]
 
 
-def test_delivery__before_it_is_due__nobody_is_woken(
-    endpoint: WebhookEndpoint, receiver: Receiver, clock: Clock
-) -> None:
+def test_delivery__before_it_is_due__not_sent(endpoint: WebhookEndpoint, receiver: Receiver, clock: Clock) -> None:
     receiver.answers(500)
     event = happen()
     work()
 
     clock.shift(BACK_OFF_S[0] * 0.8)  # earlier than the jitter of a tenth allows
-    sender.wake_due_deliveries()
-    sender.attempt(delivery_of(event).pk)
 
-    assert not OrmQ.objects.exists()
+    assert work() == 0
+    assert sender.claim(delivery_of(event).pk) is None
     assert len(receiver.received) == 1
 
 
@@ -146,8 +145,64 @@ def test_delivery__never_taken__dead_after_about_three_days(
     assert len(receiver.received) == len(attempts(delivery)) == len(BACK_OFF_S) + 1
     assert timedelta(days=3) * 0.89 < datetime.now(UTC) - started_at < timedelta(days=3) * 1.1
     clock.shift(timedelta(days=30))
-    sender.wake_due_deliveries()
     assert work() == 0
+
+
+def test_endpoint__takes_nothing_for_a_whole_schedule__disabled_and_says_since_when(
+    endpoint: WebhookEndpoint, receiver: Receiver, clock: Clock
+) -> None:
+    receiver.answers(500)
+    delivery = delivery_of(happen())
+    work()
+    for _ in BACK_OFF_S[:-1]:
+        work_when_due(clock, delivery)
+    clock.shift(BACK_OFF_S[-1] * 1.1)
+    waiting = delivery_of(happen())
+
+    work()
+
+    endpoint.refresh_from_db()
+    assert endpoint.disabled_reason == "took nothing since 2026-03-01 12:00 UTC, at last: HTTP 500"
+    waiting.refresh_from_db()
+    assert (waiting.status, waiting.dead_reason) == (DeliveryStatus.DEAD, DeadReason.ENDPOINT_DISABLED)
+    assert waiting.log.count() == 0
+
+
+def test_endpoint__takes_others_while_one_delivery_dies__stays_enabled(
+    endpoint: WebhookEndpoint, receiver: Receiver, clock: Clock
+) -> None:
+    receiver.answers(500)
+    delivery = delivery_of(happen())
+    work()
+    for _ in BACK_OFF_S[:-1]:
+        work_when_due(clock, delivery)
+    clock.shift(1)
+    receiver.answers(204, 500)
+    happen()
+    work()
+
+    work_when_due(clock, delivery)
+
+    endpoint.refresh_from_db()
+    assert (delivery.status, endpoint.disabled_at) == (DeliveryStatus.DEAD, None)
+
+
+def test_endpoint__health__of_its_last_attempts(endpoint: WebhookEndpoint, receiver: Receiver, clock: Clock) -> None:
+    receiver.answers(204, 500, 500, 204)
+    seen = []
+
+    for minute in range(4):
+        happen()
+        Delivery.objects.filter(event__sequence__lte=minute).update(
+            status=DeliveryStatus.DELIVERED, next_attempt_at=None
+        )
+        work()
+        endpoint.refresh_from_db()
+        seen.append((endpoint.consecutive_failures, endpoint.failing_since))
+        clock.shift(60)
+
+    assert seen == [(0, None), (1, at(minute=1)), (2, at(minute=1)), (0, None)]
+    assert (endpoint.last_success_at, endpoint.last_failure_at) == (at(minute=3), at(minute=2))
 
 
 def test_delivery__410__endpoint_disabled_and_all_that_was_pending_is_dead(
@@ -156,7 +211,7 @@ def test_delivery__410__endpoint_disabled_and_all_that_was_pending_is_dead(
     receiver.answers(410)
     first, second = happen(), happen()
 
-    assert work() == 2
+    assert work() == 1
 
     endpoint.refresh_from_db()
     assert endpoint.disabled_reason == "answered 410 Gone"
@@ -211,13 +266,11 @@ def test_delivery__worker_killed_after_the_post__sent_again_with_the_same_id_aft
     with monkeypatch.context() as patch:
         patch.setattr(sender, "settle", die)
         with pytest.raises(Killed):
-            work()
+            attempt(delivery_of(event).pk)
 
     clock.shift(sender.LEASE - timedelta(seconds=1))
-    sender.wake_due_deliveries()
     assert work() == 0  # the lease still stands
     clock.shift(1)
-    sender.wake_due_deliveries()
     assert work() == 1
 
     first, second = receiver.received
@@ -261,42 +314,15 @@ def test_delivery__acknowledged_after_its_lease__delivered(
     assert delivery.status == DeliveryStatus.DELIVERED
 
 
-def test_attempt__task_runs_twice_and_late__sent_once(
-    endpoint: WebhookEndpoint, receiver: Receiver, clock: Clock
-) -> None:
+def test_attempt__twice_and_late__sent_once(endpoint: WebhookEndpoint, receiver: Receiver, clock: Clock) -> None:
     delivery = delivery_of(happen())
 
     work()
-    sender.attempt(delivery.pk)
+    attempt(delivery.pk)
     clock.shift(timedelta(days=1))
-    sender.attempt(delivery.pk)
+    attempt(delivery.pk)
 
     assert len(receiver.received) == 1
-
-
-def test_wake_due_deliveries__wake_up_was_lost__found_again(
-    endpoint: WebhookEndpoint, receiver: Receiver, clock: Clock
-) -> None:
-    event = happen()
-    OrmQ.objects.all().delete()
-
-    sender.wake_due_deliveries()
-    work()
-
-    assert delivery_of(event).status == DeliveryStatus.DELIVERED
-
-
-def test_wake_due_deliveries__asked_often_while_workers_are_slow__the_queue_does_not_grow(
-    endpoint: WebhookEndpoint, receiver: Receiver, clock: Clock
-) -> None:
-    for _ in range(sender.WOKEN_AT_ONCE + 5):
-        happen()
-    OrmQ.objects.all().delete()
-
-    for _ in range(10):
-        sender.wake_due_deliveries()
-
-    assert OrmQ.objects.count() == sender.WOKEN_AT_ONCE
 
 
 @pytest.mark.parametrize("earlier", [DeliveryStatus.DELIVERED, DeliveryStatus.DEAD])
@@ -308,6 +334,7 @@ def test_replay__sent_once_more_with_the_same_id_and_all_retries(
     work()
     while earlier == DeliveryStatus.DEAD and delivery.status != earlier:
         work_when_due(clock, delivery)
+    services.enable_endpoint(endpoint_id=endpoint.id, actor=ANNA)
     before = delivery.log.count()
     receiver.answers(500, 200)
 

@@ -16,7 +16,7 @@ EXAMPLE_SIGNATURE = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 def test_signature__the_reference_example__equal() -> None:
     headers = signed_headers(
-        secret=EXAMPLE_SECRET,
+        keys=[EXAMPLE_SECRET],
         message_id="msg_p5jXN8AQM9LWM0D4loKWxJek",
         timestamp=1614265330,
         body=b'{"test": 2432232314}',
@@ -29,14 +29,14 @@ def test_signature__the_reference_example__equal() -> None:
 def test_signature__any_json__believed_by_the_independent_package(body: dict[str, str]) -> None:
     secret, encoded = new_secret(), json.dumps(body, ensure_ascii=False).encode(errors="backslashreplace")
 
-    headers = signed_headers(secret=secret, message_id="evt_1", timestamp=int(time.time()), body=encoded)
+    headers = signed_headers(keys=[secret], message_id="evt_1", timestamp=int(time.time()), body=encoded)
 
     assert Webhook(secret).verify(encoded, headers) == body
 
 
 def test_signature__another_body_or_secret__not_believed() -> None:
     secret = new_secret()
-    headers = signed_headers(secret=secret, message_id="evt_1", timestamp=int(time.time()), body=b"{}")
+    headers = signed_headers(keys=[secret], message_id="evt_1", timestamp=int(time.time()), body=b"{}")
 
     for wrong_secret, wrong_body in ((secret, b"{} "), (new_secret(), b"{}")):
         with pytest.raises(WebhookVerificationError):

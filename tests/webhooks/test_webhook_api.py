@@ -3,13 +3,15 @@ from typing import Any
 import pytest
 import time_machine
 from django.test import Client
+from standardwebhooks import Webhook, WebhookVerificationError
 
 from registry.events import EVENT_TYPES
 from rollout.models import WebhookEndpoint
 from rollout.webhooks import services
+from rollout.webhooks.fan_out import deliver_new_events
 from tests import make
 from tests.make import ANNA
-from tests.webhooks.stage import Receiver, delivery_of, happen, work
+from tests.webhooks.stage import Received, Receiver, delivery_of, happen, record, work
 
 pytestmark = pytest.mark.django_db
 URL = "https://hooks.example/serinus"
@@ -40,9 +42,19 @@ def test_create__url_alone__201_with_the_secret_and_all_events(client: Client) -
         "url": URL,
         "events": None,
         "description": "",
+        "format": "standard",
         "created_by": "key:app",
+        "previous_secret_until": None,
         "disabled_at": None,
         "disabled_reason": "",
+        "health": {
+            "last_success_at": None,
+            "last_failure_at": None,
+            "failing_since": None,
+            "consecutive_failures": 0,
+            "pending": 0,
+            "dead": 0,
+        },
     }
 
 
@@ -56,9 +68,19 @@ def test_create__what_was_answered_as_all_events__taken_as_all_events(client: Cl
     assert create(client, url=URL, events=None).json()["events"] is None
 
 
-@pytest.mark.parametrize("url", ["http://receiver:8080/hook", "http://127.0.0.1:9/", "https://[::1]/?a=b"])
-def test_create__url_of_any_host__taken(client: Client, url: str) -> None:
+@pytest.mark.parametrize(
+    "url", ["http://receiver:8080/hook", "http://127.0.0.1:9/", "https://[2606:4700::1111]/?a=b", "http://8.8.8.8/"]
+)
+def test_create__url_of_a_name_or_an_address_that_may_be_reached__taken(client: Client, url: str) -> None:
     assert create(client, url=url).status_code == 201
+
+
+@pytest.mark.parametrize("url", ["http://10.0.0.1/", "https://[::1]/", "http://0xa9fea9fe/latest", "http://127.2:80/"])
+def test_create__address_that_is_not_public__422_that_names_the_setting(client: Client, url: str) -> None:
+    problem = create(client, url=url).json()
+
+    assert (problem["status"], problem["errors"][0]["code"]) == (422, "address_refused")
+    assert "SERINUS_WEBHOOK_ALLOW" in problem["detail"]
 
 
 @pytest.mark.parametrize(
@@ -93,6 +115,7 @@ def test_create__url_that_cannot_be_used__422_naming_the_field(client: Client, u
         ({"events": [5]}, "events"),
         ({"description": "x" * 201}, "description"),
         ({"secret": "whsec_mine"}, "secret"),
+        ({"format": "teams"}, "format"),
     ],
 )
 def test_create__wrong_field__422_naming_it(client: Client, wrong: dict[str, Any], field: str) -> None:
@@ -123,6 +146,225 @@ def test_list_and_one__without_secret_newest_first_in_pages(client: Client, cloc
     assert rest["next"] is None
     assert one == first["items"][0]
     assert "secret" not in one
+
+
+def test_patch__some_fields__the_others_stay(client: Client, endpoint: WebhookEndpoint) -> None:
+    address = f"/api/v1/webhooks/{endpoint.id}"
+
+    first = client.patch(address, {"events": ["label.moved"], "format": "slack"}, content_type="application/json")
+    second = client.patch(address, {"url": URL, "description": "on call"}, content_type="application/json")
+    third = client.patch(address, {"events": None}, content_type="application/json")
+
+    assert [response.status_code for response in (first, second, third)] == [200, 200, 200]
+    body = second.json()
+    assert (body["url"], body["events"], body["format"]) == (URL, ["label.moved"], "slack")
+    assert body["description"] == "on call"
+    assert "secret" not in body
+    assert third.json()["events"] is None
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"url": "http://10.0.0.1/"}, {"events": []}, {"events": ["x"]}, {"format": "x"}, {"disabled_at": None}]
+)
+def test_patch__wrong__422_and_nothing_changed(
+    client: Client, endpoint: WebhookEndpoint, wrong: dict[str, Any]
+) -> None:
+    body = {"description": "changed", **wrong}
+
+    response = client.patch(f"/api/v1/webhooks/{endpoint.id}", body, content_type="application/json")
+
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["field"].startswith(next(iter(wrong)))
+    endpoint.refresh_from_db()
+    assert endpoint.description == ""
+
+
+def test_patch__other_events__what_happened_before_is_told_as_it_was_wanted_then(
+    client: Client, endpoint: WebhookEndpoint
+) -> None:
+    before = record("label.moved")
+
+    client.patch(f"/api/v1/webhooks/{endpoint.id}", {"events": ["version.published"]}, content_type="application/json")
+    record("label.moved")
+    deliver_new_events()
+
+    assert list(endpoint.deliveries.values_list("event", flat=True)) == [before.sequence]
+
+
+def rotate(client: Client, endpoint: WebhookEndpoint, **body: Any) -> Any:
+    return client.post(f"/api/v1/webhooks/{endpoint.id}/rotate", body, content_type="application/json")
+
+
+def believers(secrets: list[str], received: Received) -> list[bool]:
+    """By secret: whether a receiver that knows only it believes the message, by the independent implementation."""
+
+    def believes(secret: str) -> bool:
+        try:
+            Webhook(secret).verify(received.body, received.headers)
+        except WebhookVerificationError:
+            return False
+        return True
+
+    return [believes(secret) for secret in secrets]
+
+
+def test_rotate__both_secrets_sign_until_24_hours_are_over(
+    client: Client, endpoint: WebhookEndpoint, receiver: Receiver, clock: time_machine.Traveller
+) -> None:
+    old = endpoint.secret
+
+    body = rotate(client, endpoint).json()
+    happen()
+    work()
+    clock.shift(24 * 3600)
+    happen()
+    work()
+
+    assert body["secret"] not in {"", old}
+    assert body["previous_secret_until"] == "2026-03-02T12:00:00Z"
+    during, after = receiver.received
+    assert during.headers["webhook-signature"].count("v1,") == 2
+    clock.move_to(during.timestamp)  # the package refuses a message of another day
+    assert believers([old, body["secret"]], during) == [True, True]
+    clock.move_to(after.timestamp)
+    assert believers([old, body["secret"]], after) == [False, True]
+    shown = client.get(f"/api/v1/webhooks/{endpoint.id}")
+    assert body["secret"] not in shown.content.decode()
+    assert shown.json()["previous_secret_until"] is None  # it is over
+
+
+def test_rotate__asked_again_as_the_answer_was_lost__the_secret_that_the_receiver_knows_still_signs(
+    client: Client, endpoint: WebhookEndpoint, receiver: Receiver
+) -> None:
+    for _ in range(2):
+        rotate(client, endpoint)
+    happen()
+
+    work()
+
+    assert believers([endpoint.secret], receiver.received[0]) == [True]
+
+
+def test_rotate__many_times__a_few_secrets_are_kept(client: Client, endpoint: WebhookEndpoint) -> None:
+    for _ in range(services.MOST_KEPT + 2):
+        rotate(client, endpoint)
+
+    endpoint.refresh_from_db()
+    assert len(endpoint.previous_secrets) == services.MOST_KEPT
+
+
+def test_rotate__keep_nothing__only_the_new_secret_signs(
+    client: Client, endpoint: WebhookEndpoint, receiver: Receiver
+) -> None:
+    old, first = endpoint.secret, rotate(client, endpoint, keep_old_for="7d").json()
+
+    second = rotate(client, endpoint, keep_old_for="0").json()
+    happen()
+    work()
+
+    assert second["previous_secret_until"] is None
+    secrets = [old, first["secret"], second["secret"]]
+    assert believers(secrets, receiver.received[0]) == [False, False, True]
+
+
+@pytest.mark.parametrize("written", ["31d", "soon", "-1s", "", None])
+def test_rotate__wrong_time__422_and_the_secret_stays(client: Client, endpoint: WebhookEndpoint, written: Any) -> None:
+    response = rotate(client, endpoint, keep_old_for=written)
+
+    assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "keep_old_for")
+    old = endpoint.secret
+    endpoint.refresh_from_db()
+    assert endpoint.secret == old
+
+
+def test_enable__told_again_of_what_happens_from_then_on(client: Client, endpoint: WebhookEndpoint) -> None:
+    client.delete(f"/api/v1/webhooks/{endpoint.id}")
+    record("label.moved")
+
+    enabled = [client.post(f"/api/v1/webhooks/{endpoint.id}/enable") for _ in range(2)]
+    after = happen()
+    deliver_new_events()
+
+    assert [(response.status_code, response.json()["disabled_at"]) for response in enabled] == [(200, None)] * 2
+    assert list(endpoint.deliveries.values_list("event", flat=True)) == [after.sequence]
+
+
+def test_health__counts_of_each_webhook_in_as_many_queries_as_of_one(
+    client: Client, endpoint: WebhookEndpoint, receiver: Receiver, django_assert_max_num_queries: Any
+) -> None:
+    receiver.answers(410)
+    happen()
+    happen()
+    work()
+    services.create_endpoint(url=URL, actor=ANNA)
+    happen()
+
+    with django_assert_max_num_queries(3):
+        newer, older = client.get("/api/v1/webhooks").json()["items"]
+
+    assert (newer["health"]["pending"], newer["health"]["dead"]) == (1, 0)
+    assert (older["health"]["pending"], older["health"]["dead"]) == (0, 2)
+    assert older["health"]["consecutive_failures"] == 1
+    assert older["health"]["last_failure_at"] == older["health"]["failing_since"] is not None
+
+
+def test_deliveries__by_status__only_those(client: Client, endpoint: WebhookEndpoint, receiver: Receiver) -> None:
+    happen()
+    work()
+    receiver.answers(410)
+    dead = happen()
+    work()
+    address = f"/api/v1/webhooks/{endpoint.id}/deliveries"
+
+    items = client.get(address, {"status": "dead"}).json()["items"]
+
+    assert [item["event_id"] for item in items] == [dead.id]
+    assert len(client.get(address).json()["items"]) == 2
+    assert client.get(address, {"status": "lost"}).status_code == 422
+    assert client.get(address, {"state": "dead"}).status_code == 422
+
+
+def test_replay_all__dead__each_once_more_in_order_of_what_happened(
+    client: Client, endpoint: WebhookEndpoint, receiver: Receiver
+) -> None:
+    delivered = happen()
+    work()
+    events = [happen() for _ in range(3)]
+    services.disable_endpoint(endpoint_id=endpoint.id, actor=ANNA)
+    services.enable_endpoint(endpoint_id=endpoint.id, actor=ANNA)
+
+    response = client.post(f"/api/v1/webhooks/{endpoint.id}/replay?status=dead")
+    work()
+
+    assert (response.status_code, response.json()) == (200, {"replayed": 3})
+    assert [received.id for received in receiver.received] == [event.id for event in (delivered, *events)]
+
+
+def test_replay_all__since__what_was_made_from_then_on(
+    client: Client, endpoint: WebhookEndpoint, receiver: Receiver, clock: time_machine.Traveller
+) -> None:
+    happen()
+    clock.shift(60)
+    later = happen()
+    work()
+    client.post(f"/api/v1/webhooks/{endpoint.id}/replay?since=2026-03-01T12:01:00Z")
+
+    work()
+
+    assert [received.id for received in receiver.received][2:] == [later.id]
+
+
+@pytest.mark.parametrize("query", ["", "?status=pending", "?status=lost", "?since=soon", "?until=2026-03-01T12:00:00Z"])
+def test_replay_all__neither_or_nonsense__422(client: Client, endpoint: WebhookEndpoint, query: str) -> None:
+    assert client.post(f"/api/v1/webhooks/{endpoint.id}/replay{query}").status_code == 422
+
+
+def test_replay_all__disabled__409(client: Client, endpoint: WebhookEndpoint) -> None:
+    client.delete(f"/api/v1/webhooks/{endpoint.id}")
+
+    response = client.post(f"/api/v1/webhooks/{endpoint.id}/replay?status=dead")
+
+    assert (response.status_code, response.json()["code"]) == (409, "webhook_disabled")
 
 
 def test_delete__disabled_with_its_history(client: Client, endpoint: WebhookEndpoint, receiver: Receiver) -> None:
@@ -216,9 +458,15 @@ def test_replay__delivery_of_another_webhook__404(client: Client, endpoint: Webh
     assert (response.status_code, response.json()["code"]) == (404, "unknown_delivery")
 
 
-@pytest.mark.parametrize(("method", "path"), [("get", ""), ("delete", ""), ("get", "/deliveries")])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        *(("get", ""), ("patch", ""), ("delete", ""), ("get", "/deliveries"), ("post", "/deliveries/dlv_0/replay")),
+        *(("post", "/rotate"), ("post", "/enable"), ("post", "/replay?status=dead")),
+    ],
+)
 def test_any__unknown_webhook__404(client: Client, method: str, path: str) -> None:
-    response = getattr(client, method)(f"/api/v1/webhooks/whk_0{path}")
+    response = client.generic(method.upper(), f"/api/v1/webhooks/whk_0{path}")
 
     assert (response.status_code, response.json()["code"]) == (404, "unknown_webhook")
 
@@ -227,7 +475,8 @@ def test_any__unknown_webhook__404(client: Client, method: str, path: str) -> No
     ("method", "path"),
     [
         *(("get", ""), ("head", ""), ("options", ""), ("post", "")),
-        *(("get", "/whk_0"), ("head", "/whk_0"), ("delete", "/whk_0")),
+        *(("get", "/whk_0"), ("head", "/whk_0"), ("patch", "/whk_0"), ("delete", "/whk_0")),
+        *(("post", "/whk_0/rotate"), ("post", "/whk_0/enable"), ("post", "/whk_0/replay")),
         *(("get", "/whk_0/deliveries"), ("head", "/whk_0/deliveries"), ("post", "/whk_0/deliveries/dlv_0/replay")),
     ],
 )

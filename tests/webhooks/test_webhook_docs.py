@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from registry.events import EVENT_TYPES
-from rollout.models import DeadReason, DeliveryStatus, WebhookEndpoint
-from rollout.webhooks import post, sender
+from rollout.models import DeadReason, DeliveryStatus, WebhookEndpoint, WebhookFormat
+from rollout.webhooks import lanes, post, sender, services
 from rollout.webhooks.retries import BACK_OFF_S
+from rollout.webhooks.urls import urlpatterns
 from tests import rollouts as given
 from tests.webhooks.stage import Receiver, happen, work
 
@@ -42,11 +43,32 @@ def test_page__numbers__those_of_the_code() -> None:
     assert f"at most {post.MAX_ANSWER_BYTES // 1024} KiB are read" in PAGE
     assert f"within {post.CONNECT_TIMEOUT_S:g} s, and {post.READ_TIMEOUT_S:g} s\nwithout a byte" in PAGE
     assert f"again after {sender.LEASE.seconds} s" in PAGE
+    assert f"up to {lanes.PLACES_OF_A_LIVELY_ENDPOINT}. A sender has {lanes.PLACES} places" in PAGE
+    assert f"which {lanes.PLACES - lanes.PLACES_OF_THE_UNPROVEN} are kept" in PAGE
+    assert f"`{services.KEEP_OLD_FOR.total_seconds() / 3600:g}h` if not given" in PAGE
+    assert f"at most `{services.LONGEST_KEPT.days}d`" in PAGE
+    assert f"at most {services.MOST_KEPT}\nold ones" in PAGE
 
 
-@pytest.mark.parametrize("word", [*EVENT_TYPES, *DeliveryStatus.values, *DeadReason.values])
+@pytest.mark.parametrize("word", [*EVENT_TYPES, *DeliveryStatus.values, *DeadReason.values, *WebhookFormat.values])
 def test_page__words__all_named(word: str) -> None:
     assert f"`{word}`" in PAGE
+
+
+def test_page__calls__those_that_there_are() -> None:
+    table = PAGE.split("| call |")[1].split("\n\n")[0]
+    named = set(re.findall(r"`(GET|POST|PATCH|DELETE) (?:/api/v1/webhooks|…)(\S*?)`", table))
+
+    served = {
+        (
+            method.upper(),
+            re.sub(r"<str:(?:webhook_|delivery_)?id>", "{}", str(url.pattern)).removeprefix("api/v1/webhooks"),
+        )
+        for url in urlpatterns
+        for method in ("get", "post", "patch", "delete")
+        if hasattr(url.callback.view_class, method)  # type: ignore[attr-defined]  # of APIView.as_view()
+    }
+    assert {(method, re.sub(r"\{\w+\}", "{}", path)) for method, path in named} == served
 
 
 def test_page__receiver__takes_each_event_once_and_nothing_forged(

@@ -3,11 +3,11 @@
 import pytest
 
 from rollout.models import Delivery, DeliveryStatus, WebhookEndpoint
-from rollout.webhooks import sender, services
+from rollout.webhooks import services
 from rollout.webhooks.fan_out import deliver_new_events
 from tests.make import ANNA
 from tests.parallel import at_once
-from tests.webhooks.stage import Receiver, delivery_of, happen, record
+from tests.webhooks.stage import Receiver, attempt, delivery_of, happen, record
 
 pytestmark = pytest.mark.django_db(transaction=True)
 THREADS = 8
@@ -16,7 +16,7 @@ THREADS = 8
 def test_attempt__by_eight_workers_at_once__sent_once(endpoint: WebhookEndpoint, receiver: Receiver) -> None:
     delivery = delivery_of(happen())
 
-    at_once(*[lambda: sender.attempt(delivery.pk)] * THREADS)
+    at_once(*[lambda: attempt(delivery.pk)] * THREADS)
 
     delivery.refresh_from_db()
     assert len(receiver.received) == 1
@@ -31,7 +31,7 @@ def test_attempt__410_to_all_deliveries_at_once__all_dead_and_no_deadlock(
 
     at_once(
         lambda: services.disable_endpoint(endpoint_id=endpoint.id, actor=ANNA),
-        *[lambda pk=pk: sender.attempt(pk) for pk in ids],  # type: ignore[misc]  # binds each id now
+        *[lambda pk=pk: attempt(pk) for pk in ids],  # type: ignore[misc]  # binds each id now
     )
 
     assert set(Delivery.objects.values_list("status", flat=True)) == {DeliveryStatus.DEAD}
@@ -53,7 +53,7 @@ def test_deliver_new_events__by_eight_at_once_while_endpoints_are_made__each_eve
 
 def test_replay__by_eight_at_once__one_does_it(endpoint: WebhookEndpoint, receiver: Receiver) -> None:
     delivery = delivery_of(happen())
-    sender.attempt(delivery.pk)
+    attempt(delivery.pk)
 
     def replay() -> bool:
         try:

@@ -11,7 +11,7 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 from granian.server import MPServer
 
-from config import listening, metrics
+from config import arrivals, listening, metrics
 from rollout.serving import waiting
 
 # Of each worker. Requests that wait for SQLite's one writer hold a thread each, and serving prompts needs one beside
@@ -41,6 +41,24 @@ class WebServer(MPServer):
         super().signal_handler_interrupt(*args, **kwargs)  # type: ignore[no-untyped-call]  # granian has no types here
 
 
+def web_server(target: str, *, host: str, port: int, workers: int) -> WebServer:
+    """The server of this WSGI callable, `module:name`; benchmarks put others than ours behind it."""
+    # Workers that are forked here share what is already imported, and end with this process (config.supervised).
+    multiprocessing.set_start_method("fork", force=True)
+    return WebServer(
+        target,
+        address=host,
+        port=port,
+        interface=Interfaces.WSGI,
+        workers=workers,
+        blocking_threads=THREADS + waiting.MOST_WAITING + arrivals.MOST_ARRIVING,
+        respawn_failed_workers=True,
+        workers_kill_timeout=STOP_WITHIN_S,
+        log_level=LogLevels.error,
+        log_dictconfig=LOG_THROUGH_DJANGO,
+    )
+
+
 class Command(BaseCommand):
     help = "Run the web server alone; `serve` runs everything."
 
@@ -51,17 +69,4 @@ class Command(BaseCommand):
         listening.settle(listening.Address(host, port))
         metrics.begin_anew()
         share_connections()
-        # Workers that are forked here share what is already imported, and end with this process (config.supervised).
-        multiprocessing.set_start_method("fork", force=True)
-        WebServer(
-            "config.wsgi:application",
-            address=str(host),
-            port=port,
-            interface=Interfaces.WSGI,
-            workers=workers,
-            blocking_threads=THREADS + waiting.MOST_WAITING,
-            respawn_failed_workers=True,
-            workers_kill_timeout=STOP_WITHIN_S,
-            log_level=LogLevels.error,
-            log_dictconfig=LOG_THROUGH_DJANGO,
-        ).serve()
+        web_server("config.wsgi:application", host=str(host), port=port, workers=workers).serve()

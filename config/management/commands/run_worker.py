@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
-    help = "Run background work and evaluator until SIGTERM or Ctrl-C; `serve` runs everything."
+    help = "Run background work, evaluator and webhook sender until SIGTERM or Ctrl-C; `serve` runs everything."
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

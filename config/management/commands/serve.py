@@ -6,13 +6,14 @@ While the database is away it serves prompts from the last known state, if there
 import http.client
 import logging
 from argparse import ArgumentParser
-from contextlib import closing, suppress
+from contextlib import closing
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.db import Error as AnyDatabaseError
 from django.db import OperationalError, connection
 
 from config.listening import Address, Taken, add_arguments, require_free, settle
@@ -23,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
-    help = "Migrate, then run web server, background work and evaluator until SIGTERM or Ctrl-C."
+    help = "Migrate, then run web server, background work, evaluator and webhook sender until SIGTERM or Ctrl-C."
     requires_system_checks: list[str] = []  # handle() has them run when the address is among the settings
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -63,10 +64,14 @@ def migrated_unless_away() -> bool:
 
 
 def is_migrated() -> bool:
-    with suppress(OperationalError):  # it is still away
+    try:
         migrate()
-        return True
-    return False
+    except OperationalError:  # it is still away
+        return False
+    except AnyDatabaseError as error:  # such as a connection that is lost at the wrong moment: prompts are served on
+        logger.error("serve.migration_failed", extra={"error": str(error)})
+        return False
+    return True
 
 
 def migrate() -> None:

@@ -1,6 +1,6 @@
-"""`manage.py run_evaluator`: looks at the rollouts and keeps evidence and deliveries moving, until it is told to stop.
+"""`manage.py run_evaluator`: looks at the rollouts and keeps evidence moving, until it is told to stop.
 
-A process of its own, so that nothing slow (a hanging webhook receiver, a long queue) ever delays a rollback. Any number
+A process of its own, so that nothing slow (such as a long queue) ever delays a rollback. Any number
 may run: each look is claimed by the database.
 """
 
@@ -17,8 +17,6 @@ from django.db import close_old_connections
 from observability.ingest.writer import settle_held
 from observability.services.scores import give_up_waiting_scores, join_waiting_scores
 from rollout.evaluation import discard_leftovers, evaluate_due
-from rollout.webhooks.fan_out import deliver_new_events
-from rollout.webhooks.sender import wake_due_deliveries
 from rollout.work import beat, forget_hosts
 
 logger = logging.getLogger(__name__)
@@ -49,7 +47,7 @@ def run(stopping: threading.Event) -> None:
         close_old_connections()
         _guarded(evaluate_due)
         if tick % TICKS_BETWEEN_REPAIRS == 0:
-            for repair in (beat, join_waiting_scores, settle_held, deliver_new_events, wake_due_deliveries):
+            for repair in (beat, join_waiting_scores, settle_held):
                 _guarded(repair)
         if tick % TICKS_BETWEEN_CLEANINGS == 0:
             for cleaning in (discard_leftovers, give_up_waiting_scores, forget_hosts):

@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("rollout", "0005_causes_of_any_length")]
+    dependencies = [("rollout", "0006_webhook_rotation_format_and_health")]
 
     operations = [
         migrations.CreateModel(
