@@ -16,7 +16,7 @@ WARM_UP_S = 60.0  # of a process: what it imports, its connections, its caches, 
 SHORTEST_S = 45.0
 MB = 1e6
 MOST_RISE = 0.05  # of its mean, over the time that it was watched
-MOST_RISE_MB = 3.0  # or this, which is the allocator's
+MOST_RISE_MB = 5.0  # or this: the step that a kind of task brings when a process first runs it
 
 
 @dataclass(frozen=True, slots=True)
