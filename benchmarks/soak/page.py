@@ -27,7 +27,7 @@ def _figures(told: Mapping[str, Any], losses: Sequence[str]) -> Iterator[str]:
     for name, value in told.items():
         many = isinstance(value, dict)
         yield f"| {name} | {', '.join(f'{k}: {n:,}' for k, n in value.items()) if many else value} |"
-    yield f"| lost or doubled | {'; '.join(losses) or 'nothing'} |"
+    yield f"| lost, doubled or grown | {'; '.join(losses) or 'nothing'} |"
 
 
 def _memory(growth: Sequence[Growth]) -> Iterator[str]:

@@ -43,36 +43,32 @@ def running(folder: Path, command: str, *arguments: str, port: int = 0, **settin
             process.wait()
 
 
-def test_web_and_two_workers__before_the_database_is_migrated__wait_and_then_work(
-    tmp_path: Path, postgres: str
-) -> None:
+def test_web_and_worker__before_the_database_is_migrated__wait_and_then_work(tmp_path: Path, postgres: str) -> None:
     port = free_port()
     settings = SETTINGS | {"DATABASE_URL": postgres}
     with (
         running(tmp_path / "web", "run_web", "--port", str(port), "--workers", "1", port=port, **settings) as web,
-        running(tmp_path / "first", "run_worker", **settings) as first,
-        running(tmp_path / "second", "run_worker", **settings) as second,
+        running(tmp_path / "worker", "run_worker", **settings) as worker,
     ):
         wait_until(lambda: web.get("/livez") == 200, 30)
-        wait_until(lambda: "worker.not_migrated" in first.log and "worker.not_migrated" in second.log, 30)
+        wait_until(lambda: "worker.not_migrated" in worker.log, 30)
         assert web.get("/readyz") == 503
-        assert first.children() == second.children() == {}
+        assert worker.children() == {}
 
         past_the_pooler = {"DATABASE_URL": f"postgres://nobody@{HOST}:1/postgres", "DATABASE_DIRECT_URL": postgres}
-        Server(tmp_path / "first", 0, first.process, SETTINGS | past_the_pooler).manage("migrate", "-v0")
+        Server(tmp_path / "worker", 0, worker.process, SETTINGS | past_the_pooler).manage("migrate", "-v0")
 
         wait_until(lambda: web.get("/readyz") == 200, 30)
-        for worker in (first, second):
-            wait_until(lambda: "worker is ready" in worker.output, 30)  # noqa: B023 (called at once)
-            assert set(worker.children()) == {"cluster", "evaluator", "sender"}
+        wait_until(lambda: "worker is ready" in worker.output, 30)
+        assert set(worker.children()) == {"cluster", "evaluator", "sender"}
         wait_until(lambda: b"serinus_evaluator_age_seconds " in web.request("GET", "/metrics")[1], 10)
 
-        trees = [process for each in (web, first, second) for process in each.tree()]
-        for each in (web, first, second):
+        tree = [*web.tree(), *worker.tree()]
+        for each in (web, worker):
             psutil.Process(each.process.pid).terminate()
-        assert [each.process.wait(10) for each in (web, first, second)] == [0, 0, 0]
-        wait_until_gone(trees, within_s=0.5)
-        assert [each.log.count("worker.not_migrated") for each in (first, second)] == [1, 1]
+        assert [each.process.wait(10) for each in (web, worker)] == [0, 0]
+        wait_until_gone(tree, within_s=0.5)
+        assert worker.log.count("worker.not_migrated") == 1
 
 
 def test_run_web__listening_everywhere__answers_to_its_loopback_whatever_hosts_are_allowed(tmp_path: Path) -> None:
