@@ -5,7 +5,7 @@ BIN := .venv/bin
 ON_BOTH_DATABASES := $(wildcard $(addprefix tests/,db http concurrency webhooks crash))
 BENCHMARKS := "serving --quick" sdk verdict "ingest --stages" "ingest --quick" "operating_characteristics --quick"
 
-.PHONY: demo serve test lint bench fuzz
+.PHONY: demo serve test lint bench fuzz soak
 
 demo: .venv/installed  # make demo ARGS=--exit ends by itself
 	$(BIN)/python -m demo $(ARGS)
@@ -28,6 +28,9 @@ bench: .venv/installed
 
 fuzz: .venv/installed  # every operation of the API, 2 000 examples each
 	$(BIN)/pytest -q -n 2 tests/fuzz --hypothesis-profile=fuzz
+
+soak: .venv/installed  # a day in five minutes, with everything killed on the way
+	$(BIN)/python -m benchmarks.soak $(ARGS)
 
 .venv/installed: pyproject.toml requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.version_info < (3, 11) and sys.exit("Serinus needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=python3.12 ...")'

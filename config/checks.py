@@ -9,6 +9,9 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, register
+from django.db import connection
+
+from config import env
 
 LOCAL_HOSTS = {"localhost", "127.0.0.1", "[::1]"}
 SHORTEST_SECRET_KEY = 32  # characters; 32 random bytes would be 43 in base 64
@@ -23,6 +26,20 @@ def check_secret_key(**kwargs: Any) -> list[CheckMessage]:
             f"SERINUS_SECRET_KEY is shorter than {SHORTEST_SECRET_KEY} characters, so sessions could be forged.",
             hint="Leave it unset to have one made in the data folder.",
             id="serinus.E001",
+        )
+    ]
+
+
+@register
+def check_shared_secret_key(**kwargs: Any) -> list[CheckMessage]:
+    """Tasks are signed with it: another host, or another data folder, would take them and could not read them."""
+    if connection.vendor == "sqlite" or env.text("SERINUS_SECRET_KEY"):
+        return []
+    return [
+        checks.Warning(
+            "SERINUS_SECRET_KEY is not set, while the database may be used from several hosts.",
+            hint="Set it to what is in the file secret_key of the data folder, on all of them.",
+            id="serinus.W004",
         )
     ]
 

@@ -29,25 +29,24 @@ def readyz(request: HttpRequest) -> HttpResponse:
     that took every host out for that would make the outage complete. Migrations that this code does not know are no
     obstacle: old code runs on the new schema.
     """
-    state_age_s = _state_age_s()
+    state_age_s = serving_state_age_s()
     if state_age_s:
         return _degraded(state_age_s)
     try:
-        missing = known_migrations() - set(MigrationRecorder(connection).applied_migrations())
+        missing = missing_migrations()
     except DatabaseError as error:
         logger.warning("health.database_unavailable", extra={"error": str(error)})
         if state_age_s is None:
             raise Unavailable("database_unavailable", "The database does not answer") from error
         return _degraded(state_age_s)
     if missing:
-        names = ", ".join(f"{app}.{name}" for app, name in sorted(missing))
-        raise Unavailable("not_migrated", f"Run `manage.py migrate`; the database lacks {names}")
+        raise Unavailable("not_migrated", f"Run `manage.py migrate`; the database lacks {', '.join(missing)}")
     if state_age_s is None:
         raise Unavailable("no_state_yet", "This process has not read what it is to serve")
     return JsonResponse({"status": "ready"})
 
 
-def _state_age_s() -> int | None:
+def serving_state_age_s() -> int | None:
     """For how long the state that is served has been stale, 0 when it is fresh, None without one."""
     try:
         return snapshot_cache.cache.current()[1] or 0
@@ -57,6 +56,12 @@ def _state_age_s() -> int | None:
 
 def _degraded(state_age_s: int) -> HttpResponse:
     return JsonResponse({"status": "degraded", "reason": "database_unavailable", "state_age_s": state_age_s})
+
+
+def missing_migrations() -> list[str]:
+    """Of this code's migrations those that the database lacks, `app.name` each. Raises what the database raises."""
+    missing = known_migrations() - set(MigrationRecorder(connection).applied_migrations())
+    return [f"{app}.{name}" for app, name in sorted(missing)]
 
 
 @cache

@@ -7,6 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+from django.conf import settings
+
+from config import env
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -32,6 +36,14 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--host", type=_ip, default="127.0.0.1", help="IP address to listen at (%(default)s)")
     parser.add_argument("--port", type=_whole_number(65535), default=8000, help="port to listen at (%(default)s)")
     parser.add_argument("--workers", type=_whole_number(64), default=2, help="web processes (%(default)s)")
+
+
+def settle(address: Address) -> None:
+    """Complete the settings by the address that the command line gives."""
+    if address.host not in settings.ALLOWED_HOSTS:
+        settings.ALLOWED_HOSTS.append(address.host)
+    if not env.text("SERINUS_BASE_URL"):
+        settings.BASE_URL = address.url
 
 
 def require_free(address: Address) -> None:

@@ -1,4 +1,4 @@
-"""`GET /metrics`: what all web processes of a data folder have counted, in Prometheus' text format.
+"""`GET /metrics`: what all web processes of a data folder have counted, and what waits for the background work.
 
 Each process counts in files of its own in the data folder (PROMETHEUS_MULTIPROC_DIR, which the settings set), so that
 nothing is lost with a process that dies; a starting web server forgets those of the one before it.
@@ -9,13 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.metrics_core import CounterMetricFamily
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from common.requests import only_read
+from config.health import serving_state_age_s
+from rollout import work
 from rollout.serving import counts
 
 
@@ -27,6 +30,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the library has no types for it
     registry.register(Counted())
+    registry.register(BackgroundWork())
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
@@ -41,6 +45,35 @@ class Counted(Collector):
                 if name == counter.name:
                     family.add_metric(values, number)
             yield family
+
+
+class BackgroundWork(Collector):
+    """Of all hosts, as the database knows it; nothing but that it is away when it is."""
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        found = _work()
+        yield GaugeMetricFamily("serinus_database_up", "Whether the database answers.", value=found is not None)
+        if found is None:
+            return
+        if found.evaluator_age_s is not None:
+            help_ = "Since an evaluator was last seen, on any host."
+            yield GaugeMetricFamily("serinus_evaluator_age_seconds", help_, value=found.evaluator_age_s)
+        for name, help_, value in (
+            ("serinus_look_late_seconds", "For how long the look that waits longest has been due.", found.look_late_s),
+            ("serinus_tasks_waiting", "Background tasks that no process has taken yet.", found.tasks),
+            ("serinus_deliveries_due", "Webhook deliveries that are due and not being sent.", found.deliveries_due),
+            ("serinus_delivery_late_seconds", "For how long the oldest of them is due.", found.delivery_late_s),
+        ):
+            yield GaugeMetricFamily(name, help_, value=value)
+
+
+def _work() -> work.Work | None:
+    if serving_state_age_s():  # asking a database that is away takes longer than a scrape may
+        return None
+    try:
+        return work.measure()
+    except DatabaseError:
+        return None
 
 
 def begin_anew() -> None:

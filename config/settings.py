@@ -103,15 +103,21 @@ NOTICE_A_LOST_HOST = {
 }
 
 
+def _postgres(name: str) -> dict[str, Any] | None:
+    if postgres := env.postgres(name, conn_max_age=60, conn_health_checks=True):
+        postgres["OPTIONS"] = {**NOTICE_A_LOST_HOST, **postgres.get("OPTIONS", {})}
+    return postgres
+
+
 def _database() -> dict[str, Any]:
     """PostgreSQL from DATABASE_URL, else SQLite in the data folder.
 
     SQLite: WAL lets readers go on while one writes; IMMEDIATE takes the write lock at BEGIN, where waiting for it is
     safe (a lock taken later in a transaction fails at once); FULL makes a commit outlive a power cut.
     """
-    if postgres := env.postgres("DATABASE_URL", conn_max_age=60, conn_health_checks=True):
-        postgres["OPTIONS"] = {**NOTICE_A_LOST_HOST, **postgres.get("OPTIONS", {})}
-        return postgres
+    if postgres := _postgres("DATABASE_URL"):
+        # Behind a pooler of transactions a cursor would outlive its connection (config.pooler).
+        return {**postgres, "DISABLE_SERVER_SIDE_CURSORS": DATABASE_DIRECT is not None}
     return {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": env.writable(DATA_DIR) / "serinus.sqlite3",
@@ -126,6 +132,7 @@ def _database() -> dict[str, Any]:
     }
 
 
+DATABASE_DIRECT = _postgres("DATABASE_DIRECT_URL")
 DATABASES = {"default": _database()}
 SERVING_STATE = DATA_DIR / "serving.sqlite3"
 
@@ -210,9 +217,15 @@ Q_CLUSTER = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"event": {"()": "common.logs.EventFormatter"}},
+    "formatters": {"text": {"()": "common.logs.EventFormatter"}, "json": {"()": "common.logs.JsonFormatter"}},
     "filters": {"suspicions": {"()": "common.logs.NoTracebackOfSuspicions"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "event", "filters": ["suspicions"]}},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": env.one_of("SERINUS_LOG_FORMAT", ("text", "json")),
+            "filters": ["suspicions"],
+        }
+    },
     "root": {"handlers": ["console"], "level": env.one_of("SERINUS_LOG_LEVEL", ("INFO", "DEBUG", "WARNING", "ERROR"))},
     "loggers": {
         "axes": {"level": "ERROR"},  # it tells names that were tried, and some people type their password there

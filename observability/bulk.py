@@ -7,6 +7,7 @@ PostgreSQL takes rows by COPY, SQLite by one prepared statement that is run for 
 from collections.abc import Sequence
 from itertools import chain
 from typing import Any
+from zlib import crc32
 
 from django.db import connection, models
 
@@ -101,12 +102,15 @@ def _insert_new_on_sqlite(model: Model, columns: Columns, rows: Rows) -> list[in
 def _insert_new_on_postgresql(model: Model, columns: Columns, rows: Rows) -> list[int | None]:
     """By way of a table of this connection, since COPY itself knows no ON CONFLICT."""
     table, names = _table(model), _names(["id", *columns])
-    arriving = connection.ops.quote_name(f"arriving_{model._meta.db_table}")
+    # Named by its columns: a pooler's connection, and the table with it, may be older than a migration.
+    arriving = connection.ops.quote_name(f"arriving_{model._meta.db_table}_{crc32(names.encode()):08x}")
     with connection.cursor() as cursor:
         sequence = f"pg_get_serial_sequence('{model._meta.db_table}', 'id')"
         cursor.execute(f"SELECT nextval({sequence}) FROM generate_series(1, %s)", [len(rows)])  # noqa: S608 (names only)
         ids = [id_ for (id_,) in cursor.fetchall()]
-        cursor.execute(f"CREATE TEMPORARY TABLE IF NOT EXISTS {arriving} (LIKE {table}) ON COMMIT DELETE ROWS")
+        # With the defaults of columns that only a newer release knows, which has migrated the database already.
+        like = f"(LIKE {table} INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
+        cursor.execute(f"CREATE TEMPORARY TABLE IF NOT EXISTS {arriving} {like}")
         _copy(cursor, arriving, ["id", *columns], [(id_, *row) for id_, row in zip(ids, rows, strict=True)])
         cursor.execute(
             f"INSERT INTO {table} ({names}) SELECT {names} FROM {arriving} ORDER BY id"  # noqa: S608 (names only)

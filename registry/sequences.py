@@ -5,6 +5,7 @@ from threading import Event
 from typing import Literal
 
 import psycopg
+from django.conf import settings
 from django.db import Error as AnyDatabaseError
 from django.db import connection
 
@@ -18,7 +19,7 @@ TAKE_NEXT = """
 CHANNEL = "serinus_generation"
 ASK_S = 0.1
 ASK_LISTENERS_S = 0.5
-"""Listeners ask as well: a pooler of connections in front of PostgreSQL may swallow notifications."""
+"""Listeners ask as well: what is told while a connection is lost does not reach them."""
 
 
 def next_value(name: Literal["event", "generation"]) -> int:
@@ -34,10 +35,10 @@ def next_value(name: Literal["event", "generation"]) -> int:
 def wait_for_generation(stop: Event) -> None:
     """Return when it is time to ask for the latest generation, or event: half a second later at most.
 
-    PostgreSQL tells at once when it has moved; SQLite cannot, and is asked ten times a second. A lost connection is
-    for the next statement to notice.
+    PostgreSQL tells at once when it has moved. SQLite cannot, nor can PostgreSQL through a pooler, and they are asked
+    ten times a second. A lost connection is for the next statement to notice.
     """
-    if connection.vendor != "postgresql":
+    if connection.vendor != "postgresql" or settings.DATABASE_DIRECT:
         stop.wait(ASK_S)
         return
     with suppress(AnyDatabaseError, psycopg.Error):

@@ -25,8 +25,8 @@ from common.openapi import (
     said,
 )
 from observability.api.ranges import RangeFilters
-from registry.openapi import VERSION
 from registry.events import EVENT_TYPES
+from registry.openapi import VERSION
 from rollout import api, api_events
 from rollout.core.plan import Direction, Kind
 from rollout.models import HoldReason, Status

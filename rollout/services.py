@@ -399,5 +399,5 @@ def _tell(rollout: Rollout, transition: Transition) -> None:
     data = {"rollout": rollout_json(rollout), **evidence_json(rollout, transition)}
     event = events.record(type=f"rollout.{transition.action}", prompt=rollout.prompt.name, data=data)
     create_deliveries(event)
-    log = partial(logger.info, event.type, extra={"rollout": rollout.id, "cause": transition.cause, "event": event.id})
-    transaction.on_commit(log)
+    fields = {"rollout": rollout.id, "cause": transition.cause, "event_id": event.id}
+    transaction.on_commit(partial(logger.info, event.type, extra=fields))

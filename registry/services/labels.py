@@ -45,7 +45,7 @@ def move_label(*, prompt_name: str, label: str, version: str, reason: str, actor
         "actor": str(actor),
     }
     event = events.record(type="label.moved", prompt=prompt.name, data=moved)
-    fields = {"prompt": prompt.name, "label": label, "to": target.number, "event": event.id}
+    fields = {"prompt": prompt.name, "label": label, "to": target.number, "event_id": event.id}
     transaction.on_commit(partial(logger.info, event.type, extra=fields))
     return pointer
 

@@ -160,5 +160,5 @@ def _tell(published: Published, actor: Actor) -> None:
         actor=actor,
         reason=version.notes,
     )
-    fields = {"ref": version.ref, "bump": published.bump, "event": event.id}
+    fields = {"ref": version.ref, "bump": published.bump, "event_id": event.id}
     transaction.on_commit(partial(logger.info, event.type, extra=fields))

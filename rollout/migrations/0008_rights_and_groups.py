@@ -58,7 +58,7 @@ def _djangos_own(apps: Any, app: str, codename: str) -> tuple[str, str]:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("rollout", "0006_webhook_rotation_format_and_health"),
+        ("rollout", "0007_heartbeats"),
         ("registry", "0003_keys_reach_and_expire"),
         ("observability", "0011_roll_up_every_minute"),
         ("auth", "0012_alter_user_first_name_max_length"),

@@ -11,6 +11,7 @@ from rollout.models.webhooks import (
     WebhookEndpoint,
     WebhookFormat,
 )
+from rollout.models.work import Heartbeat
 
 __all__ = [
     "ACTIVE",
@@ -20,6 +21,7 @@ __all__ = [
     "DeliveryAttempt",
     "DeliveryStatus",
     "FanOut",
+    "Heartbeat",
     "HoldReason",
     "Metric",
     "Rollout",

@@ -35,11 +35,11 @@ def samples(client: Client) -> Samples:
 
 
 def grown(before: Samples, after: Samples) -> dict[tuple[str, ...], float]:
-    """By name and values of labels: how much more it is, for all that grew."""
+    """By name and values of labels: how much more it is, for all counters that grew."""
     return {
         (name, *(value for _, value in sorted(labels))): value - before.get((name, labels), 0)
         for (name, labels), value in after.items()
-        if value != before.get((name, labels), 0)
+        if value != before.get((name, labels), 0) and name.endswith("_total")
     }
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 from django.core.checks import run_checks
+from django.db import connections
 from pytest_django.fixtures import Settings
 
 
@@ -22,6 +23,14 @@ def test_checks__short_secret_key__error(settings: Settings) -> None:
     settings.SECRET_KEY = "short"
 
     assert found() == {"serinus.E001"}
+
+
+def test_checks__postgresql_and_a_key_of_this_folder__warned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections["default"], "vendor", "postgresql")
+    assert found() == {"serinus.W004"}
+
+    monkeypatch.setenv("SERINUS_SECRET_KEY", "the same on all hosts, and long enough")
+    assert found() == set()
 
 
 def test_checks__limit_that_cannot_be_reached__error(settings: Settings) -> None:

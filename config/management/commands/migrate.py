@@ -9,12 +9,14 @@ from django.conf import settings
 from django.core.management.commands import migrate
 from django.db import connection
 
+from config.pooler import past_the_pooler
+
 LOCK_ID = 7_305_737_046  # of PostgreSQL's advisory locks: any number, the same on every host
 
 
 class Command(migrate.Command):
     def handle(self, *args: Any, **options: Any) -> None:
-        with alone():
+        with past_the_pooler(), alone():
             super().handle(*args, **options)
 
 

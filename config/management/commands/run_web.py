@@ -66,6 +66,7 @@ class Command(BaseCommand):
         listening.add_arguments(parser)
 
     def handle(self, *args: Any, host: IPv4Address | IPv6Address, port: int, workers: int, **options: Any) -> None:
+        listening.settle(listening.Address(host, port))
         metrics.begin_anew()
         share_connections()
         web_server("config.wsgi:application", host=str(host), port=port, workers=workers).serve()

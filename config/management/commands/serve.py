@@ -5,7 +5,6 @@ While the database is away it serves prompts from the last known state, if there
 
 import http.client
 import logging
-import os
 from argparse import ArgumentParser
 from contextlib import closing
 from ipaddress import IPv4Address, IPv6Address
@@ -17,9 +16,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import Error as AnyDatabaseError
 from django.db import OperationalError, connection
 
-from config import env
-from config.listening import Address, Taken, add_arguments, require_free
-from config.supervisor import NotStarted, Program, Supervisor
+from config.listening import Address, Taken, add_arguments, require_free, settle
+from config.programs import BACKGROUND, environment, web
+from config.supervisor import NotStarted, Supervisor
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +37,7 @@ class Command(BaseCommand):
         try:
             require_free(address)
             migrated = migrated_unless_away()
-            supervisor = Supervisor(programs(address, workers), environment())
+            supervisor = Supervisor([web(address, workers), *BACKGROUND], environment())
             supervisor.run(
                 prepared=lambda: migrated or is_migrated(),
                 answers=lambda: answers(address),
@@ -50,14 +49,6 @@ class Command(BaseCommand):
     def say_ready(self, address: Address) -> None:
         self.stdout.write(f"Serinus is ready at {address.url}, its data in {connection.settings_dict['NAME']}")
         self.stdout.flush()
-
-
-def settle(address: Address) -> None:
-    """Complete the settings by the address that the command line gives."""
-    if address.host not in settings.ALLOWED_HOSTS:
-        settings.ALLOWED_HOSTS.append(address.host)
-    if not env.text("SERINUS_BASE_URL"):
-        settings.BASE_URL = address.url
 
 
 def migrated_unless_away() -> bool:
@@ -88,27 +79,6 @@ def migrate() -> None:
         call_command("migrate", interactive=False, verbosity=0)
     finally:
         connection.close()
-
-
-def programs(address: Address, workers: int) -> list[Program]:
-    listening = ("--host", str(address.ip), "--port", str(address.port), "--workers", str(workers))
-    return [
-        Program("web", ("run_web", "--skip-checks", *listening), at_once=True),  # `serve` itself has run the checks
-        Program("cluster", ("qcluster", "--skip-checks")),
-        Program("evaluator", ("run_evaluator", "--skip-checks")),
-        Program("sender", ("run_sender", "--skip-checks")),
-    ]
-
-
-def environment() -> dict[str, str]:
-    """In which the other processes come to the same settings as this one, and find the same code."""
-    settled = {
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(settings.BASE_DIR), os.environ.get("PYTHONPATH")])),
-        "SERINUS_ALLOWED_HOSTS": ",".join(settings.ALLOWED_HOSTS),
-        "SERINUS_BASE_URL": settings.BASE_URL,
-    }
-    overruled = {f"{name}_FILE" for name in settled}
-    return {name: value for name, value in os.environ.items() if name not in overruled} | settled
 
 
 def answers(address: Address) -> bool:

@@ -17,6 +17,7 @@ from django.db import close_old_connections
 from observability.ingest.writer import settle_held
 from observability.services.scores import give_up_waiting_scores, join_waiting_scores
 from rollout.evaluation import discard_leftovers, evaluate_due
+from rollout.work import beat, forget_hosts
 
 logger = logging.getLogger(__name__)
 
@@ -46,10 +47,10 @@ def run(stopping: threading.Event) -> None:
         close_old_connections()
         _guarded(evaluate_due)
         if tick % TICKS_BETWEEN_REPAIRS == 0:
-            for repair in (join_waiting_scores, settle_held):
+            for repair in (beat, join_waiting_scores, settle_held):
                 _guarded(repair)
         if tick % TICKS_BETWEEN_CLEANINGS == 0:
-            for cleaning in (discard_leftovers, give_up_waiting_scores):
+            for cleaning in (discard_leftovers, give_up_waiting_scores, forget_hosts):
                 _guarded(cleaning)
         tick += 1
 
