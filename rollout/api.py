@@ -141,7 +141,9 @@ def _expected_revision(request: Request, in_body: int | None) -> int | None:
     """By the body or by If-Match. Raises BadRequest where they are not of the same revision."""
     in_header = _if_match(request)
     if None not in (in_body, in_header) and in_body != in_header:
-        raise BadRequest("revisions_differ", f"revision is {in_body}, but If-Match is {in_header}: expected one of them")
+        raise BadRequest(
+            "revisions_differ", f"revision is {in_body}, but If-Match is {in_header}: expected one of them"
+        )
     return in_header if in_body is None else in_body
 
 

@@ -396,9 +396,7 @@ class Rollouts(RuleBasedStateMachine):
         except (Killed, Conflict):
             assert self.picture() == before
 
-    def refusal(
-        self, label: str, canary: str, force_reason: str, plan: dict[str, Any], *, starts: bool
-    ) -> str | None:
+    def refusal(self, label: str, canary: str, force_reason: str, plan: dict[str, Any], *, starts: bool) -> str | None:
         """The code of the Conflict that a rollout of the label to the version meets now."""
         active = self.active(label)
         if active and plan.get("when_superseded") != "replace":
