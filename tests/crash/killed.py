@@ -1,4 +1,7 @@
-"""Work in a process of its own that is killed with SIGKILL at a chosen commit: it cannot clean anything up."""
+"""Work in a process of its own that is killed with SIGKILL at a chosen moment: it cannot clean anything up.
+
+The process is forked from the one that tests, where everything is loaded already, so that a kill costs milliseconds.
+"""
 
 import os
 import signal
@@ -6,8 +9,9 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
+import psycopg
 from django.db import connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -31,29 +35,106 @@ def run(work: Callable[[], object], kill: Kill | None = None) -> int:
 
     Raises AssertionError unless it ended as it was meant to: by the kill, or without one and without an error.
     """
-    connections.close_all()  # of two processes with one connection neither could use it
-    if (pid := os.fork()) == 0:
-        _work_and_exit(work, kill)
-    _, status = os.waitpid(pid, 0)
+    status = _fork(work, _Commits(kill))
     if kill:
-        assert os.WIFSIGNALED(status), f"not killed {kill}: there were fewer commits"
-        assert os.WTERMSIG(status) == signal.SIGKILL
-        _wait_until_the_database_has_noticed()
+        assert _was_killed(status), f"not killed {kill}: there were fewer commits"
         return kill.commit
     commits = os.waitstatus_to_exitcode(status)
     assert commits != FAILED, "the work failed: its traceback is above"
     return commits
 
 
-def _work_and_exit(work: Callable[[], object], kill: Kill | None) -> None:
+def run_to(point: int, work: Callable[[], object]) -> bool:
+    """Do the work in a forked process up to this point, from 1, and kill it there; False when it ended before.
+
+    Points are before each statement, whatever it is, before each commit and after each commit. What is written between
+    two of them is not there in the database or is there wholly, so these are all the moments that differ.
+    """
+    status = _fork(work, _Points(point))
+    if _was_killed(status):
+        return True
+    assert os.waitstatus_to_exitcode(status) != FAILED, "the work failed: its traceback is above"
+    return False
+
+
+class Watch(Protocol):
+    """What counts the work's doings and kills; of its count the work's process tells at its end."""
+
+    count: int
+
+    def statement(self, execute: Callable[[], Any], *, commits: bool) -> Any: ...
+
+    def commit(self, commit: Callable[[], Any]) -> Any: ...
+
+
+class _Commits:
+    def __init__(self, kill: Kill | None) -> None:
+        self.count = 0
+        self._kill = kill
+
+    def statement(self, execute: Callable[[], Any], *, commits: bool) -> Any:
+        return self.commit(execute) if commits else execute()
+
+    def commit(self, commit: Callable[[], Any]) -> Any:
+        self.count += 1
+        if self._kill == Kill(self.count, "before"):
+            _die()
+        answer = commit()
+        if self._kill == Kill(self.count, "after"):
+            _die()
+        return answer
+
+
+class _Points:
+    def __init__(self, last: int) -> None:
+        self.count = 0
+        self._last = last
+
+    def statement(self, execute: Callable[[], Any], *, commits: bool) -> Any:
+        if commits:
+            return self.commit(execute)
+        self._reach()
+        return execute()
+
+    def commit(self, commit: Callable[[], Any]) -> Any:
+        self._reach()
+        answer = commit()
+        self._reach()
+        return answer
+
+    def _reach(self) -> None:
+        self.count += 1
+        if self.count == self._last:
+            _die()
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _fork(work: Callable[[], object], watch: Watch) -> int:
+    """How the process ended that did the work; by then the database knows it."""
+    connections.close_all()  # of two processes with one connection neither could use it
+    if (pid := os.fork()) == 0:
+        _work_and_exit(work, watch)
+    _, status = os.waitpid(pid, 0)
+    _wait_until_the_database_has_noticed()
+    return status
+
+
+def _was_killed(status: int) -> bool:
+    if os.WIFSIGNALED(status):
+        assert os.WTERMSIG(status) == signal.SIGKILL
+    return os.WIFSIGNALED(status)
+
+
+def _work_and_exit(work: Callable[[], object], watch: Watch) -> None:
     """In the new process, which must never go on with what its parent was about to do."""
     status = FAILED
     try:
-        commits = _Commits(kill)
-        with connection.execute_wrapper(commits.of_single_statements):
-            BaseDatabaseWrapper.commit = commits.counting(BaseDatabaseWrapper.commit)  # type: ignore[method-assign]
-            work()
-        status = commits.made
+        _watch_by(watch)
+        work()
+        status = min(watch.count, FAILED - 1)
         connection.close()
     except BaseException:
         traceback.print_exc()
@@ -61,30 +142,21 @@ def _work_and_exit(work: Callable[[], object], kill: Kill | None) -> None:
         os._exit(status)
 
 
-class _Commits:
-    """Counts what is committed, by a transaction or by a write outside of one, and kills where it is told to."""
+def _watch_by(watch: Watch) -> None:
+    """From now on all that this process tells a database goes by the watch. COPY goes past Django's own wrappers."""
+    commit, copy = BaseDatabaseWrapper.commit, psycopg.Cursor.copy
 
-    def __init__(self, kill: Kill | None) -> None:
-        self.made = 0
-        self._kill = kill
-
-    def counting(self, commit: Callable[[Any], None]) -> Callable[[Any], None]:
-        return lambda connection: self._make(lambda: commit(connection))
-
-    def of_single_statements(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+    def execute(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         writes = sql.lstrip().startswith(("INSERT", "UPDATE", "DELETE"))
-        if not writes or connection.in_atomic_block:
-            return execute(sql, params, many, context)
-        return self._make(lambda: execute(sql, params, many, context))
+        commits = writes and not connection.in_atomic_block
+        return watch.statement(lambda: execute(sql, params, many, context), commits=commits)
 
-    def _make(self, commit: Callable[[], Any]) -> Any:
-        self.made += 1
-        if self._kill == Kill(self.made, "before"):
-            os.kill(os.getpid(), signal.SIGKILL)
-        answer = commit()
-        if self._kill == Kill(self.made, "after"):
-            os.kill(os.getpid(), signal.SIGKILL)
-        return answer
+    def watched_copy(cursor: Any, *arguments: Any, **options: Any) -> Any:
+        return watch.statement(lambda: copy(cursor, *arguments, **options), commits=False)
+
+    connection.execute_wrappers.append(execute)
+    BaseDatabaseWrapper.commit = lambda self: watch.commit(lambda: commit(self))  # type: ignore[method-assign]
+    psycopg.Cursor.copy = watched_copy  # type: ignore[method-assign]
 
 
 def _wait_until_the_database_has_noticed() -> None:
