@@ -253,7 +253,7 @@ def _lock(rollout_id: str, action: str, expected_revision: int | None) -> Rollou
 def _lock_superseded(prompt: Prompt, label: str, plan: Plan) -> Rollout | None:
     """The rollout that holds the label now, locked, if the plan asks to replace it.
 
-    Locked before the label, as every change of a rollout does. By then it may have ended, or another may hold the label.
+    Before the label is, as by every change of a rollout. By then it may have ended, or another may hold the label.
     """
     if plan.when_superseded != "replace":
         return None
@@ -301,7 +301,7 @@ def _start(rollout: Rollout, label: Label, older: Rollout | None, *, actor: Acto
 
 
 def _supersede(older: Rollout, *, by: Rollout, actor: Actor) -> None:
-    """End the older rollout for the new one. Raises Conflict for one that was found to do harm: that is not forgotten."""
+    """End the older rollout for the new one. Raises Conflict for one that was found to do harm: it must be judged."""
     if HoldReason.HARM_FOUND in (older.hold_reason, older.hold_before_failure):
         raise Conflict(
             "harm_found",

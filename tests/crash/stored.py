@@ -46,7 +46,7 @@ def without_chance(work: Callable[[], object]) -> Callable[[], None]:
         with (
             mock.patch("secrets.randbits", dice.getrandbits),
             mock.patch("secrets.token_hex", lambda size: dice.randbytes(size).hex()),
-            mock.patch("threading.get_native_id", lambda: 1),
+            mock.patch("threading.get_native_id", return_value=1),
         ):
             work()
 

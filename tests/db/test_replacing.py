@@ -1,4 +1,4 @@
-"""A rollout that replaces the active one of its label: both or neither, and nothing of the old one is left in the new."""
+"""A rollout that replaces the active one of its label: both or neither, and nothing of the old one is in the new."""
 
 from typing import Any
 
