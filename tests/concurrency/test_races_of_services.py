@@ -1,4 +1,4 @@
-"""Eight at once on every service that changes state: what one may win one wins, and the others hear of it.
+"""Fault 37: eight at once on every service that changes state. What one may win one wins, and the others hear of it.
 
 The others get a refusal, or what is documented of a change that was made already; the change itself is there once. A
 new service without a race here fails the test.
