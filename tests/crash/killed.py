@@ -8,8 +8,7 @@ import signal
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any
 
 import psycopg
 from django.db import connection, connections
@@ -19,29 +18,17 @@ GONE_WITHIN_S = 30
 FAILED = 255
 
 
-@dataclass(frozen=True, slots=True)
-class Kill:
-    """Of the process that does the work: right before or right after its commit of this number, from 1."""
-
-    commit: int
-    when: Literal["before", "after"]
-
-    def __str__(self) -> str:
-        return f"{self.when} commit {self.commit}"
-
-
-def run(work: Callable[[], object], kill: Kill | None = None) -> int:
+def run(work: Callable[[], object], after_commit: int | None = None) -> int:
     """Do the work in a forked process, with connections of its own; how many commits it made.
 
-    Raises AssertionError unless it ended as it was meant to: by the kill, or without one and without an error.
+    after_commit: its process is killed right after the commit of this number, from 1. Raises AssertionError unless it
+    ended as it was meant to: by the kill, or without one and without an error.
     """
-    status = _fork(work, _Commits(kill))
-    if kill:
-        assert _was_killed(status), f"not killed {kill}: there were fewer commits"
-        return kill.commit
-    commits = os.waitstatus_to_exitcode(status)
-    assert commits != FAILED, "the work failed: its traceback is above"
-    return commits
+    status = _fork(work, _Watch(last_commit=after_commit))
+    if after_commit is None:
+        return _commits(status)
+    assert _was_killed(status), f"not killed after commit {after_commit}: there were fewer"
+    return after_commit
 
 
 def run_to(point: int, work: Callable[[], object]) -> bool:
@@ -50,61 +37,38 @@ def run_to(point: int, work: Callable[[], object]) -> bool:
     Points are before each statement, whatever it is, before each commit and after each commit. What is written between
     two of them is not there in the database or is there wholly, so these are all the moments that differ.
     """
-    status = _fork(work, _Points(point))
+    status = _fork(work, _Watch(last_point=point))
     if _was_killed(status):
         return True
-    assert os.waitstatus_to_exitcode(status) != FAILED, "the work failed: its traceback is above"
+    _commits(status)
     return False
 
 
-class Watch(Protocol):
-    """What counts the work's doings and kills; of its count the work's process tells at its end."""
+class _Watch:
+    """Counts the commits and the points that the work comes to, and kills its process at the last one it may reach."""
 
-    count: int
-
-    def statement(self, execute: Callable[[], Any], *, commits: bool) -> Any: ...
-
-    def commit(self, commit: Callable[[], Any]) -> Any: ...
-
-
-class _Commits:
-    def __init__(self, kill: Kill | None) -> None:
-        self.count = 0
-        self._kill = kill
-
-    def statement(self, execute: Callable[[], Any], *, commits: bool) -> Any:
-        return self.commit(execute) if commits else execute()
-
-    def commit(self, commit: Callable[[], Any]) -> Any:
-        self.count += 1
-        if self._kill == Kill(self.count, "before"):
-            _die()
-        answer = commit()
-        if self._kill == Kill(self.count, "after"):
-            _die()
-        return answer
-
-
-class _Points:
-    def __init__(self, last: int) -> None:
-        self.count = 0
-        self._last = last
+    def __init__(self, *, last_commit: int | None = None, last_point: int | None = None) -> None:
+        self.commits = self._points = 0
+        self._last_commit, self._last_point = last_commit, last_point
 
     def statement(self, execute: Callable[[], Any], *, commits: bool) -> Any:
         if commits:
             return self.commit(execute)
-        self._reach()
+        self._reach_point()
         return execute()
 
     def commit(self, commit: Callable[[], Any]) -> Any:
-        self._reach()
+        self._reach_point()
         answer = commit()
-        self._reach()
+        self.commits += 1
+        if self.commits == self._last_commit:
+            _die()
+        self._reach_point()
         return answer
 
-    def _reach(self) -> None:
-        self.count += 1
-        if self.count == self._last:
+    def _reach_point(self) -> None:
+        self._points += 1
+        if self._points == self._last_point:
             _die()
 
 
@@ -112,7 +76,7 @@ def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _fork(work: Callable[[], object], watch: Watch) -> int:
+def _fork(work: Callable[[], object], watch: _Watch) -> int:
     """How the process ended that did the work; by then the database knows it."""
     connections.close_all()  # of two processes with one connection neither could use it
     if (pid := os.fork()) == 0:
@@ -128,13 +92,19 @@ def _was_killed(status: int) -> bool:
     return os.WIFSIGNALED(status)
 
 
-def _work_and_exit(work: Callable[[], object], watch: Watch) -> None:
+def _commits(status: int) -> int:
+    commits = os.waitstatus_to_exitcode(status)
+    assert commits != FAILED, "the work failed: its traceback is above"
+    return commits
+
+
+def _work_and_exit(work: Callable[[], object], watch: _Watch) -> None:
     """In the new process, which must never go on with what its parent was about to do."""
     status = FAILED
     try:
         _watch_by(watch)
         work()
-        status = min(watch.count, FAILED - 1)
+        status = watch.commits
         connection.close()
     except BaseException:
         traceback.print_exc()
@@ -142,7 +112,7 @@ def _work_and_exit(work: Callable[[], object], watch: Watch) -> None:
         os._exit(status)
 
 
-def _watch_by(watch: Watch) -> None:
+def _watch_by(watch: _Watch) -> None:
     """From now on all that this process tells a database goes by the watch. COPY goes past Django's own wrappers."""
     commit, copy = BaseDatabaseWrapper.commit, psycopg.Cursor.copy
 
