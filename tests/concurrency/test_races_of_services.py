@@ -253,14 +253,21 @@ def services() -> Iterator[str]:
     """What may change state: all that registry exports; elsewhere what takes an actor or is one transaction."""
     yield from (f"registry.{name}" for name in registry.__all__ if inspect.isfunction(getattr(registry, name)))
     for area, module in {"rollout": rollouts, "webhooks": webhooks, "prices": prices}.items():
-        yield from (f"{area}.{name}" for name in services_of(module))
+        yield from (f"{area}.{name}" for name, function in own(module) if is_service(function))
 
 
-def services_of(module: ModuleType) -> Iterator[str]:
+def own(module: ModuleType) -> Iterator[tuple[str, Callable[..., object]]]:
+    """Its public functions, not those that it imports."""
     for name, function in inspect.getmembers(module, inspect.isfunction):
-        is_own = not name.startswith("_") and function.__module__ == module.__name__
-        if is_own and ("actor" in inspect.signature(function).parameters or hasattr(function, "__wrapped__")):
-            yield name
+        if function.__module__ == module.__name__ and not name.startswith("_"):
+            yield name, function
+
+
+def is_service(function: Callable[..., object]) -> bool:
+    """Services are keyword-only; what is not is a part of one, inside of its transaction."""
+    parameters = inspect.signature(function).parameters
+    keyword_only = all(p.kind in (p.KEYWORD_ONLY, p.VAR_KEYWORD) for p in parameters.values())
+    return keyword_only and ("actor" in parameters or hasattr(function, "__wrapped__"))
 
 
 def test_every_service__has_a_race() -> None:
