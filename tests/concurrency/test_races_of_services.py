@@ -109,6 +109,17 @@ def by_verdict(change: Callable[..., object], **how: Any) -> Callable[[], Change
     return begin
 
 
+def of_endpoint(change: Callable[..., object], **how: Any) -> Callable[[], Change]:
+    """Of a webhook endpoint that is to be told of one event."""
+
+    def begin() -> Change:
+        endpoint = webhooks.create_endpoint(url="https://example.com/hook", actor=ANNA)
+        happen()
+        return lambda number: change(endpoint_id=endpoint.id, actor=ANNA, **how)
+
+    return begin
+
+
 def create_prompt() -> Change:
     return lambda number: registry.create_prompt(name=NAME, actor=ANNA)
 
@@ -163,12 +174,6 @@ def recover() -> Change:
 
 def create_endpoint() -> Change:
     return lambda number: webhooks.create_endpoint(url=f"https://example.com/{number}", actor=ANNA)
-
-
-def disable_endpoint() -> Change:
-    endpoint = webhooks.create_endpoint(url="https://example.com/hook", actor=ANNA)
-    happen()
-    return lambda number: webhooks.disable_endpoint(endpoint_id=endpoint.id, actor=ANNA)
 
 
 def replay() -> Change:
@@ -242,7 +247,9 @@ RACES = {
     ),
     "rollout.recover": Race(recover, "stale_revision", transitions("recovered")),
     "webhooks.create_endpoint": Race(create_endpoint, "", WebhookEndpoint.objects.count, times=THREADS),
-    "webhooks.disable_endpoint": Race(disable_endpoint, "", Delivery.objects.filter(status="dead").count),
+    "webhooks.disable_endpoint": Race(
+        of_endpoint(webhooks.disable_endpoint), "", Delivery.objects.filter(status="dead").count
+    ),
     "webhooks.replay": Race(replay, "delivery_pending", Delivery.objects.filter(status="pending").count),
     "prices.add_override": Race(add_override, "price_exists", PriceOverride.objects.count),
     "prices.remove_override": Race(remove_override, "unknown_price", lambda: 1 - PriceOverride.objects.count()),
