@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import connection
 
 from common.errors import Conflict
 from observability.core.dialects import WANTED
@@ -135,8 +136,11 @@ CHANGES = {
     "fan-out": Change(fan_out, {"rollout.Delivery": 6}),
 }
 
+# On SQLite one transaction is like another: it is one file's, and there is one writer.
+KILLED = CHANGES if connection.vendor == "postgresql" else ("roll back by hand", "batch of calls", "fan-out")
 
-@pytest.mark.parametrize("name", CHANGES)
+
+@pytest.mark.parametrize("name", KILLED)
 def test_change__killed_between_any_two_statements__wholly_or_not_at_all(
     name: str, record_property: Callable[[str, object], None]
 ) -> None:
