@@ -120,7 +120,7 @@ class RolloutAction(APIView):
             rollout_id=rollout_id,
             actor=grant_behind(request).actor,
             reason=form.validated_data["reason"],
-            expected_revision=form.validated_data.get("revision", _if_match(request)),
+            expected_revision=_expected_revision(request, form.validated_data.get("revision")),
         )
         return Response(rollout_json(rollout), headers={"ETag": f'"{rollout.revision}"'})
 
@@ -153,6 +153,16 @@ class DataQuality(APIView):
 
 def _subject(fields: dict[str, Any]) -> dict[str, str]:
     return {name: fields[name] for name in ("prompt", "label", "canary")}
+
+
+def _expected_revision(request: Request, in_body: int | None) -> int | None:
+    """By the body or by If-Match. Raises BadRequest where they are not of the same revision."""
+    in_header = _if_match(request)
+    if None not in (in_body, in_header) and in_body != in_header:
+        raise BadRequest(
+            "revisions_differ", f"revision is {in_body}, but If-Match is {in_header}: expected one of them"
+        )
+    return in_header if in_body is None else in_body
 
 
 def _if_match(request: Request) -> int | None:

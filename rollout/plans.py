@@ -235,6 +235,7 @@ class PlanForm(StrictSerializer):
     warm_up = DurationField(source="warm_up_s", required=False)
     auto_promote = serializers.BooleanField(required=False)
     auto_rollback = serializers.BooleanField(required=False)
+    when_superseded = serializers.ChoiceField(["reject", "replace"], required=False)
 
     def validate_steps(self, steps: list[dict[str, int]]) -> list[dict[str, int]]:
         if len(steps) > MOST_STEPS:

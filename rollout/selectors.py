@@ -7,7 +7,10 @@ from django.db.models import F, QuerySet
 
 from common.errors import Invalid, NotFound
 from registry import selectors as registry
+from registry.core.contract import says_the_same
+from registry.models import PromptVersion
 from registry.reach import EVERYTHING, Reach
+from registry.selectors import content_of
 from rollout.models import ACTIVE, Delivery, DeliveryStatus, Rollout, Status, Transition
 
 ENDED = (Status.PROMOTED, Status.ROLLED_BACK, Status.CANCELLED)
@@ -49,6 +52,13 @@ def ended_rollouts(*, limit: int) -> QuerySet[Rollout]:
 
 def rolled_back_since(moment: datetime) -> QuerySet[Rollout]:
     return rollouts().filter(status=Status.ROLLED_BACK, ended_at__gte=moment).order_by("-ended_at")
+
+
+def rollbacks_of(version: PromptVersion) -> list[Rollout]:
+    """The rollouts of the prompt that took away what this version says, white space apart; the newest end first."""
+    rolled_back = rollouts().filter(prompt=version.prompt_id, status=Status.ROLLED_BACK).order_by("-ended_at")
+    content = content_of(version)
+    return [rollout for rollout in rolled_back if says_the_same(content_of(rollout.canary), content)]
 
 
 def newest_transitions(shown: Iterable[Rollout]) -> dict[str, Transition]:

@@ -6,6 +6,7 @@ serving processes (generation) and the outside (event and deliveries). Either al
 
 import logging
 import secrets
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -21,6 +22,7 @@ from registry import selectors as registry_selectors
 from registry import services as registry_services
 from registry.models import Label, Prompt
 from registry.sequences import touch
+from rollout.admission import check_canary
 from rollout.core.lifecycle import is_allowed
 from rollout.core.plan import Plan
 from rollout.models import HoldReason, Metric, Rollout, Status, Transition, Verdict
@@ -33,6 +35,8 @@ from rollout.webhooks.fan_out import create_deliveries
 logger = logging.getLogger(__name__)
 
 BY_HAND = "by_hand"
+SUPERSEDED = "superseded"
+NOTHING_MORE: Mapping[str, Any] = {}
 EVENT_OF_HOLD = {
     HoldReason.SAMPLE_RATIO: "rollout.invalid",
     HoldReason.INCONCLUSIVE: "rollout.inconclusive",
@@ -57,41 +61,44 @@ def create_rollout(
 
     plan: as people write it (rollout.plans); None for the default plan. force_reason: why a major change, or a text
     that was rolled back before, is to be rolled out all the same.
-    Raises NotFound, Invalid, or Conflict (rollout_active, canary_is_control, major_change, text_rolled_back_before).
+    Raises NotFound, Invalid, or Conflict: rollout_active, harm_found, or as admission.check_canary.
     """
     prompt = registry_selectors.find_prompt(prompt_name)
-    target = _lock_label(prompt, label)
     version = registry_selectors.find_version(prompt, canary)
+    whole = read_plan({} if plan is None else plan, seen=seen_lately(prompt, version))
+    older = _lock_superseded(prompt, label, whole)
+    target = _lock_label(prompt, label, older)
     rollout = Rollout(
         id=new_id("rol"),
         prompt=prompt,
         label=target,
         control=target.version,
         canary=version,
-        plan=read_plan({} if plan is None else plan, seen=seen_lately(prompt, version)).to_json(),
+        plan=whole.to_json(),
         salt=secrets.token_hex(16),
         status=Status.DRAFT,
         force_reason=force_reason,
         created_at=now(),
         created_by=str(actor),
     )
-    _check_canary(rollout)
+    check_canary(rollout)
     rollout.save(force_insert=True)
     after = {**_audited(rollout), "canary": version.number, "plan": rollout.plan}
     audit.record(
         action="rollout.created", target=_target(rollout), before=None, after=after, actor=actor, reason=force_reason
     )
-    return _start(rollout, target, actor=actor, reason=force_reason) if start else rollout
+    return _start(rollout, target, older, actor=actor, reason=force_reason) if start else rollout
 
 
 @transaction.atomic
 def start(*, rollout_id: str, actor: Actor, reason: str = "", expected_revision: int | None = None) -> Rollout:
-    """Start a draft rollout. The control is what the label points at now."""
+    """Start a draft rollout. The control is what the label points at now. Raises Conflict as create_rollout."""
     rollout = _lock(rollout_id, "start", expected_revision)
-    label = _lock_label(rollout.prompt, rollout.label.name)
+    older = _lock_superseded(rollout.prompt, rollout.label.name, Plan.from_json(rollout.plan))
+    label = _lock_label(rollout.prompt, rollout.label.name, older)
     rollout.control = label.version
-    _check_canary(rollout)
-    return _start(rollout, label, actor=actor, reason=reason)
+    check_canary(rollout)
+    return _start(rollout, label, older, actor=actor, reason=reason)
 
 
 @transaction.atomic
@@ -247,13 +254,27 @@ def _lock(rollout_id: str, action: str, expected_revision: int | None) -> Rollou
     return rollout
 
 
-def _lock_label(prompt: Prompt, name: str) -> Label:
-    """The label, locked, if a rollout may take hold of it."""
+def _lock_superseded(prompt: Prompt, label: str, plan: Plan) -> Rollout | None:
+    """The rollout that holds the label now, locked, if the plan asks to replace it.
+
+    Before the label is, as by every change of a rollout. By then it may have ended, or another may hold the label.
+    """
+    if plan.when_superseded != "replace":
+        return None
+    holder = Label.objects.filter(prompt=prompt, name=label).values_list("held_by", flat=True).first()
+    if not holder:
+        return None
+    Rollout.objects.select_for_update(no_key=True).filter(pk=holder).first()
+    return find_rollout(holder)
+
+
+def _lock_label(prompt: Prompt, name: str, older: Rollout | None) -> Label:
+    """The label, locked, if a rollout may take hold of it: nobody does, or the older one that is to be replaced."""
     refuse_latest(name)
     label = Label.objects.select_for_update(no_key=True).filter(prompt=prompt, name=name).first()
     if label is None:
         raise NotFound("unknown_label", f"{prompt.name} has no label {name}: point it at the control version first")
-    if label.held_by:
+    if label.held_by and (older is None or label.held_by != older.id):
         raise Conflict(
             "rollout_active",
             f"{prompt.name}:{name} is already being rolled out by {label.held_by}",
@@ -262,30 +283,9 @@ def _lock_label(prompt: Prompt, name: str) -> Label:
     return label
 
 
-def _check_canary(rollout: Rollout) -> None:
-    """Raises Conflict for a canary that is the control, or that needs a reason to be forced and has none."""
-    if rollout.canary == rollout.control:
-        raise Conflict("canary_is_control", f"{rollout.label} already points at {rollout.canary.number}")
-    if rollout.force_reason:
-        return
-    if rollout.canary.major != rollout.control.major:
-        raise Conflict(
-            "major_change",
-            f"{rollout.canary.number} breaks the contract of {rollout.control.number}: callers may fail. "
-            "Say in force_reason why it is to be rolled out all the same",
-        )
-    before = Rollout.objects.filter(
-        prompt=rollout.prompt, status=Status.ROLLED_BACK, canary__sha256=rollout.canary.sha256
-    ).first()
-    if before:
-        raise Conflict(
-            "text_rolled_back_before",
-            f"This text was rolled back before, by {before.id}. Say in force_reason why it is to be tried again",
-            extra={"rollout": before.id},
-        )
-
-
-def _start(rollout: Rollout, label: Label, *, actor: Actor, reason: str) -> Rollout:
+def _start(rollout: Rollout, label: Label, older: Rollout | None, *, actor: Actor, reason: str) -> Rollout:
+    if older and older.active:
+        _supersede(older, by=rollout, actor=actor)
     _freeze_metrics(rollout)
     registry_services.hold_label(label_id=label.pk, rollout_id=rollout.id)
     plan = Plan.from_json(rollout.plan)
@@ -301,6 +301,25 @@ def _start(rollout: Rollout, label: Label, *, actor: Actor, reason: str) -> Roll
         deadline_at=started_at + timedelta(seconds=plan.max_duration_s),
         next_look_at=started_at + timedelta(seconds=plan.look_every_s),
         **_step_fields(rollout, 0),
+    )
+
+
+def _supersede(older: Rollout, *, by: Rollout, actor: Actor) -> None:
+    """End the older rollout for the new one. Raises Conflict for one that was found to do harm: it must be judged."""
+    if HoldReason.HARM_FOUND in (older.hold_reason, older.hold_before_failure):
+        raise Conflict(
+            "harm_found",
+            f"{older.id}, which rolls this label out, was found to do harm: roll it back before another is started",
+            extra={"rollout": older.id},
+        )
+    _end(
+        older,
+        "cancelled",
+        Status.CANCELLED,
+        actor=actor,
+        cause=SUPERSEDED,
+        reason=f"replaced by {by.id}",
+        told={"superseded_by": by.id},
     )
 
 
@@ -344,9 +363,13 @@ def _change(
     cause: str = BY_HAND,
     reason: str = "",
     verdict: Verdict | None = None,
+    told: Mapping[str, Any] = NOTHING_MORE,
     **fields: Any,
 ) -> Rollout:
-    """Write the fields, the next revision and its transition; tell the serving processes and the outside."""
+    """Write the fields, the next revision and its transition; tell the serving processes and the outside.
+
+    told: what the event says beside the rollout and its transition.
+    """
     from_status, from_weight_bp, before = rollout.status, rollout.weight_bp, _audited(rollout)
     for name, value in fields.items():
         setattr(rollout, name, value)
@@ -376,7 +399,7 @@ def _change(
         reason=reason or cause,
     )
     touch(rollout.prompt)
-    _tell(rollout, transition)
+    _tell(rollout, transition, told)
     return rollout
 
 
@@ -395,8 +418,8 @@ def _audited(rollout: Rollout) -> dict[str, Any]:
     }
 
 
-def _tell(rollout: Rollout, transition: Transition) -> None:
-    data = {"rollout": rollout_json(rollout), **evidence_json(rollout, transition)}
+def _tell(rollout: Rollout, transition: Transition, more: Mapping[str, Any]) -> None:
+    data = {"rollout": rollout_json(rollout), **evidence_json(rollout, transition), **more}
     event = events.record(type=f"rollout.{transition.action}", prompt=rollout.prompt.name, data=data)
     create_deliveries(event)
     fields = {"rollout": rollout.id, "cause": transition.cause, "event_id": event.id}

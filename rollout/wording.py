@@ -68,6 +68,7 @@ ON_INCONCLUSIVE = {
     "rollback": "it is rolled back",
     "promote": "it is promoted if every guardrail looks safe, and held for a person if not",
 }
+REPLACES = "A rollout of the label that is still active is cancelled for it, unless harm was found in that."
 
 
 def headline(*, attention: int, dead_deliveries: int, active: int) -> str:
@@ -182,6 +183,7 @@ def plan_in_words(plan: Plan) -> list[tuple[str, str]]:
         ("Least units", f"{count(plan.min_units)} must have seen the canary before it goes on."),
         ("Time", f"After {duration(plan.max_duration_s)} without an answer {ON_INCONCLUSIVE[plan.on_inconclusive]}."),
         ("Looks", f"A look at the evidence every {duration(plan.look_every_s)}."),
+        *([("At its start", REPLACES)] if plan.when_superseded == "replace" else []),
     ]
 
 

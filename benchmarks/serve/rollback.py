@@ -15,7 +15,7 @@ PROCESSES, CLIENTS, ROLLBACKS = 4, 20, 10
 
 def measure(folder: Path) -> dict[str, Any]:
     """One row; of each figure the median and the most."""
-    with serving(folder, "--workers", str(PROCESSES)) as server, ExitStack() as stack:
+    with serving(folder, "--workers", str(PROCESSES), SERINUS_ROLLBACK_COOL_DOWN="0s") as server, ExitStack() as stack:
         operator = Operator(server)
         options: dict[str, Any] = {"key": operator.key, "cache_dir": False, "start_timeout_s": 10}
         url = f"http://{HOST}:{server.port}"

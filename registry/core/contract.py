@@ -14,6 +14,8 @@ from registry.core.schema_compatibility import obstacles
 from registry.core.templates import Variable, is_placeholder, parse
 from registry.core.versions import Bump
 
+WHITE_SPACE_CHANGED = "white_space_changed"
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -34,6 +36,11 @@ def compare(base: Content, new: Content) -> tuple[Change, ...]:
     """Every difference of the new content from the base, both publishable; those that break callers first."""
     changes = [*_type(base, new), *_variables(base, new), *_responses(base, new), *_text(base, new)]
     return tuple(sorted(changes, key=lambda change: change.bump is not Bump.MAJOR))
+
+
+def says_the_same(one: Content, other: Content) -> bool:
+    """Whether nothing but white space of the template differs."""
+    return all(change.code == WHITE_SPACE_CHANGED for change in compare(one, other))
 
 
 def required_variables(content: Content) -> frozenset[str]:
@@ -103,7 +110,7 @@ def _text(base: Content, new: Content) -> Iterator[Change]:
     if base.template == new.template:
         return
     if base.type == new.type and _words(base.template) == _words(new.template):
-        yield Change("white_space_changed", Bump.PATCH, "the template's white space changed")
+        yield Change(WHITE_SPACE_CHANGED, Bump.PATCH, "the template's white space changed")
     else:
         yield Change("template_changed", Bump.MINOR, "the template's text changed")
 

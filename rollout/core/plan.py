@@ -94,7 +94,8 @@ class PlanMetric:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """alpha: the chance of a false rollback over the whole rollout, and likewise of a false promotion. warm_up_s: what
-    arrives in it after the start is not counted."""
+    arrives in it after the start is not counted. when_superseded: what becomes of a rollout of the label that is active
+    when this one is to be started: it stays and this one is refused, or it ends."""
 
     metrics: tuple[PlanMetric, ...]
     steps: tuple[PlanStep, ...] = DEFAULT_STEPS
@@ -107,6 +108,7 @@ class Plan:
     warm_up_s: int = 0
     auto_promote: bool = True
     auto_rollback: bool = True
+    when_superseded: Literal["reject", "replace"] = "reject"
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -73,6 +73,48 @@ def test_start_while_the_label_is_moved__the_control_is_what_it_points_at() -> N
     assert isinstance(results[0], Rollout)
 
 
+def replace() -> Rollout:
+    plan = given.PLAN | {"when_superseded": "replace"}
+    return services.create_rollout(prompt_name="order-extractor", canary="1.1", plan=plan, actor=ANNA)
+
+
+def test_replacing_at_once__the_label_passes_from_one_to_the_next_and_nobody_waits_for_ever() -> None:
+    older = given.rollout()
+
+    results = at_once(*[replace] * THREADS)
+
+    newer = [result for result in results if isinstance(result, Rollout)]
+    refused = {result.code for result in results if isinstance(result, Conflict)}
+    assert newer
+    assert refused <= {"rollout_active"}
+    active = Rollout.objects.get(status=Status.RUNNING)
+    assert (active in newer, Label.objects.get(name="production").held_by) == (True, active.id)
+    ends = Event.objects.filter(type="rollout.cancelled")
+    ended = sorted(ends.values_list("data__rollout__id", flat=True))
+    assert ended == sorted({older.id, *(one.id for one in newer)} - {active.id})
+    assert sorted(ends.values_list("data__superseded_by", flat=True)) == sorted(one.id for one in newer)
+
+
+@pytest.mark.parametrize("action", ["pause", "promote", "rollback", "cancel"])
+def test_replacing_while_the_older_one_is_changed_or_looked_at__one_active_and_no_ring_of_waits(action: str) -> None:
+    older = given.rollout()
+    given.observe(older, "hallucination", **HARM)
+    Rollout.objects.update(next_look_at=now())
+
+    at_once(
+        replace,
+        replace,
+        lambda: evaluation.look(older.id),
+        lambda: getattr(services, action)(rollout_id=older.id, actor=ANNA, reason="race"),
+    )
+
+    older.refresh_from_db()
+    active = Rollout.objects.filter(status__in=(Status.RUNNING, Status.PAUSED)).first()
+    assert Label.objects.get(name="production").held_by == (active.id if active else "")
+    assert Transition.objects.filter(rollout=older).exclude(action="paused").count() == 2
+    assert not older.active
+
+
 def test_evaluators_at_once__one_look_one_transition_one_event() -> None:
     """Faults 2 and 28."""
     rollout = given.rollout()

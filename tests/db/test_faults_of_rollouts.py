@@ -1,12 +1,14 @@
 """Faults that other canary services had, numbered as in docs/explanation/faults.md, where no other test has them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import time_machine
+from django.contrib.auth import get_user_model
 from django.db import DatabaseError, transaction
+from django.test import Client
 
 from common.clock import now
 from common.errors import Conflict, Invalid
@@ -16,7 +18,9 @@ from registry import services as registry
 from registry.models import Event, Label, PromptVersion
 from registry.selectors import content_of
 from rollout import evaluation, services
-from rollout.models import Batch, Rollout
+from rollout.models import Batch, Delivery, Rollout
+from rollout.webhooks import services as webhooks
+from tests import make
 from tests import rollouts as given
 from tests.rollouts import ANNA
 
@@ -386,3 +390,58 @@ def test_fault_28__looks_that_were_missed__are_one_look(clock: time_machine.Trav
     rollout.refresh_from_db()
     assert rollout.next_look_at
     assert (rollout.next_look_at - now()).total_seconds() == 1
+
+
+def roll_back_by_verdict(rollout: Rollout) -> None:
+    observe(rollout, canary=(100, 90))
+    given.look_now(rollout)
+
+
+def roll_back_by_verdict_while_paused(rollout: Rollout) -> None:
+    services.pause(rollout_id=rollout.id, actor=ANNA, reason="lunch")
+    roll_back_by_verdict(rollout)
+
+
+def roll_back_when_its_time_is_up(rollout: Rollout) -> None:
+    Rollout.objects.filter(pk=rollout.pk).update(deadline_at=now())
+    given.look_now(rollout)
+
+
+def roll_back_by_api(rollout: Rollout) -> None:
+    headers = {"Authorization": f"Bearer {make.key('write')}"}
+    body = {"reason": "customers complain", "revision": rollout.revision}
+    address = f"/api/v1/rollouts/{rollout.id}/rollback"
+    assert Client().post(address, body, content_type="application/json", headers=headers).status_code == 200
+
+
+def roll_back_in_the_admin(rollout: Rollout) -> None:
+    client = Client()
+    client.force_login(get_user_model().objects.create_superuser("anna"))
+    form = {"reason": "customers complain", "revision": rollout.revision}
+    assert client.post(f"/admin/rollout/rollout/{rollout.id}/act/rollback/", form).status_code == 302
+
+
+@pytest.mark.parametrize(
+    "roll_back",
+    [
+        roll_back_by_verdict,
+        roll_back_by_verdict_while_paused,
+        roll_back_when_its_time_is_up,
+        roll_back_by_api,
+        roll_back_in_the_admin,
+    ],
+)
+def test_fault_35__every_way_to_a_rollback__told_once_and_no_receiver_is_waited_for(
+    roll_back: Callable[[Rollout], None],
+) -> None:
+    """Nobody listens at the endpoint, and no worker runs: the rollback is there all the same, and will be told."""
+    webhooks.create_endpoint(url="https://nobody.example.com/hook", actor=ANNA)
+    rollout = given.rollout(on_inconclusive="rollback")
+
+    roll_back(rollout)
+
+    rollout.refresh_from_db()
+    assert (rollout.status, rollout.weight_bp) == ("rolled_back", 0)
+    event = Event.objects.get(type="rollout.rolled_back")
+    delivery = Delivery.objects.get(event=event)
+    assert (delivery.status, delivery.log.count()) == ("pending", 0)

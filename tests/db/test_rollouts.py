@@ -1,5 +1,6 @@
 """The services that change rollouts: what they allow, refuse, record and tell."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -130,6 +131,52 @@ def test_create__text_rolled_back_before__needs_a_reason_also_under_another_numb
     assert services.create_rollout(
         prompt_name="order-extractor", canary="1.1", force_reason="it was the judge", actor=ANNA
     ).active
+
+
+def test_create__text_rolled_back_before_but_for_white_space__needs_a_reason() -> None:
+    """Fault 13."""
+    first = given.rollout()
+    services.rollback(rollout_id=first.id, actor=ANNA, reason="bad")
+    spaced = Content("text", first.canary.template.replace(" ", "  ") + "\n")
+    published = registry.publish_version(prompt_name="order-extractor", content=spaced, notes="spaced", actor=ANNA)
+
+    with pytest.raises(Conflict) as refusal:
+        services.create_rollout(prompt_name="order-extractor", canary=published.version.number, actor=ANNA)
+
+    assert (refusal.value.code, refusal.value.extra) == ("text_rolled_back_before", {"rollout": first.id})
+
+
+def test_create__text_rolled_back_before_with_another_config__is_another_try() -> None:
+    first = given.rollout()
+    services.rollback(rollout_id=first.id, actor=ANNA, reason="bad")
+    cooler = Content("text", first.canary.template, {"temperature": 0})
+    published = registry.publish_version(prompt_name="order-extractor", content=cooler, notes="cooler", actor=ANNA)
+
+    assert services.create_rollout(prompt_name="order-extractor", canary=published.version.number, actor=ANNA).active
+
+
+def test_create__text_rolled_back_again__rests_before_it_is_forced_once_more(time_machine: Any) -> None:
+    """Fault 13: an automation that always gives a reason gets one more try, then one an hour."""
+    time_machine.move_to("2026-01-31T12:00:00Z", tick=False)
+    first = given.rollout()
+    force = {"prompt_name": "order-extractor", "canary": "1.1", "force_reason": "as ever", "actor": ANNA}
+    services.rollback(rollout_id=first.id, actor=ANNA, reason="bad")
+    registry.move_label(
+        prompt_name="order-extractor", label="staging", version="1.0", reason="to try it there", actor=ANNA
+    )
+    draft = services.create_rollout(**force, label="staging", start=False)
+    time_machine.shift(60)
+    again = services.create_rollout(**force)
+    services.rollback(rollout_id=again.id, actor=ANNA, reason="still bad")
+
+    for attempt in (lambda: services.create_rollout(**force), lambda: services.start(rollout_id=draft.id, actor=ANNA)):
+        with pytest.raises(Conflict, match="after 2026-01-31T13:01:00Z") as refusal:
+            attempt()
+        assert refusal.value.code == "cooling_down"
+        assert refusal.value.extra == {"rollout": again.id, "until": now() + timedelta(hours=1)}
+
+    time_machine.shift(3600)
+    assert services.create_rollout(**force).active
 
 
 def test_rollback__weight_0_at_once_and_the_label_stays() -> None:

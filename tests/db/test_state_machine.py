@@ -51,7 +51,8 @@ PLAN: dict[str, Any] = {
 BY_HAND = PLAN | {"promote_when": "no_harm_found", "auto_rollback": False, "auto_promote": False}
 BY_ITSELF = PLAN | {"promote_when": "no_harm_found", "min_units": 0, "on_inconclusive": "rollback"}
 IN_DOUBT_FOR = PLAN | {"on_inconclusive": "promote"}
-plans = st.sampled_from([BY_HAND, BY_ITSELF, IN_DOUBT_FOR])
+REPLACING = BY_ITSELF | {"when_superseded": "replace"}
+plans = st.sampled_from([BY_HAND, BY_ITSELF, IN_DOUBT_FOR, REPLACING])
 
 ACTIONS = {
     "start": services.start,
@@ -146,7 +147,7 @@ class Rollouts(RuleBasedStateMachine):
                 force_reason=force_reason,
                 actor=ANNA,
             ),
-            self.refusal(label, f"v{canary}", force_reason),
+            self.refusal(label, f"v{canary}", force_reason, plan, starts=start),
         )
         return created.id if created else multiple()
 
@@ -160,7 +161,9 @@ class Rollouts(RuleBasedStateMachine):
         elif action not in MAY.get(rollout.status, ()):
             refused_as = "illegal_transition"
         elif action == "start":
-            refused_as = self.refusal(rollout.label.name, rollout.canary.number, rollout.force_reason)
+            refused_as = self.refusal(
+                rollout.label.name, rollout.canary.number, rollout.force_reason, rollout.plan, starts=True
+            )
         seen = None if revision is None else rollout.revision + revision
         self.attempt(
             lambda: ACTIONS[action](rollout_id=id_, actor=ANNA, reason="drawn", expected_revision=seen), refused_as
@@ -393,15 +396,25 @@ class Rollouts(RuleBasedStateMachine):
         except (Killed, Conflict):
             assert self.picture() == before
 
-    def refusal(self, label: str, canary: str, force_reason: str) -> str | None:
+    def refusal(self, label: str, canary: str, force_reason: str, plan: dict[str, Any], *, starts: bool) -> str | None:
         """The code of the Conflict that a rollout of the label to the version meets now."""
-        mine = Rollout.objects.select_related("canary").filter(prompt=self.prompt)
-        if mine.filter(label__name=label, status__in=ACTIVE).exists():
+        active = self.active(label)
+        if active and plan.get("when_superseded") != "replace":
             return "rollout_active"
         if self.points_at[label] == canary:
             return "canary_is_control"
-        rolled_back = [rollout.canary.number for rollout in mine.filter(status=Status.ROLLED_BACK)]
-        return "text_rolled_back_before" if canary in rolled_back and not force_reason else None
+        if refused_as := self.refusal_of_text(canary, force_reason):
+            return refused_as
+        harmful = active and "harm_found" in (active.hold_reason, active.hold_before_failure)
+        return "harm_found" if harmful and starts else None
+
+    def refusal_of_text(self, canary: str, force_reason: str) -> str | None:
+        """Fault 13."""
+        mine = [rollout for rollout in self.all() if rollout.canary.number == canary]
+        ends = [rollout.ended_at for rollout in mine if rollout.status == Status.ROLLED_BACK and rollout.ended_at]
+        if ends and not force_reason:
+            return "text_rolled_back_before"
+        return "cooling_down" if len(ends) > 1 and now() < max(ends) + timedelta(hours=1) else None
 
     def active(self, label: str) -> Rollout | None:
         """The label's active rollout, if there is one."""

@@ -132,6 +132,14 @@ def test_action__stale_revision__409_in_the_body_as_in_if_match(api: Api) -> Non
     assert fresh["ETag"] == '"3"'
 
 
+def test_action__revision_and_if_match_differ__400(api: Api) -> None:
+    rollout = given.rollout()
+
+    answer = api("POST", f"rollouts/{rollout.id}/pause", {"reason": "x", "revision": 2}, **{"If-Match": '"1"'})
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "revisions_differ")
+
+
 def test_action__illegal__409_with_both_sides(api: Api) -> None:
     answer = api("POST", f"rollouts/{given.rollout().id}/resume", {"reason": "x"})
 

@@ -21,7 +21,7 @@ UNITS = [*(f"user-{i}" for i in range(50)), "", "Ünïcode 🐦", " user-1", "a&
 
 @pytest.fixture(scope="module")
 def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
-    with serving(tmp_path_factory.mktemp("follows"), "--workers", "4") as server:
+    with serving(tmp_path_factory.mktemp("follows"), "--workers", "4", SERINUS_ROLLBACK_COOL_DOWN="0s") as server:
         yield Operator(server)
 
 
