@@ -1,5 +1,6 @@
 """What every Django REST framework view of Serinus shares: strict input, one list shape, one error shape."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -24,6 +25,8 @@ from common.errors import (
     UnsupportedMediaType,
     problem_response,
 )
+
+WHOLE_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -56,8 +59,25 @@ class CursorPages(pagination.CursorPagination):
         query = urlsplit(super().encode_cursor(cursor)).query
         return parse_qs(query)[self.cursor_query_param][0]
 
+    def get_page_size(self, request: Request) -> int | None:
+        written = request.query_params.get(self.page_size_query_param)
+        if written is None:
+            return super().get_page_size(request)
+        if not (WHOLE_NUMBER.fullmatch(written) and 1 <= int(written) <= self.max_page_size):
+            message = f"expected a whole number from 1 to {self.max_page_size}, got {written[:40]!r}"
+            error = FieldError(self.page_size_query_param, "malformed_limit", message)
+            raise BadRequest("malformed_limit", f"limit: {message}", errors=[error])
+        return int(written)
+
     def get_paginated_response(self, data: Any) -> Response:
         return Response({"items": data, "next": self.get_next_link()})
+
+
+def read_body(form: type[StrictSerializer], request: Request) -> dict[str, Any]:
+    """The body's fields, checked; unknown ones are refused by name."""
+    checked = form(data=request.data)
+    checked.is_valid(raise_exception=True)
+    return dict(checked.validated_data)
 
 
 def read_query(
@@ -70,6 +90,21 @@ def read_query(
     checked = form(data=given)
     checked.is_valid(raise_exception=True)
     return dict(checked.validated_data)
+
+
+def if_match(request: Request) -> int | None:
+    """The revision in the If-Match header, as an answer's ETag gives it; None without one, or when any will do."""
+    tag = request.headers.get("If-Match", "*").strip().removeprefix("W/").strip('"')
+    if tag == "*":
+        return None
+    if not WHOLE_NUMBER.fullmatch(tag):
+        raise BadRequest("malformed_if_match", f'If-Match: expected a revision such as "3", got {tag[:40]!r}')
+    return int(tag)
+
+
+def etag(revision: int) -> dict[str, str]:
+    """The header by which an answer tells its revision."""
+    return {"ETag": f'"{revision}"'}
 
 
 def problem_for_exception(error: Exception, context: dict[str, Any]) -> HttpResponseBase | None:

@@ -10,10 +10,11 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from common.errors import Invalid
-from common.rest import StrictSerializer
+from common.rest import CursorPages, StrictSerializer, etag, if_match, read_body, read_query
 from registry import selectors, services
 from registry.core.content import Content
 from registry.core.versions import Bump
+from registry.idempotency import idempotent
 from registry.keys import grant_behind
 from registry.models import Label, LabelMove, Prompt, PromptVersion, Scope, TemplateType
 from registry.representation import label_json, move_json, prompt_json, published_json, version_json
@@ -26,6 +27,21 @@ class PromptForm(StrictSerializer):
     tags = serializers.ListField(child=serializers.CharField(max_length=64), max_length=50, default=list)
 
 
+class PromptChanges(StrictSerializer):
+    description = serializers.CharField(max_length=2000, allow_blank=True, required=False)
+    tags = serializers.ListField(child=serializers.CharField(max_length=64), max_length=50, required=False)
+
+
+class PromptFilters(StrictSerializer):
+    name_contains = serializers.CharField(max_length=128, required=False)
+    tag = serializers.CharField(max_length=64, required=False)
+    archived = serializers.BooleanField(default=False)
+
+
+class ReasonForm(StrictSerializer):
+    reason = serializers.CharField(max_length=2000)
+
+
 class VersionForm(StrictSerializer):
     type = serializers.ChoiceField(TemplateType.choices)
     template = serializers.JSONField()
@@ -35,6 +51,12 @@ class VersionForm(StrictSerializer):
     response_schema = serializers.JSONField(allow_null=True, default=None)
     bump = serializers.ChoiceField([str(bump) for bump in Bump], required=False)
     version = serializers.CharField(max_length=40, required=False)
+
+
+class VersionFilters(StrictSerializer):
+    sha256 = serializers.CharField(max_length=64, required=False)
+    author = serializers.CharField(max_length=200, required=False)
+    since = serializers.DateTimeField(required=False)
 
 
 class MoveForm(StrictSerializer):
@@ -69,33 +91,64 @@ class MoveSerializer(serializers.BaseSerializer[LabelMove]):
 
 
 class PromptList(generics.ListAPIView[Prompt]):
-    """GET: all prompts that are served, newest first. POST: a new one, without versions."""
+    """GET: the prompts that are served, newest first; filters name_contains, tag, archived. POST: a new one."""
 
     serializer_class = PromptSerializer
 
     def get_queryset(self) -> Any:
-        return selectors.prompts()
+        return selectors.prompts(**read_query(PromptFilters, self.request, pages=CursorPages))
 
+    @idempotent()
     def post(self, request: Request) -> Response:
-        prompt = services.create_prompt(**_read(PromptForm, request), actor=grant_behind(request).actor)
+        prompt = services.create_prompt(**read_body(PromptForm, request), actor=grant_behind(request).actor)
         return Response(prompt_json(prompt), status=201, headers={"Location": f"/api/v1/prompts/{prompt.name}"})
 
 
 class PromptDetail(APIView):
+    """PATCH: change its description, its tags or both; its name is for ever."""
+
     def get(self, request: Request, name: str) -> Response:
         return Response(prompt_json(selectors.find_prompt(name)))
 
+    def patch(self, request: Request, name: str) -> Response:
+        changes = read_body(PromptChanges, request)
+        return Response(
+            prompt_json(services.change_prompt(prompt_name=name, actor=grant_behind(request).actor, **changes))
+        )
+
+
+class PromptArchive(APIView):
+    """POST: take the prompt out of service, with a reason."""
+
+    def post(self, request: Request, name: str) -> Response:
+        fields = read_body(ReasonForm, request)
+        prompt = selectors.find_prompt(name)
+        services.archive_prompt(prompt=prompt, actor=grant_behind(request).actor, **fields)
+        return Response(prompt_json(selectors.known_prompt(name)))
+
+
+class PromptUnarchive(APIView):
+    """POST: serve the prompt again, with a reason."""
+
+    def post(self, request: Request, name: str) -> Response:
+        fields = read_body(ReasonForm, request)
+        prompt = selectors.known_prompt(name)
+        services.unarchive_prompt(prompt=prompt, actor=grant_behind(request).actor, **fields)
+        return Response(prompt_json(selectors.known_prompt(name)))
+
 
 class VersionList(generics.ListAPIView[PromptVersion]):
-    """GET: the prompt's versions, newest first. POST: publish one."""
+    """GET: the prompt's versions, newest first; filters sha256, author, since. POST: publish one."""
 
     serializer_class = VersionSerializer
 
     def get_queryset(self) -> Any:
-        return selectors.versions(selectors.find_prompt(self.kwargs["name"]))
+        wanted = read_query(VersionFilters, self.request, pages=CursorPages)
+        return selectors.versions(selectors.find_prompt(self.kwargs["name"]), **wanted)
 
+    @idempotent()
     def post(self, request: Request, name: str) -> Response:
-        fields = _read(VersionForm, request)
+        fields = read_body(VersionForm, request)
         how = {key: fields.pop(key, None) for key in ("notes", "bump", "version")}
         published = services.publish_version(
             prompt_name=name, content=Content(**fields), actor=grant_behind(request).actor, **how
@@ -126,15 +179,22 @@ class LabelList(generics.ListAPIView[Label]):
 
 
 class LabelDetail(APIView):
-    """GET: where the label points. PUT: move it, or make it."""
+    """GET: where the label points. PUT: move it, or make it; If-Match guards against a move that was not seen."""
 
     def get(self, request: Request, name: str, label: str) -> Response:
-        return Response(label_json(selectors.find_label(selectors.find_prompt(name), label)))
+        found = selectors.find_label(selectors.find_prompt(name), label)
+        return Response(label_json(found), headers=etag(selectors.label_revision(found)))
 
     def put(self, request: Request, name: str, label: str) -> Response:
-        move = _read(MoveForm, request)
-        moved = services.move_label(prompt_name=name, label=label, actor=grant_behind(request).actor, **move)
-        return Response(label_json(moved))
+        move = read_body(MoveForm, request)
+        moved = services.move_label(
+            prompt_name=name,
+            label=label,
+            expected_revision=if_match(request),
+            actor=grant_behind(request).actor,
+            **move,
+        )
+        return Response(label_json(moved), headers=etag(selectors.label_revision(moved)))
 
 
 class LabelHistory(generics.ListAPIView[LabelMove]):
@@ -154,7 +214,7 @@ class Render(APIView):
     scopes = {"POST": Scope.READ}
 
     def post(self, request: Request, name: str) -> Response:
-        fields = _read(RenderForm, request)
+        fields = read_body(RenderForm, request)
         prompt = selectors.find_prompt(name)
         if "version" in fields:
             version = selectors.find_version(prompt, fields["version"])
@@ -163,12 +223,6 @@ class Render(APIView):
         with problems_refused():
             rendered = selectors.preview(version, fields["variables"])
         return Response({"version": version.number, "ref": version.ref, "type": version.type, "rendered": rendered})
-
-
-def _read(form: type[StrictSerializer], request: Request) -> dict[str, Any]:
-    written = form(data=request.data)
-    written.is_valid(raise_exception=True)
-    return dict(written.validated_data)
 
 
 def _given(request: Request, parameter: str) -> str:

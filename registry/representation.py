@@ -16,6 +16,7 @@ def prompt_json(prompt: Prompt) -> dict[str, Any]:
         "labels": {label.name: label.version.number for label in prompt.labels.all()},
         "created_at": prompt.created_at,
         "created_by": prompt.created_by,
+        "archived_at": prompt.archived_at,
     }
 
 

@@ -7,9 +7,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from common.errors import BadRequest
-from common.rest import StrictSerializer, read_query
+from common.rest import StrictSerializer, etag, if_match, read_query
 from observability.api.ranges import RangeFilters
+from registry.idempotency import idempotent
 from registry.keys import grant_behind
 from registry.models import Scope
 from rollout import selectors, services
@@ -72,6 +72,7 @@ class RolloutList(generics.ListAPIView[Rollout]):
         query = self.request.query_params
         return selectors.rollouts(prompt=query.get("prompt"), label=query.get("label"), status=query.get("status"))
 
+    @idempotent()
     def post(self, request: Request) -> Response:
         form = RolloutForm(data=request.data)
         form.is_valid(raise_exception=True)
@@ -98,7 +99,7 @@ class RolloutForecast(APIView):
 class RolloutDetail(APIView):
     def get(self, request: Request, rollout_id: str) -> Response:
         rollout = selectors.find_rollout(rollout_id)
-        return Response(rollout_json(rollout), headers={"ETag": f'"{rollout.revision}"'})
+        return Response(rollout_json(rollout), headers=etag(rollout.revision))
 
 
 class RolloutAction(APIView):
@@ -111,9 +112,9 @@ class RolloutAction(APIView):
             rollout_id=rollout_id,
             actor=grant_behind(request).actor,
             reason=form.validated_data["reason"],
-            expected_revision=form.validated_data.get("revision", _if_match(request)),
+            expected_revision=form.validated_data.get("revision", if_match(request)),
         )
-        return Response(rollout_json(rollout), headers={"ETag": f'"{rollout.revision}"'})
+        return Response(rollout_json(rollout), headers=etag(rollout.revision))
 
 
 class VerdictList(generics.ListAPIView[Verdict]):
@@ -135,13 +136,3 @@ class DataQuality(APIView):
 
     def get(self, request: Request) -> Response:
         return Response(data_quality_json(**read_query(RangeFilters, request)))
-
-
-def _if_match(request: Request) -> int | None:
-    """The revision in the If-Match header, as RolloutDetail's ETag gives it."""
-    tag = request.headers.get("If-Match", "*").strip().removeprefix("W/").strip('"')
-    if tag == "*":
-        return None
-    if not tag.isascii() or not tag.isdigit():
-        raise BadRequest("malformed_if_match", f'If-Match: expected a revision such as "3", got {tag!r}')
-    return int(tag)

@@ -5,7 +5,7 @@ from typing import Any
 from common.actors import Actor
 from registry import services
 from registry.core.content import Content
-from registry.models import Label, Prompt, PromptVersion
+from registry.models import Draft, Label, Prompt, PromptVersion
 
 ANNA = Actor("user", "anna")
 TEXT = "Extract the order from: {{ order_text }}"
@@ -41,3 +41,10 @@ def key(*scopes: str) -> str:
     """The key itself, as its bearer sends it; by default with the scope `read`."""
     _, text = services.issue_key(name="app", scopes=scopes or ("read",), actor=ANNA)
     return text
+
+
+def draft(of: Prompt, template: Any = TEXT, *, revision: int | None = None, notes: str = "as discussed") -> Draft:
+    """The prompt's draft, saved by whoever had read this revision."""
+    return services.save_draft(
+        prompt=of, content=content(template), notes=notes, expected_revision=revision, actor=ANNA
+    )

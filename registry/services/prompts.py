@@ -40,18 +40,33 @@ def create_prompt(*, name: str, description: str = "", tags: Sequence[str] = (),
 
 
 @transaction.atomic
-def archive_prompt(*, prompt: Prompt, actor: Actor) -> None:
+def change_prompt(
+    *, prompt_name: str, description: str | None = None, tags: Sequence[str] | None = None, actor: Actor
+) -> Prompt:
+    """Describe the prompt otherwise, or tag it otherwise; None leaves it as it is. Raises NotFound or Gone."""
+    prompt = lock_prompt(prompt_name)
+    if description is not None:
+        prompt.description = description
+    if tags is not None:
+        prompt.tags = list(tags)
+    prompt.save(update_fields=["description", "tags"])
+    transaction.on_commit(partial(logger.info, "prompt.changed", extra={"prompt": prompt.name, "actor": str(actor)}))
+    return prompt
+
+
+@transaction.atomic
+def archive_prompt(*, prompt: Prompt, reason: str = "", actor: Actor) -> None:
     """Take the prompt out of service: it answers 410 from now on. Raises Conflict while a rollout of it is active."""
     labels = prompt.labels.select_for_update(no_key=True).exclude(name=LATEST).order_by("pk")
     for label in labels:
         refuse_if_held(label)
-    _set_archived(lock_prompt(prompt.name), archived=True, actor=actor)
+    _set_archived(lock_prompt(prompt.name), archived=True, reason=reason, actor=actor)
 
 
 @transaction.atomic
-def unarchive_prompt(*, prompt: Prompt, actor: Actor) -> None:
+def unarchive_prompt(*, prompt: Prompt, reason: str = "", actor: Actor) -> None:
     """Serve the prompt again as it was."""
-    _set_archived(prompt, archived=False, actor=actor)
+    _set_archived(prompt, archived=False, reason=reason, actor=actor)
 
 
 def lock_prompt(name: str) -> Prompt:
@@ -62,8 +77,9 @@ def lock_prompt(name: str) -> Prompt:
     return find_prompt(name, among=Prompt.objects.select_for_update(no_key=True))
 
 
-def _set_archived(prompt: Prompt, *, archived: bool, actor: Actor) -> None:
+def _set_archived(prompt: Prompt, *, archived: bool, reason: str, actor: Actor) -> None:
     Prompt.objects.filter(pk=prompt.pk).update(archived_at=now() if archived else None)
     touch(prompt)
     event = "prompt.archived" if archived else "prompt.unarchived"
-    transaction.on_commit(partial(logger.info, event, extra={"prompt": prompt.name, "actor": str(actor)}))
+    fields = {"prompt": prompt.name, "reason": reason, "actor": str(actor)}
+    transaction.on_commit(partial(logger.info, event, extra=fields))

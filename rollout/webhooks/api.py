@@ -11,6 +11,7 @@ from rest_framework.views import APIView
 
 from common.errors import NotFound
 from common.rest import StrictSerializer
+from registry.idempotency import idempotent
 from registry.keys import grant_behind
 from registry.models import Scope
 from rollout.models import Delivery, DeliveryAttempt, WebhookEndpoint
@@ -63,6 +64,7 @@ class Webhooks(ListAPIView[WebhookEndpoint]):
     queryset = WebhookEndpoint.objects.all()
     serializer_class = WebhookSerializer
 
+    @idempotent(shown_once="secret")
     def post(self, request: Request) -> Response:
         new = NewWebhook(data=request.data)
         new.is_valid(raise_exception=True)
