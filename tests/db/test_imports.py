@@ -221,9 +221,12 @@ CONTENTS = st.builds(
 HOW = st.sampled_from(Bump) | st.none()
 
 
-@pytest.mark.parametrize("notation", ["json", "yaml"])
 @settings(max_examples=20)
-@given(published=st.lists(st.tuples(CONTENTS, HOW), min_size=1, max_size=3), description=LINES)
+@given(
+    notation=st.sampled_from(["json", "yaml"]),
+    published=st.lists(st.tuples(CONTENTS, HOW), min_size=1, max_size=3),
+    description=LINES,
+)
 def test_export_and_import__whatever_was_published__the_same_in_another_registry(
     notation: str, published: list[tuple[Content, Bump | None]], description: str
 ) -> None:
