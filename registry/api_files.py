@@ -16,7 +16,7 @@ from registry.keys import grant_behind
 from registry.representation import exported_json, imported_json
 from registry.services.refusals import problems_refused
 
-MOST_VERSIONS = 500  # a request should not last for minutes, nor keep all others who publish waiting
+MOST_VERSIONS = 200  # a request should not last long, nor keep everybody else who writes waiting
 
 
 class ImportQuery(StrictSerializer):

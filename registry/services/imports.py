@@ -1,7 +1,7 @@
 """Bringing in a prompt from a file: what is not here yet is made, and nothing that is here is changed."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -12,12 +12,12 @@ from django.db import transaction
 
 from common.actors import Actor
 from common.errors import Conflict, FieldError, Invalid
-from registry.core.prompt_file import FileVersion, PromptFile
+from registry.core.prompt_file import PromptFile
 from registry.core.versions import SemVer
 from registry.models import LABEL_NAME, Prompt
 from registry.services.labels import LATEST, move_label
 from registry.services.prompts import create_prompt, lock_prompt
-from registry.services.publishing import publish
+from registry.services.publishing import Published, announce, store
 
 REASON = "imported from a file"
 
@@ -71,7 +71,7 @@ def import_prompt(*, file: PromptFile, move_labels: bool = False, dry_run: bool 
     if move_labels:
         _lock_labels(file)
     prompt, is_new = _prompt(file, actor)
-    versions = tuple(_versions(prompt, file, actor))
+    versions = _versions(prompt, file, actor)
     labels = {label: _label(prompt, label, number, move_labels, actor) for label, number in file.labels.items()}
     imported = Imported(prompt.name, is_new, versions, labels, tuple(_differences(prompt, file)))
     if dry_run:
@@ -106,22 +106,29 @@ def _prompt(file: PromptFile, actor: Actor) -> tuple[Prompt, bool]:
     return lock_prompt(file.name), False
 
 
-def _versions(prompt: Prompt, file: PromptFile, actor: Actor) -> Iterator[ImportedVersion]:
+def _versions(prompt: Prompt, file: PromptFile, actor: Actor) -> tuple[ImportedVersion, ...]:
     rows = prompt.versions.values_list("major", "minor", "patch", "ordinal", "sha256")
     here = {SemVer(*number): (ordinal, sha256) for *number, ordinal, sha256 in rows}
     _refuse_others({number: sha256 for number, (_, sha256) in here.items()}, file)
+    stored = list(_store(prompt, file, here, actor))
+    if stored:
+        announce(stored, actor=actor)
+    new = (published.version.ordinal for published in stored)
+    return tuple(
+        ImportedVersion(str(version.number), here[version.number][0], is_new=False)
+        if version.number in here
+        else ImportedVersion(str(version.number), next(new), is_new=True)
+        for version in file.versions
+    )
+
+
+def _store(prompt: Prompt, file: PromptFile, here: Container[SemVer], actor: Actor) -> Iterator[Published]:
+    """The file's versions that are not here yet."""
     for index, version in enumerate(file.versions):
-        if version.number in here:
-            yield ImportedVersion(str(version.number), here[version.number][0], is_new=False)
-        else:
+        if version.number not in here:
             with _within(f"versions[{index}]"):
-                yield _publish(prompt, version, actor)
-
-
-def _publish(prompt: Prompt, version: FileVersion, actor: Actor) -> ImportedVersion:
-    number = str(version.number)
-    published = publish(prompt, version.content, notes=version.notes, bump=None, version=number, actor=actor)
-    return ImportedVersion(number, published.version.ordinal, is_new=True)
+                number = str(version.number)
+                yield store(prompt, version.content, notes=version.notes, bump=None, version=number, actor=actor)
 
 
 def _refuse_others(here: Mapping[SemVer, str], file: PromptFile) -> None:
