@@ -92,6 +92,10 @@ class Invalid(DomainError):
         return cls(code, detail, errors=errors)
 
 
+class PreconditionRequired(DomainError):
+    status = 428
+
+
 class Unavailable(DomainError):
     status = 503
 

@@ -20,6 +20,7 @@ from common.clock import now
 from observability.core.times import EPOCH, nanoseconds
 from observability.models import Call, CallText, ExposureHour, RefusedHour, Score, Span, SpendHour, VersionHour
 from observability.rollups import seal
+from registry import idempotency
 
 BATCH = 200  # of calls, with all that goes with them: some 10 ms, under 80 ms with 200 000 stored (2 cores, SQLite)
 HOURS: Mapping[str, Callable[[], QuerySet[Any]]] = {
@@ -66,6 +67,7 @@ def kinds() -> list[Kind]:
         _found_by_index("scores without a call", settings.KEEP_CALLS, _scores_of_no_call),
         *(_found_by_index(name, settings.KEEP_ROLLUPS, _hours(rows)) for name, rows in HOURS.items()),
         *(kind for kinds_of_another in _of_others for kind in kinds_of_another()),
+        _found_by_index("answers to repeat", idempotency.KEPT_FOR, idempotency.answers_before),
     ]
 
 

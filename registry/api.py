@@ -1,5 +1,6 @@
 """Prompts, versions and labels over REST (product.md, sections 2 and 10)."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,12 +11,14 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from common.errors import Invalid
-from common.rest import CursorPages, StrictSerializer, read_query
+from common.rest import CursorPages, StrictSerializer, etag, if_match, read_body, read_query
 from registry import selectors, services
 from registry.core.content import Content
 from registry.core.versions import Bump
+from registry.idempotency import idempotent
 from registry.keys import beyond_reach, grant_behind, reach_of
 from registry.models import Label, LabelMove, Prompt, PromptVersion, Scope, TemplateType
+from registry.reach import Reach
 from registry.representation import label_json, move_json, prompt_json, published_json, version_json
 from registry.services.refusals import problems_refused
 
@@ -24,6 +27,21 @@ class PromptForm(StrictSerializer):
     name = serializers.CharField(max_length=128)
     description = serializers.CharField(max_length=2000, allow_blank=True, default="")
     tags = serializers.ListField(child=serializers.CharField(max_length=64), max_length=50, default=list)
+
+
+class PromptChanges(StrictSerializer):
+    description = serializers.CharField(max_length=2000, allow_blank=True, required=False)
+    tags = serializers.ListField(child=serializers.CharField(max_length=64), max_length=50, required=False)
+
+
+class PromptFilters(StrictSerializer):
+    name_contains = serializers.CharField(max_length=128, required=False)
+    tag = serializers.CharField(max_length=64, required=False)
+    archived = serializers.BooleanField(default=False)
+
+
+class ReasonForm(StrictSerializer):
+    reason = serializers.CharField(max_length=2000)
 
 
 class VersionForm(StrictSerializer):
@@ -35,6 +53,12 @@ class VersionForm(StrictSerializer):
     response_schema = serializers.JSONField(allow_null=True, default=None)
     bump = serializers.ChoiceField([str(bump) for bump in Bump], required=False)
     version = serializers.CharField(max_length=40, required=False)
+
+
+class VersionFilters(StrictSerializer):
+    sha256 = serializers.CharField(max_length=64, required=False)
+    author = serializers.CharField(max_length=200, required=False)
+    since = serializers.DateTimeField(required=False)
 
 
 class MoveForm(StrictSerializer):
@@ -73,16 +97,17 @@ class MoveSerializer(serializers.BaseSerializer[LabelMove]):
 
 
 class PromptList(generics.ListAPIView[Prompt]):
-    """GET: all prompts that are served, newest first. POST: a new one, without versions."""
+    """GET: the prompts that are served, newest first; filters name_contains, tag, archived. POST: a new one."""
 
     serializer_class = PromptSerializer
 
     def get_queryset(self) -> Any:
-        read_query(StrictSerializer, self.request, pages=CursorPages)
-        return selectors.prompts(reach_of(self.request))
+        wanted = read_query(PromptFilters, self.request, pages=CursorPages)
+        return selectors.prompts(reach_of(self.request), **wanted)
 
+    @idempotent()
     def post(self, request: Request) -> Response:
-        grant, fields = grant_behind(request), _read(PromptForm, request)
+        grant, fields = grant_behind(request), read_body(PromptForm, request)
         if not grant.sees(fields["name"]):
             raise beyond_reach(grant, f"its prompts' names begin with {grant.prompt_prefix}")
         prompt = services.create_prompt(**fields, actor=grant.actor)
@@ -90,23 +115,51 @@ class PromptList(generics.ListAPIView[Prompt]):
 
 
 class PromptDetail(APIView):
+    """PATCH: change its description, its tags or both; its name is for ever."""
+
     def get(self, request: Request, name: str) -> Response:
         reach = reach_of(request)
         return Response(prompt_json(selectors.find_prompt(name, reach), reach))
 
+    def patch(self, request: Request, name: str) -> Response:
+        prompt, changes = whole_prompt(request, name), read_body(PromptChanges, request)
+        changed = services.change_prompt(prompt_name=prompt.name, actor=grant_behind(request).actor, **changes)
+        return Response(prompt_json(changed))
+
+
+class PromptArchive(APIView):
+    """POST: take the prompt out of service, with a reason."""
+
+    def post(self, request: Request, name: str) -> Response:
+        fields = read_body(ReasonForm, request)
+        prompt = whole_prompt(request, name)
+        services.archive_prompt(prompt=prompt, actor=grant_behind(request).actor, **fields)
+        return Response(prompt_json(selectors.known_prompt(name)))
+
+
+class PromptUnarchive(APIView):
+    """POST: serve the prompt again, with a reason."""
+
+    def post(self, request: Request, name: str) -> Response:
+        fields = read_body(ReasonForm, request)
+        prompt = whole_prompt(request, name, find=selectors.known_prompt)
+        services.unarchive_prompt(prompt=prompt, actor=grant_behind(request).actor, **fields)
+        return Response(prompt_json(selectors.known_prompt(name)))
+
 
 class VersionList(generics.ListAPIView[PromptVersion]):
-    """GET: the prompt's versions, newest first. POST: publish one."""
+    """GET: the prompt's versions, newest first; filters sha256, author, since. POST: publish one."""
 
     serializer_class = VersionSerializer
 
     def get_queryset(self) -> Any:
-        read_query(StrictSerializer, self.request, pages=CursorPages)
+        wanted = read_query(VersionFilters, self.request, pages=CursorPages)
         reach = reach_of(self.request)
-        return selectors.versions(selectors.find_prompt(self.kwargs["name"], reach), reach)
+        return selectors.versions(selectors.find_prompt(self.kwargs["name"], reach), reach, **wanted)
 
+    @idempotent()
     def post(self, request: Request, name: str) -> Response:
-        grant, fields = grant_behind(request), _read(VersionForm, request)
+        grant, fields = grant_behind(request), read_body(VersionForm, request)
         selectors.find_prompt(name, grant.reach)
         if not grant.may_use(services.LATEST):
             raise beyond_reach(grant, f"publishing moves the label {services.LATEST}, which is none of its labels")
@@ -142,20 +195,23 @@ class LabelList(generics.ListAPIView[Label]):
 
 
 class LabelDetail(APIView):
-    """GET: where the label points. PUT: move it, or make it."""
+    """GET: where the label points. PUT: move it, or make it; If-Match guards against a move that was not seen."""
 
     def get(self, request: Request, name: str, label: str) -> Response:
         reach = reach_of(request)
-        return Response(label_json(selectors.find_label(selectors.find_prompt(name, reach), label, reach)))
+        found = selectors.find_label(selectors.find_prompt(name, reach), label, reach)
+        return Response(label_json(found), headers=etag(selectors.label_revision(found)))
 
     def put(self, request: Request, name: str, label: str) -> Response:
-        grant, move = grant_behind(request), _read(MoveForm, request)
+        grant, move = grant_behind(request), read_body(MoveForm, request)
         prompt = selectors.find_prompt(name, grant.reach)
         if not grant.may_use(label):
             raise beyond_reach(grant, f"{label} is none of its labels")
         selectors.find_version(prompt, move["version"], grant.reach)
-        moved = services.move_label(prompt_name=name, label=label, actor=grant.actor, **move)
-        return Response(label_json(moved))
+        moved = services.move_label(
+            prompt_name=name, label=label, expected_revision=if_match(request), actor=grant.actor, **move
+        )
+        return Response(label_json(moved), headers=etag(selectors.label_revision(moved)))
 
 
 class LabelHistory(generics.ListAPIView[LabelMove]):
@@ -176,7 +232,7 @@ class Render(APIView):
     scopes = {"POST": Scope.READ}
 
     def post(self, request: Request, name: str) -> Response:
-        fields, reach = _read(RenderForm, request), reach_of(request)
+        fields, reach = read_body(RenderForm, request), reach_of(request)
         prompt = selectors.find_prompt(name, reach)
         if "version" in fields:
             version = selectors.find_version(prompt, fields["version"], reach)
@@ -187,10 +243,15 @@ class Render(APIView):
         return Response({"version": version.number, "ref": version.ref, "type": version.type, "rendered": rendered})
 
 
-def _read(form: type[StrictSerializer], request: Request) -> dict[str, Any]:
-    written = form(data=request.data)
-    written.is_valid(raise_exception=True)
-    return dict(written.validated_data)
+def whole_prompt(
+    request: Request, name: str, *, find: Callable[[str, Reach], Prompt] = selectors.find_prompt
+) -> Prompt:
+    """The prompt with all that is of no single label. Raises NotFound, Gone, or Forbidden for a key of some labels."""
+    grant = grant_behind(request)
+    prompt = find(name, grant.reach)
+    if grant.labels:
+        raise beyond_reach(grant, "this is of all labels of the prompt")
+    return prompt
 
 
 def _given(request: Request, parameter: str) -> str:

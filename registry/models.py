@@ -238,3 +238,20 @@ class AuditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} {self.target}"
+
+
+class IdempotentAnswer(models.Model):
+    """The answer to a request with an Idempotency-Key, for when the request is sent again.
+
+    digest: of the API key and the Idempotency-Key. fingerprint: of what was asked.
+    """
+
+    digest = models.CharField(max_length=64, unique=True)
+    fingerprint = models.CharField(max_length=64)
+    status = models.PositiveSmallIntegerField()
+    headers = models.JSONField(default=dict)
+    body = models.TextField()
+    stored_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.status} of {self.stored_at}"

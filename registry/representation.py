@@ -2,10 +2,11 @@
 
 from typing import Any
 
+from registry.core.prompt_file import FORMAT
 from registry.core.templates import variables
 from registry.models import Label, LabelMove, Prompt, PromptVersion
 from registry.reach import EVERYTHING, Reach
-from registry.services import Published
+from registry.services import LATEST, Imported, Published
 from registry.services.publishing import changes_json
 
 
@@ -17,6 +18,7 @@ def prompt_json(prompt: Prompt, reach: Reach = EVERYTHING) -> dict[str, Any]:
         "labels": {label.name: label.version.number for label in prompt.labels.all() if reach.may_use(label.name)},
         "created_at": prompt.created_at,
         "created_by": prompt.created_by,
+        "archived_at": prompt.archived_at,
     }
 
 
@@ -80,4 +82,55 @@ def move_json(move: LabelMove) -> dict[str, Any]:
         "reason": move.reason,
         "actor": move.actor,
         "moved_at": move.moved_at,
+    }
+
+
+def exported_json(prompt: Prompt) -> dict[str, Any]:
+    """The prompt as a file (core.prompt_file), all in types of JSON; its versions in the order of their ordinals.
+
+    The labels are read first: what they point at is then among the versions, whoever publishes meanwhile.
+    """
+    labels = {label.name: label.version.number for label in prompt.labels.select_related("version").order_by("name")}
+    labels.pop(LATEST, None)
+    return {
+        "format": FORMAT,
+        "name": prompt.name,
+        "description": prompt.description,
+        "tags": prompt.tags,
+        "labels": labels,
+        "versions": [_exported_version(version) for version in prompt.versions.order_by("ordinal")],
+    }
+
+
+def _exported_version(version: PromptVersion) -> dict[str, Any]:
+    return {
+        "version": version.number,
+        "ordinal": version.ordinal,
+        "notes": version.notes,
+        "type": version.type,
+        "template": version.template,
+        "config": version.config,
+        "input_schema": version.input_schema,
+        "response_schema": version.response_schema,
+        "sha256": version.sha256,
+        "author": version.published_by,
+        "published_at": version.published_at.isoformat().replace("+00:00", "Z"),
+    }
+
+
+def imported_json(imported: Imported) -> dict[str, Any]:
+    return {
+        "prompt": imported.prompt,
+        "created": imported.is_new,
+        "changed": imported.has_changed,
+        "versions": [
+            {
+                "version": version.number,
+                "ordinal": version.ordinal,
+                "outcome": "published" if version.is_new else "unchanged",
+            }
+            for version in imported.versions
+        ],
+        "labels": imported.labels,
+        "differs": list(imported.differs),
     }

@@ -9,7 +9,9 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
-from django.db.models import QuerySet
+from django.db import connection
+from django.db.models import BooleanField, QuerySet
+from django.db.models.expressions import RawSQL
 
 from common.errors import Gone, NotFound
 from registry.core import templates
@@ -17,7 +19,17 @@ from registry.core.content import Content
 from registry.core.contract import Change, compare, smallest_bump
 from registry.core.diffs import config_diff, template_diff
 from registry.core.versions import Bump, SemVer, parse_version
-from registry.models import LABEL_NAME, PROMPT_NAME, ApiKey, Label, LabelMove, Prompt, PromptVersion, TemplateContent
+from registry.models import (
+    LABEL_NAME,
+    PROMPT_NAME,
+    ApiKey,
+    Draft,
+    Label,
+    LabelMove,
+    Prompt,
+    PromptVersion,
+    TemplateContent,
+)
 from registry.reach import EVERYTHING, Reach
 
 
@@ -33,26 +45,49 @@ class Proposal:
     smallest: Bump | None
 
 
-def prompts(reach: Reach = EVERYTHING) -> QuerySet[Prompt]:
-    """Those that are served, with their labels at hand."""
-    served = Prompt.objects.filter(reach.rows(prompt="name"), archived_at__isnull=True)
-    return served.prefetch_related("labels__version")
+def prompts(
+    reach: Reach = EVERYTHING, *, name_contains: str = "", tag: str | None = None, archived: bool = False
+) -> QuerySet[Prompt]:
+    """Those that are served, or else those that were archived, with their labels at hand."""
+    found = Prompt.objects.filter(
+        reach.rows(prompt="name"), archived_at__isnull=not archived, name__icontains=name_contains
+    )
+    if tag is not None:
+        found = _tagged(found, tag)
+    return found.prefetch_related("labels__version")
 
 
-def find_prompt(name: str, reach: Reach = EVERYTHING, *, among: QuerySet[Prompt] | None = None) -> Prompt:
-    """Raises NotFound unknown_prompt, or Gone prompt_archived."""
+def known_prompt(name: str, reach: Reach = EVERYTHING, *, among: QuerySet[Prompt] | None = None) -> Prompt:
+    """The prompt, also an archived one. Raises NotFound unknown_prompt."""
     among = Prompt.objects.all() if among is None else among
     # Only a well-formed name is asked for: PostgreSQL refuses some that are not, such as one with a NUL.
     prompt = among.filter(name=name).first() if _follows(PROMPT_NAME, name) and reach.sees(name) else None
     if prompt is None:
         raise NotFound("unknown_prompt", f"There is no prompt {name}")
+    return prompt
+
+
+def find_prompt(name: str, reach: Reach = EVERYTHING, *, among: QuerySet[Prompt] | None = None) -> Prompt:
+    """Raises NotFound unknown_prompt, or Gone prompt_archived."""
+    prompt = known_prompt(name, reach, among=among)
     if prompt.archived_at:
         raise Gone("prompt_archived", f"The prompt {name} was archived")
     return prompt
 
 
-def versions(prompt: Prompt, reach: Reach = EVERYTHING) -> QuerySet[PromptVersion]:
-    found = prompt.versions.select_related("prompt")
+def versions(
+    prompt: Prompt,
+    reach: Reach = EVERYTHING,
+    *,
+    sha256: str | None = None,
+    author: str | None = None,
+    since: datetime | None = None,
+) -> QuerySet[PromptVersion]:
+    """Newest first. since: published then or later."""
+    wanted = {"sha256": sha256, "published_by": author, "published_at__gte": since}
+    found = prompt.versions.select_related("prompt").filter(
+        **{field: value for field, value in wanted.items() if value is not None}
+    )
     if reach.labels:
         moves = LabelMove.objects.filter(label__prompt=prompt, label__name__in=sorted(reach.labels))
         found = found.filter(pk__in=moves.order_by().values("to_version"))
@@ -86,6 +121,19 @@ def find_label(prompt: Prompt, name: str, reach: Reach = EVERYTHING) -> Label:
     if label is None:
         raise NotFound("unknown_label", f"{prompt.name} has no label {name}")
     return label
+
+
+def label_revision(label: Label) -> int:
+    """How often the label was moved, the move that made it included."""
+    return label.moves.count()
+
+
+def find_draft(prompt: Prompt) -> Draft:
+    """Raises NotFound no_draft."""
+    draft = Draft.objects.filter(prompt=prompt).first()
+    if draft is None:
+        raise NotFound("no_draft", f"{prompt.name} has no draft")
+    return draft
 
 
 def moves(label: Label, *, at: datetime | None = None) -> QuerySet[LabelMove]:
@@ -135,6 +183,14 @@ def diff_contents(before: Content, after: Content, *, names: tuple[str, str]) ->
 def preview(version: PromptVersion, values: dict[str, Any]) -> str | list[dict[str, Any]]:
     """The version rendered with these variables, and the defaults for others. Raises ProblemsFound."""
     return templates.render(version.template, content_of(version).defaults | values)
+
+
+def _tagged(among: QuerySet[Prompt], tag: str) -> QuerySet[Prompt]:
+    """Those that have the tag. Django can look into a list on PostgreSQL only."""
+    if connection.vendor == "postgresql":
+        return among.filter(tags__contains=[tag])
+    has_it = "EXISTS (SELECT 1 FROM json_each(registry_prompt.tags) WHERE json_each.value = %s)"
+    return among.filter(RawSQL(has_it, [tag], output_field=BooleanField()))  # noqa: S611 (a fixed text)
 
 
 def _follows(rule: RegexValidator, name: str) -> bool:

@@ -8,8 +8,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from common.errors import BadRequest
-from common.rest import CursorPages, StrictSerializer, read_query
+from common.rest import CursorPages, StrictSerializer, etag, if_match, read_query
 from observability.api.ranges import RangeFilters
+from registry.idempotency import idempotent
 from registry.keys import grant_behind, reach_of, refuse_restricted
 from registry.models import Scope
 from rollout import selectors, services
@@ -78,6 +79,7 @@ class RolloutList(generics.ListAPIView[Rollout]):
         wanted = read_query(RolloutFilters, self.request, pages=CursorPages)
         return selectors.rollouts(**wanted, reach=reach_of(self.request))
 
+    @idempotent()
     def post(self, request: Request) -> Response:
         form = RolloutForm(data=request.data)
         form.is_valid(raise_exception=True)
@@ -106,7 +108,7 @@ class RolloutForecast(APIView):
 class RolloutDetail(APIView):
     def get(self, request: Request, rollout_id: str) -> Response:
         rollout = selectors.find_rollout(rollout_id, reach_of(request))
-        return Response(rollout_json(rollout), headers={"ETag": f'"{rollout.revision}"'})
+        return Response(rollout_json(rollout), headers=etag(rollout.revision))
 
 
 class RolloutAction(APIView):
@@ -122,7 +124,7 @@ class RolloutAction(APIView):
             reason=form.validated_data["reason"],
             expected_revision=_expected_revision(request, form.validated_data.get("revision")),
         )
-        return Response(rollout_json(rollout), headers={"ETag": f'"{rollout.revision}"'})
+        return Response(rollout_json(rollout), headers=etag(rollout.revision))
 
 
 class VerdictList(generics.ListAPIView[Verdict]):
@@ -157,19 +159,9 @@ def _subject(fields: dict[str, Any]) -> dict[str, str]:
 
 def _expected_revision(request: Request, in_body: int | None) -> int | None:
     """By the body or by If-Match. Raises BadRequest where they are not of the same revision."""
-    in_header = _if_match(request)
+    in_header = if_match(request)
     if None not in (in_body, in_header) and in_body != in_header:
         raise BadRequest(
             "revisions_differ", f"revision is {in_body}, but If-Match is {in_header}: expected one of them"
         )
     return in_header if in_body is None else in_body
-
-
-def _if_match(request: Request) -> int | None:
-    """The revision in the If-Match header, as RolloutDetail's ETag gives it."""
-    tag = request.headers.get("If-Match", "*").strip().removeprefix("W/").strip('"')
-    if tag == "*":
-        return None
-    if not tag.isascii() or not tag.isdigit():
-        raise BadRequest("malformed_if_match", f'If-Match: expected a revision such as "3", got {tag!r}')
-    return int(tag)

@@ -5,7 +5,7 @@ from typing import Any
 from common.actors import Actor
 from registry import services
 from registry.core.content import Content
-from registry.models import Label, Prompt, PromptVersion
+from registry.models import Draft, Label, Prompt, PromptVersion
 
 ANNA = Actor("user", "anna")
 TEXT = "Extract the order from: {{ order_text }}"
@@ -47,3 +47,10 @@ def restricted_key(*scopes: str, **limits: Any) -> str:
     """As `key`, with some of prompt_prefix, labels and expires_at."""
     _, text = services.issue_key(name="restricted", scopes=scopes or ("read",), **limits, actor=ANNA)
     return text
+
+
+def draft(of: Prompt, template: Any = TEXT, *, revision: int | None = None, notes: str = "as discussed") -> Draft:
+    """The prompt's draft, saved by whoever had read this revision."""
+    return services.save_draft(
+        prompt=of, content=content(template), notes=notes, expected_revision=revision, actor=ANNA
+    )

@@ -18,6 +18,7 @@ from observability.models import PriceOverride
 from observability.models.prices import MOST_USD
 from observability.selectors import UNPRICED_FOR, unpriced_models
 from observability.services.prices import add_override, remove_override
+from registry.idempotency import idempotent
 from registry.keys import grant_behind, reach_of
 from registry.models import Scope
 
@@ -59,6 +60,7 @@ class PricesView(ListAPIView[PriceOverride]):
         read_query(StrictSerializer, self.request, pages=CursorPages)
         return PriceOverride.objects.all()
 
+    @idempotent()
     def post(self, request: Request) -> Response:
         new = NewPrice(data=request.data)
         new.is_valid(raise_exception=True)

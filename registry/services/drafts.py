@@ -7,12 +7,12 @@ from django.db import transaction
 
 from common.actors import Actor
 from common.clock import now
-from common.errors import Conflict, NotFound
+from common.errors import Conflict
 from registry import audit
 from registry.core.content import Content
 from registry.core.validation import storable
 from registry.models import Draft, Prompt
-from registry.selectors import content_of
+from registry.selectors import content_of, find_draft
 from registry.services.prompts import lock_prompt
 from registry.services.publishing import Published, publish
 from registry.services.refusals import problems_refused
@@ -46,14 +46,22 @@ def publish_draft(
     Raises what publish_version raises, NotFound no_draft, or Conflict stale_draft.
     """
     prompt = lock_prompt(prompt.name)
-    draft = Draft.objects.filter(prompt=prompt).first()
-    if draft is None:
-        raise NotFound("no_draft", f"{prompt.name} has no draft")
+    draft = find_draft(prompt)
     if draft.revision != expected_revision:
         raise _stale(draft)
     published = publish(prompt, content_of(draft), notes=draft.notes, bump=bump, version=version, actor=actor)
     _write(draft, actor=actor, notes="")
     return published
+
+
+def draft_json(draft: Draft) -> dict[str, Any]:
+    """The draft as the API shows it, and who was overtaken sees it."""
+    return asdict(content_of(draft)) | {
+        "notes": draft.notes,
+        "revision": draft.revision,
+        "updated_at": draft.updated_at,
+        "updated_by": draft.updated_by,
+    }
 
 
 def _write(draft: Draft, *, actor: Actor, **fields: Any) -> Draft:
@@ -73,14 +81,8 @@ def _audited(draft: Draft) -> dict[str, Any]:
 def _stale(draft: Draft | None, **texts: Any) -> Conflict:
     if draft is None:
         return Conflict("stale_draft", "The draft that you edited is no longer there", extra={**texts, "stored": None})
-    stored = asdict(content_of(draft)) | {
-        "notes": draft.notes,
-        "revision": draft.revision,
-        "updated_at": draft.updated_at,
-        "updated_by": draft.updated_by,
-    }
     return Conflict(
         "stale_draft",
         f"The draft was changed by {draft.updated_by} in the meantime; it is now at revision {draft.revision}",
-        extra={**texts, "stored": stored},
+        extra={**texts, "stored": draft_json(draft)},
     )

@@ -12,7 +12,7 @@ from common.clock import now
 from common.errors import Conflict, Invalid
 from registry import audit, events
 from registry.models import LABEL_NAME, Label, LabelMove, Prompt, PromptVersion
-from registry.selectors import find_prompt, find_version
+from registry.selectors import find_prompt, find_version, label_revision
 from registry.sequences import touch
 from registry.services.refusals import required_text
 
@@ -22,10 +22,14 @@ logger = logging.getLogger(__name__)
 
 
 @transaction.atomic
-def move_label(*, prompt_name: str, label: str, version: str, reason: str, actor: Actor) -> Label:
+def move_label(
+    *, prompt_name: str, label: str, version: str, reason: str, expected_revision: int | None = None, actor: Actor
+) -> Label:
     """Point the label at the version, by hand; a new label is made. Nothing happens when it points there already.
 
-    Raises NotFound, Gone, Invalid (also for `latest`), or Conflict rollout_active while a rollout holds the label.
+    expected_revision: how often the label had been moved when it was read, None to move it all the same.
+    Raises NotFound, Gone, Invalid (also for `latest`), or Conflict: rollout_active while a rollout holds the label,
+    stale_label with its present version and revision.
     """
     _check_name(label)
     reason = required_text("reason", reason, "say why the label is moved")
@@ -33,6 +37,7 @@ def move_label(*, prompt_name: str, label: str, version: str, reason: str, actor
     target = find_version(prompt, version)
     pointer, before = _lock(prompt, label, target)
     refuse_if_held(pointer)
+    _refuse_if_moved(pointer, before, expected_revision)
     if before == target:
         return pointer
     _point(pointer, before, target, reason=reason, actor=actor)
@@ -87,6 +92,17 @@ def refuse_if_held(label: Label) -> None:
             "rollout_active",
             f"{label} is held by the active rollout {label.held_by}: end it first",
             extra={"rollout": label.held_by},
+        )
+
+
+def _refuse_if_moved(label: Label, before: PromptVersion | None, expected_revision: int | None) -> None:
+    revision = label_revision(label)
+    if expected_revision is not None and revision != expected_revision:
+        points_at = before.number if before else None
+        raise Conflict(
+            "stale_label",
+            f"{label} is not as it was read: it points at {points_at or 'nothing'} now and is at revision {revision}",
+            extra={"revision": revision, "version": points_at},
         )
 
 

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -37,24 +38,46 @@ def create_prompt(*, name: str, description: str = "", tags: Sequence[str] = (),
     )
     if not created:
         raise Conflict("prompt_exists", f"There is already a prompt {name}")
-    after = {"description": prompt.description, "tags": prompt.tags}
-    audit.record(action="prompt.created", target=f"prompts/{name}", before=None, after=after, actor=actor)
+    audit.record(action="prompt.created", target=f"prompts/{name}", before=None, after=_described(prompt), actor=actor)
     return prompt
 
 
 @transaction.atomic
-def archive_prompt(*, prompt: Prompt, actor: Actor) -> None:
+def change_prompt(
+    *, prompt_name: str, description: str | None = None, tags: Sequence[str] | None = None, actor: Actor
+) -> Prompt:
+    """Describe the prompt otherwise, or tag it otherwise; None leaves it as it is. Raises NotFound or Gone."""
+    prompt = lock_prompt(prompt_name)
+    before = _described(prompt)
+    if description is not None:
+        prompt.description = description
+    if tags is not None:
+        prompt.tags = list(tags)
+    prompt.save(update_fields=["description", "tags"])
+    audit.record(
+        action="prompt.changed",
+        target=f"prompts/{prompt.name}",
+        before=before,
+        after=_described(prompt),
+        actor=actor,
+    )
+    transaction.on_commit(partial(logger.info, "prompt.changed", extra={"prompt": prompt.name, "actor": str(actor)}))
+    return prompt
+
+
+@transaction.atomic
+def archive_prompt(*, prompt: Prompt, reason: str = "", actor: Actor) -> None:
     """Take the prompt out of service: it answers 410 from now on. Raises Conflict while a rollout of it is active."""
     labels = prompt.labels.select_for_update(no_key=True).exclude(name=LATEST).order_by("pk")
     for label in labels:
         refuse_if_held(label)
-    _set_archived(lock_prompt(prompt.name), archived=True, actor=actor)
+    _set_archived(lock_prompt(prompt.name), archived=True, reason=reason, actor=actor)
 
 
 @transaction.atomic
-def unarchive_prompt(*, prompt: Prompt, actor: Actor) -> None:
+def unarchive_prompt(*, prompt: Prompt, reason: str = "", actor: Actor) -> None:
     """Serve the prompt again as it was. Nothing happens when it is served."""
-    _set_archived(prompt, archived=False, actor=actor)
+    _set_archived(prompt, archived=False, reason=reason, actor=actor)
 
 
 def lock_prompt(name: str) -> Prompt:
@@ -65,14 +88,24 @@ def lock_prompt(name: str) -> Prompt:
     return find_prompt(name, among=Prompt.objects.select_for_update(no_key=True))
 
 
-def _set_archived(prompt: Prompt, *, archived: bool, actor: Actor) -> None:
+def _described(prompt: Prompt) -> dict[str, Any]:
+    return {"description": prompt.description, "tags": prompt.tags}
+
+
+def _set_archived(prompt: Prompt, *, archived: bool, reason: str, actor: Actor) -> None:
     rows = Prompt.objects.filter(pk=prompt.pk, archived_at__isnull=archived)
     if not rows.update(archived_at=now() if archived else None):
         return
     touch(prompt)
     type_ = "prompt.archived" if archived else "prompt.unarchived"
     event = events.record(type=type_, prompt=prompt.name, data={"actor": str(actor)})
-    before, after = {"archived": not archived}, {"archived": archived}
-    audit.record(action=type_, target=f"prompts/{prompt.name}", before=before, after=after, actor=actor)
-    fields = {"prompt": prompt.name, "actor": str(actor), "event": event.id}
+    audit.record(
+        action=type_,
+        target=f"prompts/{prompt.name}",
+        before={"archived": not archived},
+        after={"archived": archived},
+        actor=actor,
+        reason=reason,
+    )
+    fields = {"prompt": prompt.name, "actor": str(actor), "event_id": event.id}
     transaction.on_commit(partial(logger.info, type_, extra=fields))

@@ -1,6 +1,7 @@
 """Publishing: a content becomes the prompt's next version, numbered by what it changes for callers."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 
@@ -58,15 +59,32 @@ def publish(
     prompt: Prompt, content: Content, *, notes: str, bump: str | None, version: str | None, actor: Actor
 ) -> Published:
     """Publish for a prompt whose row the caller has locked."""
+    published = store(prompt, content, notes=notes, bump=bump, version=version, actor=actor)
+    announce([published], actor=actor)
+    return published
+
+
+def store(
+    prompt: Prompt, content: Content, *, notes: str, bump: str | None, version: str | None, actor: Actor
+) -> Published:
+    """The first half of publishing: the version is checked and written, and nobody is told of it yet."""
     notes = required_text("notes", notes, "say what changed and why")
     with problems_refused():
         content = publishable(content)
     number, step, proposal = _number(prompt, content, _bump(bump), _exact(version))
-    published = Published(_store(prompt, content, number, notes, actor), step, proposal.changes)
-    move_latest(version=published.version, actor=actor)
-    touch(prompt)
-    _tell(published, actor)
-    return published
+    return Published(_store(prompt, content, number, notes, actor), step, proposal.changes)
+
+
+def announce(stored: Sequence[Published], *, actor: Actor) -> None:
+    """The second half, for one or several versions of a prompt: `latest` points at the last, and each is told of.
+
+    It holds up everybody who changes anything until the transaction ends, and therefore comes after what takes long.
+    """
+    newest = stored[-1].version
+    move_latest(version=newest, actor=actor)
+    touch(newest.prompt)
+    for published in stored:
+        _tell(published, actor)
 
 
 def changes_json(changes: tuple[Change, ...]) -> list[dict[str, str]]:

@@ -13,6 +13,7 @@ from rest_framework.views import APIView
 from common.clock import now
 from common.errors import NotFound
 from common.rest import CursorPages, StrictSerializer, read_query
+from registry.idempotency import idempotent
 from registry.keys import grant_behind
 from registry.models import Scope
 from rollout.core.plan import read_duration_s
@@ -109,6 +110,7 @@ class Webhooks(ListAPIView[WebhookEndpoint]):
         read_query(StrictSerializer, self.request, pages=CursorPages)
         return with_counts(WebhookEndpoint.objects.all())
 
+    @idempotent(shown_once="secret")
     def post(self, request: Request) -> Response:
         new = WebhookChanges(data=request.data)
         new.is_valid(raise_exception=True)

@@ -195,7 +195,7 @@ def replay() -> Change:
     happen()
     webhooks.end(Delivery.objects.all(), DeadReason.RETRIES_USED_UP)
     delivery = Delivery.objects.get()
-    return lambda number: webhooks.replay(endpoint_id=endpoint.id, delivery_id=delivery.id)
+    return lambda number: webhooks.replay(endpoint_id=endpoint.id, delivery_id=delivery.id, actor=ANNA)
 
 
 PRICE: dict[str, Any] = {"pattern": "house-model", "effective_from": now(), "input": Decimal(1), "output": Decimal(2)}

@@ -41,6 +41,7 @@ def test_prompts__made_read_and_listed(api: Client) -> None:
         "labels": {},
         "created_at": prompt["created_at"],
         "created_by": "key:app",
+        "archived_at": None,
     }
     assert api.get(PROMPT).json() == prompt
     assert api.get(PROMPTS).json() == {"items": [prompt], "next": None}
@@ -360,3 +361,92 @@ def test_scopes__read_may_read_and_preview_only() -> None:
     assert put(reader, f"{PROMPT}/labels/production", {"version": "1", "reason": "go"}).status_code == 403
     assert ingester.get(PROMPTS).status_code == 403
     assert Client().get(PROMPTS).status_code == 401
+
+
+def patch(api: Client, body: Any) -> Any:
+    return api.patch(PROMPT, body, content_type="application/json")
+
+
+def test_prompt__changed__only_what_is_named(api: Client) -> None:
+    post(api, PROMPTS, {"name": "order-extractor", "description": "Reads orders", "tags": ["orders"]})
+
+    tagged = patch(api, {"tags": []})
+    described = patch(api, {"description": ""})
+
+    assert (tagged.status_code, tagged.json()["description"], tagged.json()["tags"]) == (200, "Reads orders", [])
+    assert (described.json(), described.json()["description"]) == (api.get(PROMPT).json(), "")
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [({"name": "other"}, "name"), ({"tags": "orders"}, "tags"), ({"description": None}, "description")],
+)
+def test_prompt__change_refused__names_the_field(api: Client, body: Any, field: str) -> None:
+    make.prompt()
+
+    refused = patch(api, body)
+
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, field)
+
+
+def test_archive__with_a_reason__gone_until_it_is_taken_back(api: Client) -> None:
+    make.label(make.version(make.prompt()))
+
+    archived = post(api, f"{PROMPT}/archive", {"reason": "replaced by another"})
+    meanwhile = api.get(PROMPT)
+    again = post(api, f"{PROMPT}/archive", {"reason": "replaced by another"})
+    back = post(api, f"{PROMPT}/unarchive", {"reason": "needed after all"})
+
+    assert (archived.status_code, archived.json()["archived_at"][-1]) == (200, "Z")
+    assert [meanwhile.status_code, again.status_code] == [410, 410]
+    assert (back.status_code, back.json()) == (200, api.get(PROMPT).json())
+    assert back.json()["archived_at"] is None
+
+
+@pytest.mark.parametrize("action", ["archive", "unarchive"])
+def test_archive__without_a_reason__refused(api: Client, action: str) -> None:
+    make.prompt()
+
+    refused = post(api, f"{PROMPT}/{action}", {})
+
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "reason")
+
+
+def test_archive__while_a_rollout_holds_a_label__409(api: Client) -> None:
+    held = make.label(make.version(make.prompt()))
+    services.hold_label(label_id=held.pk, rollout_id="rol_1")
+
+    refused = post(api, f"{PROMPT}/archive", {"reason": "old"})
+
+    assert (refused.status_code, refused.json()["rollout"]) == (409, "rol_1")
+
+
+def move(api: Client, version: str, if_match: str, label: str = "production") -> Any:
+    body = {"version": version, "reason": "go"}
+    headers = {"If-Match": if_match}
+    return api.put(f"{PROMPT}/labels/{label}", body, content_type="application/json", headers=headers)
+
+
+def test_labels__moved_from_the_revision_that_was_read(api: Client) -> None:
+    prompt = make.prompt()
+    make.label(make.version(prompt, "2.2"))
+    make.version(prompt, "2.3")
+    read = api.get(f"{PROMPT}/labels/production")
+
+    moved = move(api, "2.3", read["ETag"])
+    late = move(api, "2.2", read["ETag"])
+
+    assert (read["ETag"], moved.status_code, moved["ETag"]) == ('"1"', 200, '"2"')
+    assert (late.status_code, late.json()["code"]) == (409, "stale_label")
+    assert (late.json()["version"], late.json()["revision"]) == ("v2.3", 2)
+    assert move(api, "2.3", '"1"').status_code == 409  # where it points already, but that was not seen
+
+
+def test_labels__expected_where_there_is_none__409_and_none_is_made(api: Client) -> None:
+    make.version(make.prompt(), "2.2")
+
+    refused = move(api, "2.2", '"1"', label="staging")
+
+    assert (refused.status_code, refused.json()["code"], refused.json()["version"]) == (409, "stale_label", None)
+    assert api.get(f"{PROMPT}/labels/staging").status_code == 404
+    assert move(api, "2.2", '"x"').json()["code"] == "malformed_if_match"
