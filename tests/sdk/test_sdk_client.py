@@ -6,9 +6,11 @@ import asyncio
 import gc
 import logging
 import os
+import random
 import stat
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Callable
@@ -42,6 +44,73 @@ def test_get__as_soon_as_it_is_made__without_a_request(server: RulesetServer, co
     assert len(server.queries) == 2
     assert client.get("greeting").render(order="x") == "Extract x"
     assert client.get("greeting", label="latest").version == "v2.3"
+
+
+def test_get__once_it_is_made__neither_network_nor_files(server: RulesetServer) -> None:
+    server.change(order=prompt("order", split=rollout(5000)))
+
+    run = run_app(
+        server.url,
+        """
+        import sys, threading, serinus
+
+        client = serinus.Client(start_timeout_s=10)
+        main, seen = threading.get_ident(), []
+
+        def hook(event, _):
+            if event.partition(".")[0] in ("open", "socket", "os", "import", "subprocess"):
+                if watching and threading.get_ident() == main:
+                    seen.append(event)
+
+        watching = False
+        sys.addaudithook(hook)
+        watching = True
+        open("/dev/null").close()
+        for i in range(1000):
+            client.get("order", unit=f"user-{i}").render(order="x")
+            client.get("order").trace
+            client.get("greeting", label="latest").config
+        watching = False
+        print(seen)
+        """,
+    )
+
+    assert run == "['open']\n"  # its own, which shows that it would see one
+
+
+def test_random__seeded_by_the_app__its_draws_are_the_apps(
+    connect: Callable[..., Client], server: RulesetServer
+) -> None:
+    server.stop()
+    client = connect()
+    random.seed(1)
+
+    client.score("helpfulness", 1, response_id="chatcmpl-1")
+    client.flush(timeout_s=2)  # which fails and draws how long to pause
+    client.close()
+
+    assert client.status().reports_error is not None
+    assert [random.random() for _ in range(10)] == draws_of(seed=1)
+
+
+def draws_of(seed: int) -> list[float]:
+    own = random.Random(seed)
+    return [own.random() for _ in range(10)]
+
+
+def run_app(url: str, code: str) -> str:
+    """What an app prints that has this client in its environment; nothing else may be on standard error."""
+    environment = {**os.environ, "SERINUS_URL": url, "SERINUS_KEY": KEY, "PYTHONPATH": os.pathsep.join(sys.path)}
+    run = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (run.returncode, run.stderr) == (0, "")
+    return run.stdout
 
 
 def test_options__from_the_environment(
@@ -291,15 +360,10 @@ def test_client__forgotten__its_threads_end_without_holding_up_anybody(
 
 
 def test_python_exits__without_close__at_once_and_quietly(server: RulesetServer) -> None:
-    code = "import serinus; client = serinus.Client(start_timeout_s=10); print(client.get('greeting').version)"
-    environment = {**os.environ, "SERINUS_URL": server.url, "SERINUS_KEY": KEY, "PYTHONPATH": os.pathsep.join(sys.path)}
-
     began = time.monotonic()
-    run = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
+    printed = run_app(server.url, "import serinus; print(serinus.Client(start_timeout_s=10).get('greeting').version)")
 
-    assert (run.returncode, run.stdout, run.stderr) == (0, "v2.2\n", "")
+    assert printed == "v2.2\n"
     assert time.monotonic() - began < 20  # and not the 20 to 25 s of a request that waits
 
 

@@ -27,6 +27,7 @@ from typing import Any, Union
 from serinus.asking import Answer, Connection, Server
 
 logger = logging.getLogger("serinus")
+_dice = random.SystemRandom()  # an app may seed the other, and count on what it draws
 
 GATHERED_FOR_S = 0.5  # from one request to the next, so that a busy app sends batches
 MOST_AT_ONCE = 500  # items in one request; the server takes 1000
@@ -393,7 +394,7 @@ def _pause_after(failures: int) -> float:
 
 
 def _jitter() -> float:
-    return random.uniform(0.5, 1.0)  # noqa: S311  # it keeps clients apart and hides nothing
+    return _dice.uniform(0.5, 1.0)
 
 
 _all: weakref.WeakSet[Outbox] = weakref.WeakSet()
