@@ -10,12 +10,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from serinus.asking import Server
+from serinus.disk import Cache
 from serinus.following import Follower, Pace
+from serinus.sealed import Kept
 from tests.rulesets import KEY, QUICK, Handler, RulesetServer, encoded, prompt, serving, until
 
 BEFORE, AFTER = prompt("greeting"), prompt("greeting", production="v2.3")
@@ -359,6 +362,23 @@ def test_surprise__thread_lives_on(
     until(lambda: served(follower) == "v2.2")
 
     assert "in a way that was not foreseen" in caplog.text
+
+
+def test_save__fails_in_any_way__thread_lives_on(
+    server: RulesetServer, follow: Callable[..., Follower], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Full(Cache):
+        def save(self, kept: Kept) -> None:
+            raise MemoryError
+
+    cache = Full(tmp_path, url=server.url, key=KEY, labels=None)
+    follower = follow(server, cache=cache, pace=replace(QUICK, between_saves=0.0))
+
+    for served_next in ("v2.3", "v2.2"):
+        server.change(greeting=prompt("greeting", production=served_next))
+        until(lambda: served(follower) == served_next)  # noqa: B023  # until it is seen, and no longer
+
+    assert "keeping the ruleset on disk failed" in caplog.text
 
 
 def test_stop__during_a_long_poll__within_a_second(server: RulesetServer, follow: Callable[..., Follower]) -> None:

@@ -252,8 +252,11 @@ class Follower:
     def _save(self) -> None:
         ruleset = self.state.ruleset
         if self._cache is not None and ruleset is not None and self._has_unsaved():
-            self._cache.save(Kept(ruleset, self.state.confirmed_at))
-            self._saved, self._saved_at = ruleset, time.monotonic()
+            self._saved, self._saved_at = ruleset, time.monotonic()  # also if it fails: nobody needs this one
+            try:
+                self._cache.save(Kept(ruleset, self.state.confirmed_at))
+            except Exception:  # the thread would end, and nobody would notice
+                logger.exception("serinus: keeping the ruleset on disk failed in a way that was not foreseen")
 
 
 def _detail(body: bytes) -> str:
