@@ -174,6 +174,19 @@ def test_render__value_that_json_cannot_say__names_variable_and_type() -> None:
         made("{{ order }}").render(order=Decimal(1))
 
 
+def nested(depth: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("value", [nested(100_000), {"deep": nested(100_000)}, 10**5000], ids=["list", "dict", "int"])
+def test_render__value_too_deep_or_long_for_json__names_variable_and_type(value: Any) -> None:
+    with pytest.raises(WrongType, match=rf"p@v2\.2: order must be text or JSON, got {type(value).__name__}"):
+        made("{{ order }}").render(order=value)
+
+
 def test_render__variable_named_self__no_clash() -> None:
     assert made("{{ self }}").render(self="x") == "x"
 

@@ -107,7 +107,7 @@ def _written(name: str, value: Any, ref: str) -> str:
         return value
     try:
         return json.dumps(value, ensure_ascii=False)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise WrongType(f"{ref}: {name} must be text or JSON, got {type(value).__name__}: {error}") from error
 
 
