@@ -106,6 +106,16 @@ def test_bundle__missing__client_refuses_to_start(connect: Callable[..., Client]
         connect(bundle=file)
 
 
+@pytest.mark.parametrize(("path", "key"), [("nul\0", KEY), (".", KEY), ("prompts.bundle", "\ud800")])
+def test_bundle__path_or_key_that_cannot_be__client_refuses_to_start(
+    connect: Callable[..., Client], file: Path, path: str, key: str
+) -> None:
+    write(file, BEFORE, fetched_at=0)
+
+    with pytest.raises(BundleRefused, match="is refused: "):
+        connect(bundle=file.with_name(path) if path != "." else file.parent, bundle_key=key)
+
+
 def test_command__out_and_check__tell_what_is_in_it(
     server: RulesetServer, run: Callable[..., int], file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import math
 import os
 import random
 import stat
@@ -20,7 +21,7 @@ from typing import Any
 import pytest
 
 import serinus
-from serinus import AsyncClient, Client, InvalidOption, NotReady
+from serinus import AsyncClient, Client, InvalidOption, NotReady, WrongType
 from tests.rulesets import KEY, RulesetServer, prompt, rollout, until
 
 BEFORE, AFTER = prompt("greeting"), prompt("greeting", production="v2.3")
@@ -139,6 +140,17 @@ def test_options__from_the_environment(
         ({"labels": "production"}, "labels: expected a list"),
         ({"labels": []}, "labels: expected a list"),
         ({"labels": [1]}, "labels: expected a list"),
+        ({"labels": 1}, "labels: expected a list"),
+        ({"labels": ["\ud800"]}, "labels: expected a list"),
+        ({"url": b"https://prompts.example.com"}, "url: expected one such as https://"),
+        ({"url": "https://prompts.example.com/\ud800"}, "url: expected one such as https://"),
+        ({"key": b"ser_secret"}, "key: expected ASCII"),
+        ({"cache_dir": 1}, "cache_dir: expected a path, got int"),
+        ({"cache_dir": True}, "cache_dir: expected a path, got bool"),
+        ({"bundle": b"file"}, "bundle: expected a path, got bytes"),
+        ({"bundle": "file", "bundle_key": b"secret"}, "bundle_key: expected text, got bytes"),
+        ({"start_timeout_s": "2"}, "start_timeout_s: expected seconds, 0 or more, got '2'"),
+        ({"start_timeout_s": math.nan}, "start_timeout_s: expected seconds"),
     ],
 )
 def test_options__that_cannot_be__refused_without_the_key(options: dict[str, Any], message: str) -> None:
@@ -290,19 +302,87 @@ def test_cache__spoilt__ignored_with_one_warning_and_replaced(
     assert connect().status().source == "cache"
 
 
+@pytest.mark.parametrize("folder", ["file", "file/cache", "nul\0", "surrogate\ud800"])
 def test_cache__folder_that_cannot_be_written__one_warning_and_no_harm(
-    server: RulesetServer, connect: Callable[..., Client], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    server: RulesetServer, connect: Callable[..., Client], tmp_path: Path, caplog: pytest.LogCaptureFixture, folder: str
 ) -> None:
     (tmp_path / "file").write_text("in the way")
 
     with caplog.at_level(logging.WARNING, "serinus"):
-        client = connect(cache_dir=tmp_path / "file" / "cache")
+        client = connect(cache_dir=tmp_path / folder)
         server.change(greeting=AFTER)
         until(lambda: version_of(client) == "v2.3")
         client.close()
 
     (told,) = caplog.messages
-    assert "file/cache" in told
+    assert str(tmp_path / folder) in told
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyError])  # of Python from 3.10 on, and before
+def test_cache__user_without_a_home__none(
+    connect: Callable[..., Client], monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def home() -> Path:
+        raise error
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr("serinus.disk.Path.home", home)
+
+    assert connect().status().source == "live"
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"name": ["greeting"]}, "name: expected text, got list"),
+        ({"name": None}, "name: expected text, got NoneType"),
+        ({"label": ["production"]}, "label: expected text, got list"),
+        ({"label": None}, "label: expected text, got NoneType"),
+        ({"unit": 10**5000}, "unit: expected text, a whole number of at most 4300 digits"),
+        ({"unit": ["user-1"]}, "unit: expected text, .* or None, got list"),
+    ],
+    ids=lambda value: str(list(value)) if isinstance(value, dict) else value,
+)
+def test_get__of_another_type__named_and_told_what_is_expected(
+    connect: Callable[..., Client], asked: dict[str, Any], message: str
+) -> None:
+    client = connect()
+
+    with pytest.raises(WrongType, match=message):
+        client.get(**{"name": "greeting", **asked})
+
+
+def test_score_and_call__what_they_cannot_be__counted_and_not_raised(connect: Callable[..., Client]) -> None:
+    client = connect()
+
+    client.score("helpfulness", 10**5000, exposure="rol_1:0:canary:182")
+    client.score(["helpfulness"], {1}, prompt=object(), label=range(3))  # type: ignore[arg-type]
+    client.call(object())  # type: ignore[arg-type]
+    client.call("greeting", self=object(), messages=nested(100_000))  # type: ignore[arg-type]
+
+    assert (client.status().reports_refused, client.status().reports_queued) == (4, 0)
+
+
+def nested(depth: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("timeout_s", [math.inf, 1e12, 0])
+def test_flush__any_time__kept_to(connect: Callable[..., Client], timeout_s: float) -> None:
+    client = connect()
+    client.call("greeting")
+
+    flushed = client.flush(timeout_s)
+
+    assert flushed or timeout_s == 0
+
+
+def test_flush__no_time__named(connect: Callable[..., Client]) -> None:
+    with pytest.raises(InvalidOption, match="timeout_s: expected seconds, 0 or more, got nan"):
+        connect().flush(math.nan)
 
 
 def test_threads__fifty_while_labels_change__always_a_whole_answer(

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import os
 import time
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
-from typing import Any, Literal, TypeVar, Union
+from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 from serinus import bundle as bundles
@@ -23,12 +22,11 @@ from serinus.asking import Server
 from serinus.disk import Cache, default_folder
 from serinus.errors import NotReady
 from serinus.following import NOTHING, Follower, Source, State
-from serinus.options import key_of, labels_of, url_of
+from serinus.options import FilePath, bundle_key_of, key_of, labels_of, path_of, seconds_of, url_of
 from serinus.prompt import Prompt, choose
 from serinus.reports import Reports
 from serinus.stamping import SpanIds
 
-FilePath = Union[str, "os.PathLike[str]"]
 DEFAULT_LABEL = "production"
 
 _Result = TypeVar("_Result")
@@ -81,13 +79,15 @@ class Client:
         url, key, followed = url_of(url), key_of(key), labels_of(labels)
         server = Server(url)
         cache = _cache(cache_dir, url=url, key=key, labels=followed)
-        state = _known_before(cache, None if bundle is None else Path(bundle), bundle_key or key)
+        within_s = seconds_of(start_timeout_s, name="start_timeout_s")
+        bundle_path = None if bundle is None else path_of(bundle, name="bundle")
+        state = _known_before(cache, bundle_path, bundle_key_of(bundle_key, key))
         self._follower = Follower(server, key, labels=followed, state=state, cache=cache)
         self._reports = Reports(url, key)
         self._forgotten = weakref.finalize(self, _end_beside, self._follower, self._reports)
         self._forgotten.atexit = False  # that is _close_all's, which waits
         _open.add(self)
-        self._follower.start(start_timeout_s)
+        self._follower.start(within_s)
 
     def get(self, name: str, *, unit: str | int | UUID | None = None, label: str = DEFAULT_LABEL) -> Prompt:
         """The prompt for this unit, from memory. A unit is the id of a user, session or tenant; "" counts as none.
@@ -135,7 +135,7 @@ class Client:
             id=id,
         )
 
-    def call(self, prompt: Prompt | None = None, **fields: Any) -> SpanIds | None:
+    def call(self, /, prompt: Prompt | None = None, **fields: Any) -> SpanIds | None:
         """Send an LLM call soon, from the background, where OpenTelemetry does not. Never waits or raises.
 
         docs/reference/calls.md tells the fields. prompt: by default that of the `with` around it. Returns how to name
@@ -145,7 +145,7 @@ class Client:
 
     def flush(self, timeout_s: float = 2.0) -> bool:
         """Send what is queued now, and wait for it at most this long. Whether all of it was sent."""
-        return self._reports.flush(timeout_s)
+        return self._reports.flush(seconds_of(timeout_s, name="timeout_s"))
 
     def status(self) -> Status:
         state, reports = self._follower.state, self._reports.counts
@@ -215,7 +215,7 @@ class AsyncClient:
     def score(self, name: str, value: float, **about: Any) -> None:
         self._started().score(name, value, **about)
 
-    def call(self, prompt: Prompt | None = None, **fields: Any) -> SpanIds | None:
+    def call(self, /, prompt: Prompt | None = None, **fields: Any) -> SpanIds | None:
         return self._started().call(prompt, **fields)
 
     def status(self) -> Status:
@@ -254,7 +254,7 @@ def _cache(
 ) -> Cache | None:
     if folder is False:
         return None
-    found = default_folder() if folder is None else Path(folder)
+    found = default_folder() if folder is None else path_of(folder, name="cache_dir")
     return None if found is None else Cache(found, url=url, key=key, labels=labels)
 
 

@@ -10,6 +10,7 @@ import logging
 import secrets
 from bisect import bisect_left
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -30,7 +31,7 @@ def choose(ruleset: Ruleset, name: str, label: str, unit: str | int | UUID | Non
     """The prompt as the server would answer it. Raises UnknownPrompt, UnknownLabel, PromptArchived or WrongType."""
     try:
         version, split = ruleset.prompts[name].labels[label]
-    except KeyError:
+    except (KeyError, TypeError):
         raise _refusal(ruleset, name, label) from None
     if type(unit) is not str:
         unit = _as_text(unit)
@@ -178,11 +179,17 @@ def _as_text(unit: Any) -> str:
     if unit is None:
         return ""
     if isinstance(unit, (str, int, UUID)) and not isinstance(unit, bool):
-        return str(unit)
-    raise WrongType(f"unit: expected text, a whole number, a UUID or None, got {type(unit).__name__}")
+        with suppress(ValueError):  # of more digits than Python turns into text
+            return str(unit)
+    raise WrongType(
+        f"unit: expected text, a whole number of at most 4300 digits, a UUID or None, got {type(unit).__name__}"
+    )
 
 
-def _refusal(ruleset: Ruleset, name: str, label: str) -> Exception:
+def _refusal(ruleset: Ruleset, name: Any, label: Any) -> Exception:
+    for what, given in (("name", name), ("label", label)):
+        if not isinstance(given, str):
+            return WrongType(f"{what}: expected text, got {type(given).__name__}")
     prompt = ruleset.prompts.get(name)
     if prompt is None:
         return UnknownPrompt(f"There is no prompt {name!r}; {_those_near(ruleset.names, name)}")

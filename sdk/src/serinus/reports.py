@@ -75,7 +75,7 @@ class Reports:
         except Exception as error:
             self._refuse("score", error)
 
-    def call(self, prompt: Any = None, **fields: Any) -> SpanIds | None:
+    def call(self, /, prompt: Any = None, **fields: Any) -> SpanIds | None:
         """One call (docs/reference/calls.md tells the fields); answers how to name it in a score, None if refused.
 
         prompt: what `client.get` returned, or a prompt's name; by default that of the `with` around it.
@@ -193,8 +193,8 @@ def _encoded(item: Mapping[str, Any]) -> bytes:
     known = {name: value for name, value in item.items() if value is not None}
     try:
         encoded = json.dumps(known, ensure_ascii=False, allow_nan=False, default=_plain).encode("utf-8", "replace")
-    except ValueError:
-        raise _Refused("a number in it is not finite, or something in it contains itself") from None
+    except (ValueError, RecursionError):
+        raise _Refused("a number in it is not finite, or something in it too long, too deep or inside itself") from None
     if len(encoded) > MOST_BYTES_OF_ONE:
         raise _Refused(f"it is larger than {MOST_BYTES_OF_ONE} bytes")
     return encoded
