@@ -541,25 +541,36 @@ def test_close__then_more__dropped(reports: Reports, server: ReportServer, caplo
     assert "closed" in caplog.text
 
 
-def test_flush__no_thread_can_be_started__sent_by_the_caller(
+def test_flush__several_while_no_thread_can_be_started__kept_until_one_can_and_sent_once(
     reports: Reports, server: ReportServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def cannot(_: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread at interpreter shutdown")
+    start = threading.Thread.start
 
-    with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", cannot)
+    def start_no_sender(thread: threading.Thread) -> None:
+        if thread.name == "serinus-reports":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with ThreadPoolExecutor(4) as executor, monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start_no_sender)
         give(reports, 3)
-        refusing_server = Reports(f"http://127.0.0.1:{free_port()}", KEY)
-        give(refusing_server)
-        sent = [reports._outbox._queued, refusing_server.flush(0.1)]
-    with monkeypatch.context() as patch:
-        patch.setattr(outbox.Outbox, "_has_thread", lambda _: False)
-        assert reports.flush(10)
+        flushed = list(executor.map(lambda _: reports.flush(1), range(4)))
 
-    assert sent == [3, False]
-    assert [len(request.items) for request in server.requests] == [3]
-    refusing_server.close(0)
+    assert reports.flush(10)
+    assert list(server.times_sent().values()) == [1, 1, 1]
+    assert flushed == [False] * 4
+    assert reports.counts.queued == 0
+
+
+def test_flush__after_the_end__does_not_wait_in_vain() -> None:
+    reports = Reports(f"http://127.0.0.1:{free_port()}", KEY)
+    give(reports)
+    reports.close(0)
+
+    began = time.monotonic()
+
+    assert not reports.flush(10)
+    assert time.monotonic() - began < 5
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")

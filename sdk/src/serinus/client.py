@@ -87,6 +87,7 @@ class Client:
         self._forgotten = weakref.finalize(self, _end_beside, self._follower, self._reports)
         self._forgotten.atexit = False  # that is _close_all's, which waits
         _open.add(self)
+        self._reports.start()
         self._follower.start(within_s)
 
     def get(self, name: str, *, unit: str | int | UUID | None = None, label: str = DEFAULT_LABEL) -> Prompt:

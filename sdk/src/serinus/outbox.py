@@ -113,6 +113,11 @@ class Outbox:
         self._start_afresh()
         _all.add(self)
 
+    def start(self) -> None:
+        """Begin the thread, which the first item does otherwise: at Python's end there may be none any more."""
+        with self._changed:
+            self._ensure_thread()
+
     def put(self, path: str, item: bytes) -> bool:
         """Whether it was queued. path: of the address that takes arrays of such items."""
         with self._changed:
@@ -121,7 +126,8 @@ class Outbox:
             if fits and self._bytes + len(item) <= MOST_BYTES_QUEUED:
                 lane.items.append(item)
                 lane.bytes += len(item)
-                if self._has_thread() and (len(lane.items) == 1 or lane.is_full):
+                self._ensure_thread()
+                if len(lane.items) == 1 or lane.is_full:
                     self._changed.notify_all()
                 return True
             self._dropped += 1
@@ -155,10 +161,8 @@ class Outbox:
                 lane.ready_at = 0.0
             self._hurried += 1
             self._changed.notify_all()
-            has_thread = not self._queued or self._has_thread()
+            self._ensure_thread()
         try:
-            if not has_thread:
-                self._send_once(deadline)
             return self._are_done(wanted, deadline)
         finally:
             with self._changed:
@@ -194,22 +198,21 @@ class Outbox:
         self._last_refusal = None
         self._told: set[str] = set()
 
-    def _has_thread(self) -> bool:
-        """Whether one is at work, started now if need be; none can be when the process has too many, or is ending."""
+    def _ensure_thread(self) -> None:
+        """None can be started when the process has too many, or is ending: the next item or flush tries again."""
         if self._thread is None or not self._thread.is_alive():
             self._thread = None
             with suppress(RuntimeError):
                 thread = threading.Thread(target=self._run, args=[self._changed], name="serinus-reports", daemon=True)
                 thread.start()
                 self._thread = thread
-        return self._thread is not None
 
     def _are_done(self, wanted: Iterable[tuple[Lane, int]], deadline: float) -> bool:
         """Whether the lanes have come to these places, waited for while the thread is at work on it."""
         with self._changed:
             while any(lane.done < place for lane, place in wanted):
                 left = deadline - time.monotonic()
-                if left <= 0 or self._thread is None:
+                if left <= 0 or self._closed or self._thread is None:
                     return False
                 self._changed.wait(left)
             return True
@@ -231,7 +234,7 @@ class Outbox:
                     changed.wait(self._pause())
                     lane = self._next_lane()
                 batch = lane.next_batch()
-            self._send(lane, batch, REQUEST_S)
+            self._send(lane, batch)
 
     def _next_lane(self) -> Lane | None:
         """One whose time has come."""
@@ -249,17 +252,10 @@ class Outbox:
         """Its pause after a failure, or else the time for others to gather, is over."""
         return lane.ready_at if lane.failures or lane.is_full or self._hurried else lane.ready_at + GATHERED_FOR_S
 
-    def _send_once(self, deadline: float) -> None:
-        """Where no thread can be started any more."""
-        for lane in list(self._lanes.values()):
-            lane.failures = 0
-            while lane.items and not lane.failures and time.monotonic() < deadline:
-                self._send(lane, lane.next_batch(), deadline - time.monotonic())
-
-    def _send(self, lane: Lane, batch: Sequence[bytes], within_s: float) -> None:
+    def _send(self, lane: Lane, batch: Sequence[bytes]) -> None:
         """One batch, apart from what is wrong with it; what remains is sent again after a pause."""
         try:
-            unsent, failed = self._deliver(lane.path, batch, within_s)
+            unsent, failed = self._deliver(lane.path, batch)
         except Exception as error:  # nothing else may end the thread
             logger.exception("serinus.sending_failed")
             unsent, failed = list(batch), Failed(0.0, type(error).__name__)
@@ -274,12 +270,12 @@ class Outbox:
         if failed and failed.needs_somebody and self._is_news(failed.reason):
             logger.warning("serinus: reports have to wait: %s", failed.reason)
 
-    def _deliver(self, path: str, batch: Sequence[bytes], within_s: float) -> tuple[list[bytes], Failed | None]:
+    def _deliver(self, path: str, batch: Sequence[bytes]) -> tuple[list[bytes], Failed | None]:
         """What could not be sent, and why."""
         groups = [list(batch)]
         while groups:
             group = groups.pop()
-            outcome = self._post(path, group, within_s)
+            outcome = self._post(path, group)
             if isinstance(outcome, Failed):
                 return [item for part in [group, *reversed(groups)] for item in part], outcome
             if isinstance(outcome, Taken):
@@ -297,23 +293,23 @@ class Outbox:
             groups = [part for part in groups if part]
         return [], None
 
-    def _post(self, path: str, items: Sequence[bytes], within_s: float) -> Outcome:
+    def _post(self, path: str, items: Sequence[bytes]) -> Outcome:
         body = b"[" + b",".join(items) + b"]"
         try:
-            return outcome_of(path, len(items), self._ask(path, body, within_s))
+            return outcome_of(path, len(items), self._ask(path, body))
         except (OSError, http.client.HTTPException) as error:
             return Failed(0.0, f"{type(error).__name__}: {error}"[:200])
         except ValueError as error:
             reason = f"{type(error).__name__} of url or key"  # without its text, which may quote the key
             return Failed(LONGEST_PAUSE_S, reason, needs_somebody=True)
 
-    def _ask(self, path: str, body: bytes, within_s: float) -> Answer:
+    def _ask(self, path: str, body: bytes) -> Answer:
         """Over a connection of its own, so that no request meets one that was closed in the meantime."""
         if self._connection is None:
             self._connection = Connection(Server(self._url), connect_s=CONNECT_S, body_at_most=MOST_READ)
         with closing(self._connection) as connection:
             return connection.request(
-                "POST", path, self._headers, body, answer_s=within_s, body_s=within_s, within_s=within_s
+                "POST", path, self._headers, body, answer_s=REQUEST_S, body_s=REQUEST_S, within_s=REQUEST_S
             )
 
 

@@ -41,6 +41,10 @@ class Reports:
         self._exit_s = exit_s
         atexit.register(self.close)
 
+    def start(self) -> None:
+        """Begin the thread that sends, which the first report does otherwise."""
+        self._outbox.start()
+
     def score(
         self,
         name: str,
