@@ -4,6 +4,7 @@ import inspect
 from pathlib import Path
 
 from serinus import outbox
+from serinus.client import END_WITHIN_S
 from serinus.reports import Reports
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/reference/sdk.md").read_text(encoding="utf-8")
@@ -24,7 +25,7 @@ def test_reports__numbers__those_of_the_code() -> None:
     assert f"{defaults['most_queued']:,} reports".replace(",", " ") in SECTION
     assert f"or {outbox.MOST_BYTES_QUEUED // 2**20} MiB are queued" in SECTION
     assert f"more than {outbox.MOST_BYTES_OF_ONE // 2**10} KiB" in SECTION
-    assert f"up to {defaults['exit_s']:g} s for what is queued" in SECTION
+    assert f"up to {END_WITHIN_S:g} s, of all clients together, for what is queued" in SECTION
     assert (outbox.WARNED_EVERY_S, "once a minute" in SECTION) == (60, True)
 
 

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 import serinus
-from serinus import AsyncClient, Client, InvalidOption, NotReady, WrongType
+from serinus import AsyncClient, BundleRefused, Client, InvalidOption, NotReady, WrongType
 from tests.rulesets import KEY, RulesetServer, prompt, rollout, until
 
 BEFORE, AFTER = prompt("greeting"), prompt("greeting", production="v2.3")
@@ -87,8 +87,7 @@ def test_random__seeded_by_the_app__its_draws_are_the_apps(
     random.seed(1)
 
     client.score("helpfulness", 1, response_id="chatcmpl-1")
-    client.flush(timeout_s=2)  # which fails and draws how long to pause
-    client.close()
+    client.close()  # which tries to send it, and draws how long to pause
 
     assert client.status().reports_error is not None
     assert [random.random() for _ in range(10)] == draws_of(seed=1)
@@ -426,7 +425,7 @@ def test_client__forgotten__its_threads_end_without_holding_up_anybody(
     server: RulesetServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended = threading.Event()
-    monkeypatch.setattr("serinus.client.Reports.close", lambda _: ended.wait(10))
+    monkeypatch.setattr("serinus.client.Reports.close", lambda *_: ended.wait(10))
     client = Client(server.url, key=KEY, start_timeout_s=10)
 
     began = time.monotonic()
@@ -502,6 +501,37 @@ def test_async_client__starts_and_closes_beside_the_loop(server: RulesetServer) 
     assert asyncio.run(use()) == "Extract x"
     assert ticks > 10
     assert "serinus-follower" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_async_client__started_and_closed_twice_at_once__one_client(server: RulesetServer) -> None:
+    async def use() -> tuple[str, int]:
+        client = AsyncClient(server.url, key=KEY, start_timeout_s=10)
+        await asyncio.gather(client.start(), client.start(), client.start())
+        followers = [thread for thread in threading.enumerate() if thread.name == "serinus-follower"]
+        await asyncio.gather(client.close(), client.close())
+        return version_of(client), len(followers)
+
+    assert asyncio.run(use()) == ("v2.2", 1)
+
+
+def test_async_client__score_before_the_start__sent(server: RulesetServer) -> None:
+    async def use() -> bool:
+        client = AsyncClient(server.url, key=KEY, start_timeout_s=10)
+        client.score("helpfulness", 1, response_id="chatcmpl-1")
+        async with client:
+            return await client.flush(10)
+
+    assert asyncio.run(use())
+    assert [score["name"] for score in server.reports["/api/v1/scores"]] == ["helpfulness"]
+
+
+def test_async_client__bundle_that_is_none__refused_at_the_start_and_again(tmp_path: Path) -> None:
+    client = AsyncClient("http://127.0.0.1:9", key=KEY, bundle=tmp_path / "none")
+
+    for _ in range(2):
+        with pytest.raises(BundleRefused):
+            asyncio.run(client.start())
+    asyncio.run(client.close())
 
 
 def test_async_client__not_started__told_how() -> None:

@@ -43,7 +43,12 @@ def follow() -> Iterator[Callable[..., Follower]]:
 
     yield start
     for follower in started:
-        follower.stop()
+        end(follower)
+
+
+def end(follower: Follower) -> None:
+    follower.stop()
+    follower.wait(5)
 
 
 def served(follower: Follower, name: str = "greeting") -> str | None:
@@ -386,8 +391,8 @@ def test_stop__during_a_long_poll__within_a_second(server: RulesetServer, follow
     until(lambda: len(server.queries) == 2)
 
     began = time.monotonic()
-    follower.stop()
-    follower.stop()
+    end(follower)
+    end(follower)
 
     assert time.monotonic() - began < 1
     assert not follower._thread.is_alive()
@@ -399,7 +404,7 @@ def test_stop__during_a_pause__within_a_second(server: RulesetServer, follow: Ca
     follower = follow(server, key="ser_other", pace=replace(QUICK, refused=(30, 30)))
 
     began = time.monotonic()
-    follower.stop()
+    end(follower)
 
     assert time.monotonic() - began < 1
     assert not follower._thread.is_alive()
@@ -445,5 +450,5 @@ def tell_when_changed(follower: Follower, pipe: int, parents: tuple[int, int]) -
         os.write(pipe, f"{served(follower)}\n".encode())
     except BaseException:
         return 1
-    follower.stop()
+    end(follower)
     return 0

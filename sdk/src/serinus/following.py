@@ -45,7 +45,6 @@ class Pace:
     answer: float = 5.0  # to begin the answer, beyond the wait
     body: float = 30.0  # to end it
     between_saves: float = 30.0
-    stop: float = 1.0
 
 
 Source = Literal["live", "cache", "bundle", "none"]
@@ -84,32 +83,36 @@ class Follower:
         key: str,
         *,
         labels: tuple[str, ...] | None = None,
-        state: State = NOTHING,
         cache: Cache | None = None,
         pace: Pace = DEFAULT_PACE,
     ) -> None:
-        self.state = state
+        self.state = NOTHING
         self._server, self._key, self._labels, self._cache, self._pace = server, key, labels, cache, pace
         self._failures, self._told_of_failures = 0, False
         self._everything = False  # to be asked for, not only what changed
         self._older_since: float | None = None
-        self._saved = state.ruleset if state.source == "cache" else None
+        self._saved: Ruleset | None = None
         self._saved_at = -pace.between_saves
         self._prepare()
 
-    def start(self, timeout_s: float) -> None:
-        """Follow from now on. Returns after the first answer, the first failure, or this time."""
+    def start(self, timeout_s: float, known: State = NOTHING) -> None:
+        """Follow from this state on. Returns after the first answer, the first failure, or this time."""
+        self.state = known
+        self._saved = known.ruleset if known.source == "cache" else None
         _started.add(self)
         self._thread.start()
         self._attempted.wait(timeout_s)
 
     def stop(self) -> None:
-        """End the thread, within a second unless it is connecting; what is known stays readable."""
+        """Tell the thread to end, which it does at once unless it is connecting; what is known stays readable."""
         _started.discard(self)
         self._stopping.set()
         self._connection.break_off()
+
+    def wait(self, within_s: float) -> None:
+        """For the thread to have ended."""
         if self._thread.is_alive():
-            self._thread.join(self._pace.stop)
+            self._thread.join(within_s)
 
     def restart_in_child(self) -> None:
         """After a fork, which copies the state but neither the thread nor any right to the parent's connection."""

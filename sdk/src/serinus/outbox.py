@@ -152,16 +152,22 @@ class Outbox:
         with self._changed:
             return Counts(self._queued, self._sent, self._dropped, self._refused, self._error, self._last_refusal)
 
+    def hurry(self) -> None:
+        """Send without further waiting, from now on."""
+        with self._changed:
+            self._hurried += 1
+            for lane in self._lanes.values():
+                lane.ready_at = 0.0
+            if self._queued:
+                self._ensure_thread()
+            self._changed.notify_all()
+
     def flush(self, timeout_s: float) -> bool:
         """Send what is queued now without further waiting; answers whether it is out, after this time at most."""
         deadline = time.monotonic() + timeout_s
         with self._changed:
             wanted = [(lane, lane.last_place) for lane in self._lanes.values()]
-            for lane in self._lanes.values():
-                lane.ready_at = 0.0
-            self._hurried += 1
-            self._changed.notify_all()
-            self._ensure_thread()
+            self.hurry()
         try:
             return self._are_done(wanted, deadline)
         finally:

@@ -6,7 +6,6 @@ says once why.
 
 from __future__ import annotations
 
-import atexit
 import json
 import secrets
 import uuid
@@ -32,14 +31,11 @@ A_YEAR_MS = 366 * 86_400_000
 class Reports:
     """Sends to one server with one key of scope `ingest`; shared by threads, and started anew in a forked process.
 
-    most_queued: reports that wait for the server; further ones are dropped and counted. exit_s: how long the end of the
-    process may be held up by what is still queued.
+    most_queued: reports that wait for the server; further ones are dropped and counted.
     """
 
-    def __init__(self, url: str, key: str, *, most_queued: int = 10_000, exit_s: float = 2.0) -> None:
+    def __init__(self, url: str, key: str, *, most_queued: int = 10_000) -> None:
         self._outbox = Outbox(url, key, most_queued=most_queued)
-        self._exit_s = exit_s
-        atexit.register(self.close)
 
     def start(self) -> None:
         """Begin the thread that sends, which the first report does otherwise."""
@@ -103,34 +99,17 @@ class Reports:
         """Send what is queued now; answers whether the server has it, after this time at most."""
         return self._outbox.flush(timeout_s)
 
-    def close(self, timeout_s: float | None = None) -> None:
-        """Flush, by default within exit_s, and take nothing more. Called when the process ends."""
-        atexit.unregister(self.close)
-        self._outbox.close(self._exit_s if timeout_s is None else timeout_s)
+    def hurry(self) -> None:
+        """Send what is queued and what follows at once: `close` is next."""
+        self._outbox.hurry()
+
+    def close(self, timeout_s: float) -> None:
+        """Flush, and take nothing more."""
+        self._outbox.close(timeout_s)
 
     @property
     def counts(self) -> Counts:
         return self._outbox.counts
-
-    @property
-    def queued(self) -> int:
-        return self.counts.queued
-
-    @property
-    def sent(self) -> int:
-        return self.counts.sent
-
-    @property
-    def dropped(self) -> int:
-        return self.counts.dropped
-
-    @property
-    def refused(self) -> int:
-        return self.counts.refused
-
-    @property
-    def last_error(self) -> str | None:
-        return self.counts.last_error
 
     def _refuse(self, what: str, error: Exception) -> None:
         """In words of ours alone: another's error may quote what it could not take."""
