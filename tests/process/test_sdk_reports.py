@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from serinus import asking
 from serinus.reports import Reports
 from tests.process.server import HOST, Server, serving, started, wait_until
 
@@ -32,7 +33,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, 
 @pytest.fixture
 def reports(running: tuple[Server, str]) -> Iterator[Reports]:
     server, key = running
-    made = Reports(url_of(server), key)
+    made = Reports(asking.Server(url_of(server)), key)
     yield made
     made.close(10)
 
@@ -129,7 +130,7 @@ def nested(depth: int) -> list[Any]:
 def test_reports__server_down_then_up__each_once(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         key = server.manage("create_key", "app", "--scopes", "ingest,read")
-        reports = Reports(url_of(server), key)
+        reports = Reports(asking.Server(url_of(server)), key)
     for number in range(300):
         reports.score("patience", number / 1000, exposure=EXPOSURE)
     assert reports.flush(0.5) is False

@@ -19,7 +19,8 @@ import numpy
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
-from serinus import outbox, stamping
+from serinus import answers, delivery, lane, outbox, stamping
+from serinus.asking import Server
 from serinus.reports import Reports
 from tests.process.server import free_port, wait_until
 from tests.sdk.server import Certificate, Reply, ReportServer, dripping_server, problem, refusing, report_server
@@ -63,13 +64,13 @@ def server() -> Iterator[ReportServer]:
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outbox, "GATHERED_FOR_S", 0.01)
-    monkeypatch.setattr(outbox, "FIRST_PAUSE_S", 0.01)
-    monkeypatch.setattr(outbox, "LONGEST_PAUSE_S", 0.02)
+    monkeypatch.setattr(answers, "FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(answers, "LONGEST_PAUSE_S", 0.02)
 
 
 @pytest.fixture
 def reports(server: ReportServer) -> Iterator[Reports]:
-    made = Reports(server.url, KEY)
+    made = Reports(Server(server.url), KEY)
     yield made
     made.close(0)
 
@@ -304,9 +305,9 @@ def test_sending__retry_after__not_before(reports: Reports, server: ReportServer
 
 
 def test_retry_after__absurd__bounded() -> None:
-    assert outbox._retry_after({"retry-after": "9" * 30}) == outbox.LONGEST_RETRY_AFTER_S
-    assert outbox._retry_after({"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT"}) == outbox.LONGEST_RETRY_AFTER_S
-    assert outbox._retry_after({"retry-after": "Fri, 31 Dec 99999 23:59:59 GMT"}) == 0
+    assert answers._retry_after({"retry-after": "9" * 30}) == answers.LONGEST_RETRY_AFTER_S
+    assert answers._retry_after({"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT"}) == answers.LONGEST_RETRY_AFTER_S
+    assert answers._retry_after({"retry-after": "Fri, 31 Dec 99999 23:59:59 GMT"}) == 0
 
 
 @pytest.mark.parametrize("named", [True, False])
@@ -380,8 +381,8 @@ def test_sending__one_address_fails__other_goes_on(reports: Reports, server: Rep
 def test_sending__many__in_batches_of_bounded_size(
     reports: Reports, server: ReportServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbox, "MOST_AT_ONCE", 40)
-    monkeypatch.setattr(outbox, "MOST_BYTES_AT_ONCE", 20_000)
+    monkeypatch.setattr(lane, "MOST_AT_ONCE", 40)
+    monkeypatch.setattr(lane, "MOST_BYTES_AT_ONCE", 20_000)
 
     give(reports, 90)
     give(reports, 10, comment="x" * 9_000)
@@ -393,7 +394,7 @@ def test_sending__many__in_batches_of_bounded_size(
 
 
 def test_queue__full__newest_dropped_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
-    reports = Reports(f"http://127.0.0.1:{free_port()}", KEY, most_queued=10)
+    reports = Reports(Server(f"http://127.0.0.1:{free_port()}"), KEY, most_queued=10)
 
     give(reports, 25)
 
@@ -404,7 +405,7 @@ def test_queue__full__newest_dropped_and_told_once(caplog: pytest.LogCaptureFixt
 
 def test_queue__of_bytes__bounded(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outbox, "MOST_BYTES_QUEUED", 10_000)
-    reports = Reports(f"http://127.0.0.1:{free_port()}", KEY)
+    reports = Reports(Server(f"http://127.0.0.1:{free_port()}"), KEY)
 
     give(reports, 25, comment="x" * 2_000)
 
@@ -412,31 +413,13 @@ def test_queue__of_bytes__bounded(caplog: pytest.LogCaptureFixture, monkeypatch:
     reports.close(0)
 
 
-@pytest.mark.parametrize(
-    ("url", "key"),
-    [("", KEY), ("prompts.example.com", KEY), ("http://[", KEY), ("http://127.0.0.1:99999", KEY), ("http://x", "a\nb")],
-)
-def test_address__that_is_none__kept_and_told_without_the_key(
-    url: str, key: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    reports = Reports(url, key)
-
-    give(reports)
-    wait_until(lambda: reports.counts.last_error, within_s=10)
-
-    assert reports.counts.queued == 1
-    assert key not in caplog.text
-    reports.close(0)
-
-
 def test_server__comes_later__all_sent(server: ReportServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    reports = Reports(f"http://127.0.0.1:{free_port()}", KEY)
+    reports = Reports(Server(f"http://127.0.0.1:{free_port()}"), KEY)
     give(reports, 5)
     assert reports.flush(0.1) is False
     assert "ConnectionRefusedError" in str(reports.counts.last_error)
 
-    monkeypatch.setattr(reports._outbox, "_url", server.url)
-    monkeypatch.setattr(reports._outbox, "_connection", None)
+    monkeypatch.setattr(reports._outbox._connection, "_server", Server(server.url))
 
     assert reports.flush(10)
     assert reports.counts.sent == 5
@@ -444,12 +427,12 @@ def test_server__comes_later__all_sent(server: ReportServer, monkeypatch: pytest
 
 
 def test_server__drips__given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbox, "REQUEST_S", 0.5)
-    monkeypatch.setattr(outbox, "FIRST_PAUSE_S", 60.0)
-    monkeypatch.setattr(outbox, "LONGEST_PAUSE_S", 60.0)
+    monkeypatch.setattr(delivery, "REQUEST_S", 0.5)
+    monkeypatch.setattr(answers, "FIRST_PAUSE_S", 60.0)
+    monkeypatch.setattr(answers, "LONGEST_PAUSE_S", 60.0)
 
     with dripping_server() as url:
-        reports = Reports(url, KEY)
+        reports = Reports(Server(url), KEY)
         began = time.monotonic()
         give(reports)
         wait_until(lambda: reports.counts.last_error, within_s=10)
@@ -467,7 +450,7 @@ def tls_server(certificate: Certificate) -> Iterator[ReportServer]:
 
 @pytest.mark.usefixtures("trusted")
 def test_tls__trusted__sent(tls_server: ReportServer) -> None:
-    reports = Reports(f"{tls_server.url}/prefix/", KEY)
+    reports = Reports(Server(f"{tls_server.url}/prefix/"), KEY)
 
     give(reports, 3)
 
@@ -478,7 +461,7 @@ def test_tls__trusted__sent(tls_server: ReportServer) -> None:
 
 
 def test_tls__certificate_of_nobody_known__kept_and_the_key_not_sent(tls_server: ReportServer) -> None:
-    reports = Reports(tls_server.url, KEY)
+    reports = Reports(Server(tls_server.url), KEY)
 
     give(reports)
     wait_until(lambda: reports.counts.last_error, within_s=10)
@@ -490,10 +473,10 @@ def test_tls__certificate_of_nobody_known__kept_and_the_key_not_sent(tls_server:
 
 @pytest.mark.usefixtures("trusted")
 def test_tls__answer_that_stalls__given_up_in_time(tls_server: ReportServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbox, "REQUEST_S", 0.5)
+    monkeypatch.setattr(delivery, "REQUEST_S", 0.5)
     over = threading.Event()
     tls_server.rule = lambda _: Reply() if over.wait(30) else Reply(500)
-    reports = Reports(tls_server.url, KEY)
+    reports = Reports(Server(tls_server.url), KEY)
 
     began = time.monotonic()
     give(reports)
@@ -507,7 +490,7 @@ def test_tls__answer_that_stalls__given_up_in_time(tls_server: ReportServer, mon
 
 def test_score__server_that_does_not_answer__app_does_not_wait(caplog: pytest.LogCaptureFixture) -> None:
     with dripping_server() as url:
-        reports = Reports(url, KEY)
+        reports = Reports(Server(url), KEY)
         slowest = 0.0
         for _ in range(1000):
             began = time.monotonic()
@@ -563,7 +546,7 @@ def test_flush__several_while_no_thread_can_be_started__kept_until_one_can_and_s
 
 
 def test_flush__after_the_end__does_not_wait_in_vain() -> None:
-    reports = Reports(f"http://127.0.0.1:{free_port()}", KEY)
+    reports = Reports(Server(f"http://127.0.0.1:{free_port()}"), KEY)
     give(reports)
     reports.close(0)
 
@@ -596,9 +579,9 @@ def test_fork__with_reports_queued__child_sends_only_its_own(reports: Reports, s
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_fork__during_a_request__child_gives_up_its_copy_of_the_connection() -> None:
     with dripping_server() as url:
-        reports = Reports(url, KEY)
+        reports = Reports(Server(url), KEY)
         give(reports)
-        wait_until(lambda: reports._outbox._connection and reports._outbox._connection._socket, within_s=10)
+        wait_until(lambda: reports._outbox._connection._socket, within_s=10)
         parents = reports._outbox._connection._socket.fileno()  # type: ignore[union-attr]
 
         child = os.fork()

@@ -77,8 +77,9 @@ class _Client:
         bundle_path = None if bundle is None else path_of(bundle, name="bundle")
         self._known_before = partial(_known_before, cache, bundle_path, bundle_key_of(bundle_key, key))
         self._start_timeout_s = seconds_of(start_timeout_s, name="start_timeout_s")
-        self._follower = Follower(Server(url), key, labels=followed, cache=cache)
-        self._reports = Reports(url, key)
+        server = Server(url)
+        self._follower = Follower(server, key, labels=followed, cache=cache)
+        self._reports = Reports(server, key)
         self._threads = self._follower, self._reports
         self._forgotten = weakref.finalize(self, _end_beside, self._threads)
         self._forgotten.atexit = False  # that is _end_all's, which waits

@@ -15,6 +15,7 @@ from hashlib import sha256
 from typing import Any
 
 from serinus import stamping
+from serinus.asking import Server
 from serinus.outbox import MOST_BYTES_OF_ONE, Counts, Outbox
 from serinus.stamping import SpanIds
 
@@ -34,8 +35,8 @@ class Reports:
     most_queued: reports that wait for the server; further ones are dropped and counted.
     """
 
-    def __init__(self, url: str, key: str, *, most_queued: int = 10_000) -> None:
-        self._outbox = Outbox(url, key, most_queued=most_queued)
+    def __init__(self, server: Server, key: str, *, most_queued: int = 10_000) -> None:
+        self._outbox = Outbox(server, key, most_queued=most_queued)
 
     def start(self) -> None:
         """Begin the thread that sends, which the first report does otherwise."""
