@@ -651,6 +651,26 @@ def test_signal__handler_scores_while_a_score_is_being_queued__no_deadlock(
     assert reports.flush(10)
 
 
+def test_signal__handler_scores_while_the_thread_is_being_started__one_thread(
+    server: ReportServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, started = threading.Thread.start, []
+
+    def start_interrupted(thread: threading.Thread) -> None:
+        if thread.name == "serinus-reports" and len(started) < 2:
+            started.append(thread)
+            give(reports)  # as the handler of a signal that comes now
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_interrupted)
+    reports = Reports(Server(server.url), KEY)
+    give(reports)
+
+    assert reports.flush(10)
+    assert len(started) == 1
+    reports.close(10)
+
+
 def run_app(script: str) -> float:
     """How long its exit took, in seconds."""
     program = textwrap.dedent("""

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 import serinus
-from serinus import AsyncClient, BundleRefused, Client, InvalidOption, NotReady, WrongType
+from serinus import AsyncClient, BundleRefused, Client, Error, InvalidOption, NotReady, WrongType
 from tests.rulesets import KEY, RulesetServer, prompt, rollout, until
 
 BEFORE, AFTER = prompt("greeting"), prompt("greeting", production="v2.3")
@@ -444,6 +444,16 @@ def test_python_exits__without_close__at_once_and_quietly(server: RulesetServer)
 
     assert printed == "v2.2\n"
     assert time.monotonic() - began < 20  # and not the 20 to 25 s of a request that waits
+
+
+def test_start__no_thread_can_be_started__named(server: RulesetServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cannot(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", cannot)
+        with pytest.raises(Error, match="could not be started: can't start new thread"):
+            Client(server.url, key=KEY)
 
 
 def test_start__server_that_never_answers__in_its_time(server: RulesetServer, connect: Callable[..., Client]) -> None:

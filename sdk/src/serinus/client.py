@@ -29,7 +29,6 @@ from serinus.prompt import Prompt, choose
 from serinus.reports import Reports
 from serinus.stamping import SpanIds
 
-DEFAULT_LABEL = "production"
 END_WITHIN_S = 2.0  # of a client, and at Python's exit of all clients together
 
 _Result = TypeVar("_Result")
@@ -86,7 +85,7 @@ class _Client:
         _open.add(self._threads)
         self._begin()
 
-    def get(self, name: str, *, unit: str | int | UUID | None = None, label: str = DEFAULT_LABEL) -> Prompt:
+    def get(self, name: str, *, unit: str | int | UUID | None = None, label: str = "production") -> Prompt:
         """The prompt for this unit, from memory. A unit is the id of a user, session or tenant; "" counts as none.
 
         Raises NotReady, UnknownPrompt, UnknownLabel, PromptArchived; WrongType for a unit that is no id.

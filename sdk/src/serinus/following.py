@@ -21,6 +21,7 @@ from weakref import WeakSet
 
 from serinus.asking import Answer, Connection, Server
 from serinus.disk import Cache
+from serinus.errors import Error
 from serinus.ruleset import DigestMismatch, Ruleset, read
 from serinus.sealed import Kept
 
@@ -96,11 +97,14 @@ class Follower:
         self._prepare()
 
     def start(self, timeout_s: float, known: State = NOTHING) -> None:
-        """Follow from this state on. Returns after the first answer, the first failure, or this time."""
+        """Follow from this state on. Returns after the first answer, the first failure, or this time. Raises Error."""
         self.state = known
         self._saved = known.ruleset if known.source == "cache" else None
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            raise Error(f"The thread that follows the server could not be started: {error}") from error
         _started.add(self)
-        self._thread.start()
         self._attempted.wait(timeout_s)
 
     def stop(self) -> None:

@@ -67,9 +67,14 @@ def seconds_of(given: float, *, name: str) -> float:
 
 def secret(name: str) -> str:
     """The content of the file that NAME_FILE names, else the variable NAME, without surrounding white space."""
-    if file_name := os.environ.get(f"{name}_FILE"):
-        try:
-            return Path(file_name).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise InvalidOption(f"{name}_FILE: cannot read {file_name!r}: {error}") from error
+    if file := os.environ.get(f"{name}_FILE"):
+        return secret_in(file, name=f"{name}_FILE")
     return os.environ.get(name, "").strip()
+
+
+def secret_in(file: FilePath, *, name: str) -> str:
+    """Without surrounding white space. Raises InvalidOption."""
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        raise InvalidOption(f"{name}: cannot read {str(file)!r}: {error}") from error

@@ -13,7 +13,6 @@ import threading
 import time
 import weakref
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 from serinus.answers import Failed, pause_after
@@ -153,12 +152,14 @@ class Outbox:
 
     def _ensure_thread(self) -> None:
         """None can be started when the process has too many, or is ending: the next item or flush tries again."""
-        if self._thread is None or not self._thread.is_alive():
-            self._thread = None
-            with suppress(RuntimeError):
-                thread = threading.Thread(target=self._run, args=[self._changed], name="serinus-reports", daemon=True)
-                thread.start()
-                self._thread = thread
+        if self._thread is None:
+            self._thread = threading.Thread(  # known before it is started, which a signal's handler may interrupt
+                target=self._run, args=[self._changed], name="serinus-reports", daemon=True
+            )
+            try:
+                self._thread.start()
+            except RuntimeError:
+                self._thread = None
 
     def _are_done(self, wanted: Iterable[tuple[Lane, int]], deadline: float) -> bool:
         """Whether the lanes have come to these places, waited for while the thread is at work on it."""

@@ -20,6 +20,7 @@ from serinus.outbox import MOST_BYTES_OF_ONE, Counts, Outbox
 from serinus.stamping import SpanIds
 
 SCORES, CALLS = "/api/v1/scores", "/api/v1/calls"
+TARGETS = ("trace_id", "span_id", "response_id", "exposure")
 TOLD_BY_TRACE = {
     "prompt": "gen_ai.prompt.name",
     "version": "gen_ai.prompt.version",
@@ -42,37 +43,20 @@ class Reports:
         """Begin the thread that sends, which the first report does otherwise."""
         self._outbox.start()
 
-    def score(
-        self,
-        name: str,
-        value: float,
-        *,
-        prompt: Any = None,
-        trace_id: str | None = None,
-        span_id: str | None = None,
-        response_id: str | None = None,
-        exposure: str | None = None,
-        label: str | None = None,
-        comment: str | None = None,
-        source: str = "user",
-        evaluator: str | None = None,
-        id: str | None = None,  # noqa: A002  # the field's name
-    ) -> None:
-        """A quality number from 0 to 1 (docs/reference/scores.md). prompt: what `client.get` returned.
+    def score(self, name: str, value: float, *, prompt: Any = None, **fields: Any) -> None:
+        """A quality number from 0 to 1 (docs/reference/scores.md tells the fields). prompt: what `client.get` returned.
 
         About what is named; else about the newest LLM call made inside `with prompt:`, where it is called there; else
         about the prompt's exposure; else, there, about the trace that is active. Without any of these it is refused.
         """
-        given = {"trace_id": trace_id, "span_id": span_id, "response_id": response_id, "exposure": exposure}
         try:
-            target = {field: about for field, about in given.items() if about} or _about(prompt)
+            target = {field: about for field in TARGETS if (about := fields.pop(field, None))} or _about(prompt)
             if not target:
                 raise _Refused("it is about nothing: pass trace_id, span_id, response_id or exposure, or the prompt")
             if isinstance(value, bool):
                 value = int(value)
-            told = {"label": label, "comment": comment, "evaluator": evaluator}
-            item = {"id": id or uuid.uuid4().hex, "name": name, "value": value, "source": source, **told, **target}
-            self._outbox.put(SCORES, _encoded(item))
+            id_ = fields.pop("id", None) or uuid.uuid4().hex
+            self._outbox.put(SCORES, _encoded({"id": id_, "name": name, "value": value, **fields, **target}))
         except Exception as error:
             self._refuse("score", error)
 
