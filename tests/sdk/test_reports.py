@@ -92,11 +92,12 @@ def test_score__every_field__as_the_server_takes_it(reports: Reports, server: Re
     assert request.items == [{"name": "helpfulness", "value": 0.9, "trace_id": "cd" * 16, **given}]
 
 
-def test_score__no_id__one_of_its_own(reports: Reports, server: ReportServer) -> None:
+def test_score__no_id_and_no_source__one_of_its_own_and_the_user(reports: Reports, server: ReportServer) -> None:
     give(reports, 3)
 
     assert reports.flush(10)
     assert len(server.times_sent()) == 3
+    assert {item["source"] for item in server.items} == {"user"}
 
 
 def test_score__with_an_exposed_prompt__about_its_exposure(reports: Reports, server: ReportServer) -> None:

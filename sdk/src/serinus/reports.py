@@ -55,8 +55,9 @@ class Reports:
                 raise _Refused("it is about nothing: pass trace_id, span_id, response_id or exposure, or the prompt")
             if isinstance(value, bool):
                 value = int(value)
-            id_ = fields.pop("id", None) or uuid.uuid4().hex
-            self._outbox.put(SCORES, _encoded({"id": id_, "name": name, "value": value, **fields, **target}))
+            item = {"source": "user", **fields, "name": name, "value": value, **target}
+            item["id"] = item.get("id") or uuid.uuid4().hex
+            self._outbox.put(SCORES, _encoded(item))
         except Exception as error:
             self._refuse("score", error)
 
