@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from serinus import asking
 from serinus.reports import Reports
 from tests.process.server import HOST, Server, serving, started, wait_until
 
@@ -32,9 +33,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, 
 @pytest.fixture
 def reports(running: tuple[Server, str]) -> Iterator[Reports]:
     server, key = running
-    made = Reports(url_of(server), key)
+    made = Reports(asking.Server(url_of(server)), key)
     yield made
-    made.close()
+    made.close(10)
 
 
 def url_of(server: Server) -> str:
@@ -67,7 +68,7 @@ def test_calls_and_scores__read_back__joined(running: tuple[Server, str], report
     reports.score("thumbs", 1, prompt=Assigned)
 
     assert reports.flush(30)
-    assert (reports.sent, reports.refused) == (4, 0)
+    assert (reports.counts.sent, reports.counts.refused) == (4, 0)
     (call,) = listed(running, f"/api/v1/calls?trace_id={ids.trace_id}")
     assert call["span_id"] == ids.span_id
     assert (call["prompt"], call["version"], call["exposure"]) == ("order-extractor", "v2.3", EXPOSURE)
@@ -114,7 +115,7 @@ def test_reports__wrong_ones_among_good_ones__only_they_are_refused(
         reports.call("order-extractor", session="mixed", **({"span_id": "ab" * 8} if number == 8 else {}))
 
     assert reports.flush(60)
-    assert (reports.sent, reports.refused) == (40 + 78, len(wrong) + 2)
+    assert (reports.counts.sent, reports.counts.refused) == (40 + 78, len(wrong) + 2)
     values = [score["value"] for score in listed(running, "/api/v1/scores?name=mixed&limit=500")]
     assert sorted(values) == [number / 100 for number in range(40)]
 
@@ -129,7 +130,7 @@ def nested(depth: int) -> list[Any]:
 def test_reports__server_down_then_up__each_once(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         key = server.manage("create_key", "app", "--scopes", "ingest,read")
-        reports = Reports(url_of(server), key)
+        reports = Reports(asking.Server(url_of(server)), key)
     for number in range(300):
         reports.score("patience", number / 1000, exposure=EXPOSURE)
     assert reports.flush(0.5) is False
@@ -139,4 +140,4 @@ def test_reports__server_down_then_up__each_once(tmp_path: Path) -> None:
 
         values = [score["value"] for score in listed((server, key), "/api/v1/scores?name=patience&limit=500")]
         assert sorted(values) == [number / 1000 for number in range(300)]
-    reports.close()
+    reports.close(10)

@@ -106,6 +106,27 @@ def test_bundle__missing__client_refuses_to_start(connect: Callable[..., Client]
         connect(bundle=file)
 
 
+@pytest.mark.parametrize(("path", "key"), [("nul\0", KEY), (".", KEY), ("prompts.bundle", "\ud800")])
+def test_bundle__path_or_key_that_cannot_be__client_refuses_to_start(
+    connect: Callable[..., Client], file: Path, path: str, key: str
+) -> None:
+    write(file, BEFORE, fetched_at=0)
+
+    with pytest.raises(BundleRefused, match="is refused: "):
+        connect(bundle=file.with_name(path) if path != "." else file.parent, bundle_key=key)
+
+
+def test_command__key_file_that_is_no_text__told(
+    run: Callable[..., int], file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "key").write_bytes(b"\xff")
+
+    code = run("--out", file, "--key-file", tmp_path / "key")
+
+    assert code == 1
+    assert "serinus bundle: --key-file: cannot read" in capsys.readouterr().err
+
+
 def test_command__out_and_check__tell_what_is_in_it(
     server: RulesetServer, run: Callable[..., int], file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

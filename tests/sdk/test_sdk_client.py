@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import math
 import os
 import random
 import stat
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Callable
@@ -19,7 +21,7 @@ from typing import Any
 import pytest
 
 import serinus
-from serinus import AsyncClient, Client, InvalidOption, NotReady
+from serinus import AsyncClient, BundleRefused, Client, Error, InvalidOption, NotReady, WrongType
 from tests.rulesets import KEY, RulesetServer, prompt, rollout, until
 
 BEFORE, AFTER = prompt("greeting"), prompt("greeting", production="v2.3")
@@ -45,34 +47,70 @@ def test_get__as_soon_as_it_is_made__without_a_request(server: RulesetServer, co
     assert client.get("greeting", label="latest").version == "v2.3"
 
 
-def test_get__no_file_no_socket_and_no_number_of_the_apps_own(
-    server: RulesetServer, connect: Callable[..., Client], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    client = connect()
-    random.seed(7)
+def test_get__once_it_is_made__neither_network_nor_files(server: RulesetServer) -> None:
+    server.change(order=prompt("order", split=rollout(5000)))
 
-    with monkeypatch.context() as patch:
-        patch.setattr("socket.socket.send", None)
-        patch.setattr("builtins.open", None)
-        patch.setattr("os.open", None)
-        for i in range(100):
+    run = run_app(
+        server.url,
+        """
+        import sys, threading, serinus
+
+        client = serinus.Client(start_timeout_s=10)
+        main, seen = threading.get_ident(), []
+
+        def hook(event, _):
+            if event.partition(".")[0] in ("open", "socket", "os", "import", "subprocess"):
+                if watching and threading.get_ident() == main:
+                    seen.append(event)
+
+        watching = False
+        sys.addaudithook(hook)
+        watching = True
+        open("/dev/null").close()
+        for i in range(1000):
             client.get("order", unit=f"user-{i}").render(order="x")
-            client.get("order")
+            client.get("order").trace
+            client.get("greeting", label="latest").config
+        watching = False
+        print(seen)
+        """,
+    )
 
-    drawn = random.random()
-    random.seed(7)
-    assert drawn == random.random()
+    assert run == "['open']\n"  # its own, which shows that it would see one
 
 
-@pytest.mark.parametrize("cache_dir", ["/dev/null", "no\0path"], ids=["no folder", "NUL"])
-def test_cache__folder_that_cannot_be__told_and_served_without(
-    connect: Callable[..., Client], cache_dir: str, caplog: pytest.LogCaptureFixture
+def test_random__seeded_by_the_app__its_draws_are_the_apps(
+    connect: Callable[..., Client], server: RulesetServer
 ) -> None:
-    client = connect(cache_dir=cache_dir)
+    server.stop()
+    client = connect()
+    random.seed(1)
 
-    assert version_of(client) == "v2.2"
-    until(lambda: "could not be kept" in caplog.text or "is ignored" in caplog.text)
-    assert client.status().source == "live"
+    client.score("helpfulness", 1, response_id="chatcmpl-1")
+    client.close()  # which tries to send it, and draws how long to pause
+
+    assert client.status().reports_error is not None
+    assert [random.random() for _ in range(10)] == draws_of(seed=1)
+
+
+def draws_of(seed: int) -> list[float]:
+    own = random.Random(seed)
+    return [own.random() for _ in range(10)]
+
+
+def run_app(url: str, code: str) -> str:
+    """What an app prints that has this client in its environment; nothing else may be on standard error."""
+    environment = {**os.environ, "SERINUS_URL": url, "SERINUS_KEY": KEY, "PYTHONPATH": os.pathsep.join(sys.path)}
+    run = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (run.returncode, run.stderr) == (0, "")
+    return run.stdout
 
 
 def test_options__from_the_environment(
@@ -101,6 +139,17 @@ def test_options__from_the_environment(
         ({"labels": "production"}, "labels: expected a list"),
         ({"labels": []}, "labels: expected a list"),
         ({"labels": [1]}, "labels: expected a list"),
+        ({"labels": 1}, "labels: expected a list"),
+        ({"labels": ["\ud800"]}, "labels: expected a list"),
+        ({"url": b"https://prompts.example.com"}, "url: expected one such as https://"),
+        ({"url": "https://prompts.example.com/\ud800"}, "url: expected one such as https://"),
+        ({"key": b"ser_secret"}, "key: expected ASCII"),
+        ({"cache_dir": 1}, "cache_dir: expected a path, got int"),
+        ({"cache_dir": True}, "cache_dir: expected a path, got bool"),
+        ({"bundle": b"file"}, "bundle: expected a path, got bytes"),
+        ({"bundle": "file", "bundle_key": b"secret"}, "bundle_key: expected text, got bytes"),
+        ({"start_timeout_s": "2"}, "start_timeout_s: expected seconds, 0 or more, got '2'"),
+        ({"start_timeout_s": math.nan}, "start_timeout_s: expected seconds"),
     ],
 )
 def test_options__that_cannot_be__refused_without_the_key(options: dict[str, Any], message: str) -> None:
@@ -252,19 +301,87 @@ def test_cache__spoilt__ignored_with_one_warning_and_replaced(
     assert connect().status().source == "cache"
 
 
+@pytest.mark.parametrize("folder", ["file", "file/cache", "nul\0", "surrogate\ud800"])
 def test_cache__folder_that_cannot_be_written__one_warning_and_no_harm(
-    server: RulesetServer, connect: Callable[..., Client], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    server: RulesetServer, connect: Callable[..., Client], tmp_path: Path, caplog: pytest.LogCaptureFixture, folder: str
 ) -> None:
     (tmp_path / "file").write_text("in the way")
 
     with caplog.at_level(logging.WARNING, "serinus"):
-        client = connect(cache_dir=tmp_path / "file" / "cache")
+        client = connect(cache_dir=tmp_path / folder)
         server.change(greeting=AFTER)
         until(lambda: version_of(client) == "v2.3")
         client.close()
 
     (told,) = caplog.messages
-    assert "file/cache" in told
+    assert str(tmp_path / folder) in told
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyError])  # of Python from 3.10 on, and before
+def test_cache__user_without_a_home__none(
+    connect: Callable[..., Client], monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def home() -> Path:
+        raise error
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr("serinus.disk.Path.home", home)
+
+    assert connect().status().source == "live"
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"name": ["greeting"]}, "name: expected text, got list"),
+        ({"name": None}, "name: expected text, got NoneType"),
+        ({"label": ["production"]}, "label: expected text, got list"),
+        ({"label": None}, "label: expected text, got NoneType"),
+        ({"unit": 10**5000}, "unit: expected text, a whole number of at most 4300 digits"),
+        ({"unit": ["user-1"]}, "unit: expected text, .* or None, got list"),
+    ],
+    ids=lambda value: str(list(value)) if isinstance(value, dict) else value,
+)
+def test_get__of_another_type__named_and_told_what_is_expected(
+    connect: Callable[..., Client], asked: dict[str, Any], message: str
+) -> None:
+    client = connect()
+
+    with pytest.raises(WrongType, match=message):
+        client.get(**{"name": "greeting", **asked})
+
+
+def test_score_and_call__what_they_cannot_be__counted_and_not_raised(connect: Callable[..., Client]) -> None:
+    client = connect()
+
+    client.score("helpfulness", 10**5000, exposure="rol_1:0:canary:182")
+    client.score(["helpfulness"], {1}, prompt=object(), label=range(3))  # type: ignore[arg-type]
+    client.call(object())  # type: ignore[arg-type]
+    client.call("greeting", self=object(), messages=nested(100_000))  # type: ignore[arg-type]
+
+    assert (client.status().reports_refused, client.status().reports_queued) == (4, 0)
+
+
+def nested(depth: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("timeout_s", [math.inf, 1e12, 0])
+def test_flush__any_time__kept_to(connect: Callable[..., Client], timeout_s: float) -> None:
+    client = connect()
+    client.call("greeting")
+
+    flushed = client.flush(timeout_s)
+
+    assert flushed or timeout_s == 0
+
+
+def test_flush__no_time__named(connect: Callable[..., Client]) -> None:
+    with pytest.raises(InvalidOption, match="timeout_s: expected seconds, 0 or more, got nan"):
+        connect().flush(math.nan)
 
 
 def test_threads__fifty_while_labels_change__always_a_whole_answer(
@@ -308,7 +425,7 @@ def test_client__forgotten__its_threads_end_without_holding_up_anybody(
     server: RulesetServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended = threading.Event()
-    monkeypatch.setattr("serinus.client.Reports.close", lambda _: ended.wait(10))
+    monkeypatch.setattr("serinus.client.Reports.close", lambda *_: ended.wait(10))
     client = Client(server.url, key=KEY, start_timeout_s=10)
 
     began = time.monotonic()
@@ -322,16 +439,21 @@ def test_client__forgotten__its_threads_end_without_holding_up_anybody(
 
 
 def test_python_exits__without_close__at_once_and_quietly(server: RulesetServer) -> None:
-    code = "import serinus; client = serinus.Client(start_timeout_s=10); print(client.get('greeting').version)"
-    environment = {**os.environ, "SERINUS_URL": server.url, "SERINUS_KEY": KEY, "PYTHONPATH": os.pathsep.join(sys.path)}
-
     began = time.monotonic()
-    run = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
+    printed = run_app(server.url, "import serinus; print(serinus.Client(start_timeout_s=10).get('greeting').version)")
 
-    assert (run.returncode, run.stdout, run.stderr) == (0, "v2.2\n", "")
+    assert printed == "v2.2\n"
     assert time.monotonic() - began < 20  # and not the 20 to 25 s of a request that waits
+
+
+def test_start__no_thread_can_be_started__named(server: RulesetServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cannot(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", cannot)
+        with pytest.raises(Error, match="could not be started: can't start new thread"):
+            Client(server.url, key=KEY)
 
 
 def test_start__server_that_never_answers__in_its_time(server: RulesetServer, connect: Callable[..., Client]) -> None:
@@ -391,30 +513,35 @@ def test_async_client__starts_and_closes_beside_the_loop(server: RulesetServer) 
     assert "serinus-follower" not in {thread.name for thread in threading.enumerate()}
 
 
-def test_async_client__started_by_two_tasks_at_once__one_client(server: RulesetServer) -> None:
-    async def use() -> None:
+def test_async_client__started_and_closed_twice_at_once__one_client(server: RulesetServer) -> None:
+    async def use() -> tuple[str, int]:
         client = AsyncClient(server.url, key=KEY, start_timeout_s=10)
-        await asyncio.gather(client.start(), client.start())
-        await client.close()
+        await asyncio.gather(client.start(), client.start(), client.start())
+        followers = [thread for thread in threading.enumerate() if thread.name == "serinus-follower"]
+        await asyncio.gather(client.close(), client.close())
+        return version_of(client), len(followers)
 
-    asyncio.run(use())
-
-    assert "serinus-follower" not in {thread.name for thread in threading.enumerate()}
+    assert asyncio.run(use()) == ("v2.2", 1)
 
 
-def test_async_client__could_not_be_made__tried_anew(server: RulesetServer, tmp_path: Path) -> None:
-    bundle = tmp_path / "bundle"
+def test_async_client__score_before_the_start__sent(server: RulesetServer) -> None:
+    async def use() -> bool:
+        client = AsyncClient(server.url, key=KEY, start_timeout_s=10)
+        client.score("helpfulness", 1, response_id="chatcmpl-1")
+        async with client:
+            return await client.flush(10)
 
-    async def use() -> list[str]:
-        client = AsyncClient(server.url, key=KEY, bundle=bundle)
-        told = []
-        for _ in range(2):
-            with pytest.raises(serinus.BundleRefused) as refused:
-                await client.start()
-            told.append(str(refused.value))
-        return told
+    assert asyncio.run(use())
+    assert [score["name"] for score in server.reports["/api/v1/scores"]] == ["helpfulness"]
 
-    assert len(asyncio.run(use())) == 2
+
+def test_async_client__bundle_that_is_none__refused_at_the_start_and_again(tmp_path: Path) -> None:
+    client = AsyncClient("http://127.0.0.1:9", key=KEY, bundle=tmp_path / "none")
+
+    for _ in range(2):
+        with pytest.raises(BundleRefused):
+            asyncio.run(client.start())
+    asyncio.run(client.close())
 
 
 def test_async_client__not_started__told_how() -> None:

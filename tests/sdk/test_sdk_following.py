@@ -10,12 +10,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from serinus.asking import Server
+from serinus.disk import Cache
 from serinus.following import Follower, Pace
+from serinus.sealed import Kept
 from tests.rulesets import KEY, QUICK, Handler, RulesetServer, encoded, prompt, serving, until
 
 BEFORE, AFTER = prompt("greeting"), prompt("greeting", production="v2.3")
@@ -40,7 +43,12 @@ def follow() -> Iterator[Callable[..., Follower]]:
 
     yield start
     for follower in started:
-        follower.stop()
+        end(follower)
+
+
+def end(follower: Follower) -> None:
+    follower.stop()
+    follower.wait(5)
 
 
 def served(follower: Follower, name: str = "greeting") -> str | None:
@@ -361,13 +369,30 @@ def test_surprise__thread_lives_on(
     assert "in a way that was not foreseen" in caplog.text
 
 
+def test_save__fails_in_any_way__thread_lives_on(
+    server: RulesetServer, follow: Callable[..., Follower], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Full(Cache):
+        def save(self, kept: Kept) -> None:
+            raise MemoryError
+
+    cache = Full(tmp_path, url=server.url, key=KEY, labels=None)
+    follower = follow(server, cache=cache, pace=replace(QUICK, between_saves=0.0))
+
+    for served_next in ("v2.3", "v2.2"):
+        server.change(greeting=prompt("greeting", production=served_next))
+        until(lambda: served(follower) == served_next)  # noqa: B023  # until it is seen, and no longer
+
+    assert "keeping the ruleset on disk failed" in caplog.text
+
+
 def test_stop__during_a_long_poll__within_a_second(server: RulesetServer, follow: Callable[..., Follower]) -> None:
     follower = follow(server)
     until(lambda: len(server.queries) == 2)
 
     began = time.monotonic()
-    follower.stop()
-    follower.stop()
+    end(follower)
+    end(follower)
 
     assert time.monotonic() - began < 1
     assert not follower._thread.is_alive()
@@ -379,7 +404,7 @@ def test_stop__during_a_pause__within_a_second(server: RulesetServer, follow: Ca
     follower = follow(server, key="ser_other", pace=replace(QUICK, refused=(30, 30)))
 
     began = time.monotonic()
-    follower.stop()
+    end(follower)
 
     assert time.monotonic() - began < 1
     assert not follower._thread.is_alive()
@@ -425,5 +450,5 @@ def tell_when_changed(follower: Follower, pipe: int, parents: tuple[int, int]) -
         os.write(pipe, f"{served(follower)}\n".encode())
     except BaseException:
         return 1
-    follower.stop()
+    end(follower)
     return 0

@@ -11,7 +11,7 @@ from pathlib import Path
 from serinus import bundle
 from serinus.asking import Server
 from serinus.errors import Error
-from serinus.options import key_of, labels_of, secret, url_of
+from serinus.options import key_of, labels_of, secret, secret_in, url_of
 from serinus.sealed import Kept
 
 
@@ -44,7 +44,7 @@ def _told(kept: Kept) -> str:
 
 
 def _key(given: argparse.Namespace) -> str:
-    return key_of(given.key_file.read_text(encoding="utf-8").strip() if given.key_file else given.key)
+    return key_of(secret_in(given.key_file, name="--key-file") if given.key_file else given.key)
 
 
 def _signing_key(given: argparse.Namespace) -> str:

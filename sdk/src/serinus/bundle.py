@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from serinus.asking import Connection, Server
 from serinus.errors import BundleRefused, Error
-from serinus.ruleset import Malformed, read
+from serinus.ruleset import read
 from serinus.sealed import Kept, seal, unseal
 
 KIND = "serinus-bundle"
@@ -52,5 +52,5 @@ def load(path: Path, *, key: str) -> Kept:
     """Raises BundleRefused with the reason."""
     try:
         return unseal(path.read_bytes(), kind=KIND, key=key)
-    except (OSError, Malformed) as error:
+    except (OSError, ValueError) as error:
         raise BundleRefused(f"The bundle {path} is refused: {error}") from error

@@ -8,29 +8,28 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import os
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from threading import Thread
-from typing import Any, Literal, TypeVar, Union
+from threading import Lock, Thread
+from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 from serinus import bundle as bundles
 from serinus.asking import Server
 from serinus.disk import Cache, default_folder
-from serinus.errors import InvalidOption, NotReady
+from serinus.errors import NotReady
 from serinus.following import NOTHING, Follower, Source, State
-from serinus.options import key_of, labels_of, url_of
+from serinus.options import FilePath, bundle_key_of, key_of, labels_of, path_of, seconds_of, url_of
 from serinus.prompt import Prompt, choose
 from serinus.reports import Reports
 from serinus.stamping import SpanIds
 
-FilePath = Union[str, "os.PathLike[str]"]
-DEFAULT_LABEL = "production"
-STOP_ALL_S = 1.0
+END_WITHIN_S = 2.0  # of a client, and at Python's exit of all clients together
 
 _Result = TypeVar("_Result")
 
@@ -58,15 +57,8 @@ class Status:
     reports_error: str | None
 
 
-class Client:
-    """Follows one server with one key. Threads may share it; a forked process goes on with its own thread.
-
-    url, key: by default SERINUS_URL, and SERINUS_KEY or the file that SERINUS_KEY_FILE names. labels: those to follow,
-    all by default. cache_dir: for the last known ruleset; by default the user's cache folder, False for none.
-    bundle: a file that `serinus bundle` made, checked with bundle_key, by default the key. start_timeout_s: how long to
-    wait for the first ruleset; not at all when the server cannot be reached.
-    Raises InvalidOption, and BundleRefused when there is a bundle that cannot be used.
-    """
+class _Client:
+    """What Client and AsyncClient have both: the options, what is read from memory, and what is queued."""
 
     def __init__(
         self,
@@ -80,17 +72,20 @@ class Client:
         start_timeout_s: float = 2.0,
     ) -> None:
         url, key, followed = url_of(url), key_of(key), labels_of(labels)
-        server = Server(url)
         cache = _cache(cache_dir, url=url, key=key, labels=followed)
-        state = _known_before(cache, None if bundle is None else Path(bundle), bundle_key or key)
-        self._follower = Follower(server, key, labels=followed, state=state, cache=cache)
-        self._reports = Reports(url, key)
-        self._forgotten = weakref.finalize(self, _end_beside, self._follower, self._reports)
-        self._forgotten.atexit = False  # that is _stop_all's, which waits
-        _open.add(self)
-        self._follower.start(start_timeout_s)
+        bundle_path = None if bundle is None else path_of(bundle, name="bundle")
+        self._known_before = partial(_known_before, cache, bundle_path, bundle_key_of(bundle_key, key))
+        self._start_timeout_s = seconds_of(start_timeout_s, name="start_timeout_s")
+        server = Server(url)
+        self._follower = Follower(server, key, labels=followed, cache=cache)
+        self._reports = Reports(server, key)
+        self._threads = self._follower, self._reports
+        self._forgotten = weakref.finalize(self, _end_beside, self._threads)
+        self._forgotten.atexit = False  # that is _end_all's, which waits
+        _open.add(self._threads)
+        self._begin()
 
-    def get(self, name: str, *, unit: str | int | UUID | None = None, label: str = DEFAULT_LABEL) -> Prompt:
+    def get(self, name: str, *, unit: str | int | UUID | None = None, label: str = "production") -> Prompt:
         """The prompt for this unit, from memory. A unit is the id of a user, session or tenant; "" counts as none.
 
         Raises NotReady, UnknownPrompt, UnknownLabel, PromptArchived; WrongType for a unit that is no id.
@@ -136,17 +131,13 @@ class Client:
             id=id,
         )
 
-    def call(self, prompt: Prompt | None = None, **fields: Any) -> SpanIds | None:
+    def call(self, /, prompt: Prompt | None = None, **fields: Any) -> SpanIds | None:
         """Send an LLM call soon, from the background, where OpenTelemetry does not. Never waits or raises.
 
         docs/reference/calls.md tells the fields. prompt: by default that of the `with` around it. Returns how to name
         the call in a score.
         """
         return self._reports.call(prompt, **fields)
-
-    def flush(self, timeout_s: float = 2.0) -> bool:
-        """Send what is queued now, and wait for it at most this long. Whether all of it was sent."""
-        return self._reports.flush(timeout_s)
 
     def status(self) -> Status:
         state, reports = self._follower.state, self._reports.counts
@@ -165,11 +156,44 @@ class Client:
             reports_error=reports.last_error or reports.last_refusal,
         )
 
-    def close(self) -> None:
-        """Send what is queued and end both threads, in a few seconds at most; `get` goes on with what is known."""
-        _open.discard(self)
+    def _not_ready(self) -> NotReady:
+        why = self._follower.state.last_error or "it has not answered yet"
+        return NotReady(f"There is no ruleset: neither cache nor bundle had one, and of the server: {why}")
+
+    def _begin(self) -> None:
+        raise NotImplementedError
+
+    def _start(self) -> None:
+        """May wait. Raises BundleRefused."""
+        state = self._known_before()
+        self._reports.start()
+        self._follower.start(self._start_timeout_s, state)
+
+    def _flush(self, timeout_s: float) -> bool:
+        return self._reports.flush(seconds_of(timeout_s, name="timeout_s"))
+
+    def _close(self) -> None:
         self._forgotten.detach()
-        _end(self._follower, self._reports)
+        _end(self._threads)
+
+
+class Client(_Client):
+    """Follows one server with one key. Threads may share it; a forked process goes on with its own thread.
+
+    url, key: by default SERINUS_URL, and SERINUS_KEY or the file that SERINUS_KEY_FILE names. labels: those to follow,
+    all by default. cache_dir: for the last known ruleset; by default the user's cache folder, False for none.
+    bundle: a file that `serinus bundle` made, checked with bundle_key, by default the key. start_timeout_s: how long to
+    wait for the first ruleset; not at all when the server cannot be reached.
+    Raises InvalidOption, and BundleRefused when there is a bundle that cannot be used.
+    """
+
+    def flush(self, timeout_s: float = 2.0) -> bool:
+        """Send what is queued now, and wait for it at most this long. Whether all of it was sent."""
+        return self._flush(timeout_s)
+
+    def close(self) -> None:
+        """Send what is queued and end both threads, within 2 s; `get` goes on with what is known."""
+        self._close()
 
     def __enter__(self) -> Client:
         return self
@@ -177,68 +201,24 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _not_ready(self) -> NotReady:
-        why = self._follower.state.last_error or "it has not answered yet"
-        return NotReady(f"There is no ruleset: neither cache nor bundle had one, and of the server: {why}")
+    def _begin(self) -> None:
+        self._start()
 
 
-class AsyncClient:
+class AsyncClient(_Client):
     """The same for asyncio: `async with` starts and closes it beside the event loop; all else is as quick as it was.
 
-    Takes the options of Client, and raises what that raises when it is entered.
+    Takes the options of Client, and raises InvalidOption as that does; BundleRefused when it is started.
     """
 
-    def __init__(
-        self,
-        url: str | None = None,
-        *,
-        key: str | None = None,
-        labels: Sequence[str] | None = None,
-        cache_dir: FilePath | Literal[False] | None = None,
-        bundle: FilePath | None = None,
-        bundle_key: str | None = None,
-        start_timeout_s: float = 2.0,
-    ) -> None:
-        self._options: dict[str, Any] = {
-            "url": url,
-            "key": key,
-            "labels": labels,
-            "cache_dir": cache_dir,
-            "bundle": bundle,
-            "bundle_key": bundle_key,
-            "start_timeout_s": start_timeout_s,
-        }
-        self._client: Client | None = None
-        self._starting: asyncio.Future[Client] | None = None
-
-    def get(self, name: str, *, unit: str | int | UUID | None = None, label: str = DEFAULT_LABEL) -> Prompt:
-        return self._started().get(name, unit=unit, label=label)
-
-    def score(self, name: str, value: float, **about: Any) -> None:
-        self._started().score(name, value, **about)
-
-    def call(self, prompt: Prompt | None = None, **fields: Any) -> SpanIds | None:
-        return self._started().call(prompt, **fields)
-
-    def status(self) -> Status:
-        return self._started().status()
+    async def start(self) -> None:
+        await _beside_the_loop(self._start_once)
 
     async def flush(self, timeout_s: float = 2.0) -> bool:
-        return await _beside_the_loop(self._started().flush, timeout_s)
-
-    async def start(self) -> None:
-        """One client, however many tasks start it at once."""
-        if self._starting is None:
-            self._starting = asyncio.ensure_future(_beside_the_loop(lambda: Client(**self._options)))
-        try:
-            self._client = await asyncio.shield(self._starting)
-        except Exception:
-            self._starting = None
-            raise
+        return await _beside_the_loop(self._flush, timeout_s)
 
     async def close(self) -> None:
-        if self._client is not None:
-            await _beside_the_loop(self._client.close)
+        await _beside_the_loop(self._close_once_started)
 
     async def __aenter__(self) -> AsyncClient:
         await self.start()
@@ -247,10 +227,25 @@ class AsyncClient:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    def _started(self) -> Client:
-        if self._client is None:
-            raise NotReady("The client was not started: use `async with`, or await start()")
-        return self._client
+    def _begin(self) -> None:
+        """That is for `start`."""
+        self._is_started, self._starting = False, Lock()
+
+    def _start_once(self) -> None:
+        with self._starting:
+            if not self._is_started:
+                self._start()
+                self._is_started = True
+
+    def _close_once_started(self) -> None:
+        """Also where the task that started it was cancelled meanwhile."""
+        with self._starting:
+            self._close()
+
+    def _not_ready(self) -> NotReady:
+        if self._is_started:
+            return super()._not_ready()
+        return NotReady("The client was not started: use `async with`, or await start()")
 
 
 async def _beside_the_loop(called: Callable[..., _Result], *args: Any) -> _Result:
@@ -262,10 +257,7 @@ def _cache(
 ) -> Cache | None:
     if folder is False:
         return None
-    try:
-        found = default_folder() if folder is None else Path(folder)
-    except TypeError as error:
-        raise InvalidOption(f"cache_dir: expected a folder, False or None, got {type(folder).__name__}") from error
+    found = default_folder() if folder is None else path_of(folder, name="cache_dir")
     return None if found is None else Cache(found, url=url, key=key, labels=labels)
 
 
@@ -281,25 +273,29 @@ def _known_before(cache: Cache | None, bundle: Path | None, bundle_key: str) -> 
     return state
 
 
-def _end(follower: Follower, reports: Reports) -> None:
-    follower.stop()
-    reports.close()
+_Threads = tuple[Follower, Reports]
+_open: set[_Threads] = set()
 
 
-def _end_beside(follower: Follower, reports: Reports) -> None:
+def _end(*many: _Threads) -> None:
+    """All at once: the time is that of all together, so none is waited for before all have been told."""
+    deadline = time.monotonic() + END_WITHIN_S
+    for follower, reports in many:
+        follower.stop()
+        reports.hurry()
+    for threads in many:
+        follower, reports = threads
+        reports.close(max(0.0, deadline - time.monotonic()))
+        follower.wait(max(0.0, deadline - time.monotonic()))
+        _open.discard(threads)
+
+
+def _end_beside(threads: _Threads) -> None:
     """For a client that nobody holds any more: whoever happens to run the garbage collector must not wait."""
-    Thread(target=_end, args=(follower, reports), name="serinus-end", daemon=True).start()
-
-
-_open: weakref.WeakSet[Client] = weakref.WeakSet()
+    with suppress(RuntimeError):  # Python is ending, and starts no thread: _end_all does it
+        Thread(target=_end, args=[threads], name="serinus-end", daemon=True).start()
 
 
 @atexit.register
-def _stop_all() -> None:
-    """At the end of the process, together within a second; serinus.reports sends what is queued."""
-    followers = [client._follower for client in list(_open)]
-    deadline = time.monotonic() + STOP_ALL_S
-    for follower in followers:
-        follower.stop(0)
-    for follower in followers:
-        follower.stop(max(0.0, deadline - time.monotonic()))
+def _end_all() -> None:
+    _end(*_open)

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 
-from serinus.ruleset import Malformed
 from serinus.sealed import Kept, seal, unseal
 
 KIND = "serinus-cache"
@@ -37,14 +36,14 @@ class Cache:
             return unseal(self.path.read_bytes(), kind=KIND, key=self._key)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, Malformed) as error:  # ValueError: a folder that no file system can have
+        except (OSError, ValueError) as error:  # of a path too: Malformed is a ValueError
             self._tell("The cached ruleset %s is ignored: %s", error)
             return None
 
     def save(self, kept: Kept) -> None:
         try:
             self._write(seal(kept, kind=KIND, key=self._key))
-        except Exception as error:  # a folder that is none, a ruleset that is too deep: the thread must go on
+        except (OSError, ValueError) as error:
             self._tell("The ruleset could not be kept in %s: %s", error)
 
     def _write(self, content: bytes) -> None:
@@ -72,5 +71,5 @@ def default_folder() -> Path | None:
         if sys.platform == "darwin":
             return Path.home() / "Library" / "Caches" / "serinus"
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "serinus"
-    except RuntimeError:
+    except (RuntimeError, KeyError):  # the one from Python 3.10 on, the other before
         return None

@@ -10,7 +10,7 @@ class Error(Exception):
 
 
 class InvalidOption(Error, ValueError):
-    """An option of the client cannot be what was given. Raised at construction only."""
+    """An option of the client, or the time of a flush, cannot be what was given."""
 
 
 class NotReady(Error):

@@ -21,6 +21,7 @@ from weakref import WeakSet
 
 from serinus.asking import Answer, Connection, Server
 from serinus.disk import Cache
+from serinus.errors import Error
 from serinus.ruleset import DigestMismatch, Ruleset, read
 from serinus.sealed import Kept
 
@@ -45,7 +46,6 @@ class Pace:
     answer: float = 5.0  # to begin the answer, beyond the wait
     body: float = 30.0  # to end it
     between_saves: float = 30.0
-    stop: float = 1.0
 
 
 Source = Literal["live", "cache", "bundle", "none"]
@@ -84,32 +84,39 @@ class Follower:
         key: str,
         *,
         labels: tuple[str, ...] | None = None,
-        state: State = NOTHING,
         cache: Cache | None = None,
         pace: Pace = DEFAULT_PACE,
     ) -> None:
-        self.state = state
+        self.state = NOTHING
         self._server, self._key, self._labels, self._cache, self._pace = server, key, labels, cache, pace
         self._failures, self._told_of_failures = 0, False
         self._everything = False  # to be asked for, not only what changed
         self._older_since: float | None = None
-        self._saved = state.ruleset if state.source == "cache" else None
+        self._saved: Ruleset | None = None
         self._saved_at = -pace.between_saves
         self._prepare()
 
-    def start(self, timeout_s: float) -> None:
-        """Follow from now on. Returns after the first answer, the first failure, or this time."""
+    def start(self, timeout_s: float, known: State = NOTHING) -> None:
+        """Follow from this state on. Returns after the first answer, the first failure, or this time. Raises Error."""
+        self.state = known
+        self._saved = known.ruleset if known.source == "cache" else None
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            raise Error(f"The thread that follows the server could not be started: {error}") from error
         _started.add(self)
-        self._thread.start()
         self._attempted.wait(timeout_s)
 
-    def stop(self, within_s: float | None = None) -> None:
-        """End the thread, within a second unless it is connecting; what is known stays readable."""
+    def stop(self) -> None:
+        """Tell the thread to end, which it does at once unless it is connecting; what is known stays readable."""
         _started.discard(self)
         self._stopping.set()
         self._connection.break_off()
+
+    def wait(self, within_s: float) -> None:
+        """For the thread to have ended."""
         if self._thread.is_alive():
-            self._thread.join(self._pace.stop if within_s is None else within_s)
+            self._thread.join(within_s)
 
     def restart_in_child(self) -> None:
         """After a fork, which copies the state but neither the thread nor any right to the parent's connection."""
@@ -252,8 +259,11 @@ class Follower:
     def _save(self) -> None:
         ruleset = self.state.ruleset
         if self._cache is not None and ruleset is not None and self._has_unsaved():
-            self._cache.save(Kept(ruleset, self.state.confirmed_at))
-            self._saved, self._saved_at = ruleset, time.monotonic()
+            self._saved, self._saved_at = ruleset, time.monotonic()  # also if it fails: nobody needs this one
+            try:
+                self._cache.save(Kept(ruleset, self.state.confirmed_at))
+            except Exception:  # the thread would end, and nobody would notice
+                logger.exception("serinus: keeping the ruleset on disk failed in a way that was not foreseen")
 
 
 def _detail(body: bytes) -> str:

@@ -7,42 +7,26 @@ be taken is refused: counted both, and told to the log with a reason.
 
 from __future__ import annotations
 
-import http.client
-import json
 import logging
 import os
-import random
-import re
 import threading
 import time
 import weakref
-from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
-from itertools import islice
-from typing import Any, Union
 
-from serinus.asking import Answer, Connection, Server
+from serinus.answers import Failed, pause_after
+from serinus.asking import Connection, Server
+from serinus.delivery import CONNECT_S, MOST_READ, Delivery, deliver
+from serinus.lane import Lane
 
 logger = logging.getLogger("serinus")
 
 GATHERED_FOR_S = 0.5  # from one request to the next, so that a busy app sends batches
-MOST_AT_ONCE = 500  # items in one request; the server takes 1000
-MOST_BYTES_AT_ONCE = 1024 * 1024
 MOST_BYTES_OF_ONE = 64 * 1024
 MOST_BYTES_QUEUED = 16 * 1024 * 1024
-REQUEST_S, CONNECT_S = 10.0, 5.0  # all of a request, and connecting for it
-MOST_READ = 4 * 1024 * 1024  # of an answer
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 60.0  # after a failure; doubled with each
-LONGEST_RETRY_AFTER_S = 300.0
 WARNED_EVERY_S = 60.0
 MOST_KINDS_TOLD = 100
-
-ABOUT_ITEMS = (400, 413, 422)  # what a status says of the items; any other failure is of key, address or server
-FOR_NOW = (408, 425, 429)  # besides 5xx
-INDEX = re.compile(r"\[(\d+)\]\.?(.*)")
 
 
 @dataclass(frozen=True)
@@ -62,48 +46,11 @@ class Counts:
     last_refusal: str | None = None
 
 
-class Lane:
-    """The items for one address, oldest first; each has a place, counted from 1."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self.items: deque[bytes] = deque()
-        self.bytes = self.done = self.failures = 0
-        self.ready_at = 0.0  # when its next request may be made
-        self.error: str | None = None  # why its last one failed
-
-    @property
-    def is_full(self) -> bool:
-        return len(self.items) >= MOST_AT_ONCE or self.bytes >= MOST_BYTES_AT_ONCE
-
-    @property
-    def last_place(self) -> int:
-        return self.done + len(self.items)
-
-    def next_batch(self) -> list[bytes]:
-        batch: list[bytes] = []
-        size = 0
-        for item in islice(self.items, MOST_AT_ONCE):
-            size += len(item) + 1
-            if batch and size > MOST_BYTES_AT_ONCE:
-                break
-            batch.append(item)
-        return batch
-
-    def settle(self, batch: Sequence[bytes], unsent: Sequence[bytes]) -> None:
-        """The batch is done but for these, which stay first."""
-        for _ in batch:
-            self.items.popleft()
-        self.items.extendleft(reversed(unsent))
-        self.bytes += sum(map(len, unsent)) - sum(map(len, batch))
-        self.done += len(batch) - len(unsent)
-
-
 class Outbox:
-    """url, key: of the server. most_queued: items, of all paths together."""
+    """most_queued: items, of all paths together."""
 
-    def __init__(self, url: str, key: str, *, most_queued: int) -> None:
-        self._url = url
+    def __init__(self, server: Server, key: str, *, most_queued: int) -> None:
+        self._server = server
         self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
         self._most_queued = most_queued
         self._closed = False
@@ -111,6 +58,11 @@ class Outbox:
         self._last_refusal: str | None = None
         self._start_afresh()
         _all.add(self)
+
+    def start(self) -> None:
+        """Begin the thread, which the first item does otherwise: at Python's end there may be none any more."""
+        with self._changed:
+            self._ensure_thread()
 
     def put(self, path: str, item: bytes) -> bool:
         """Whether it was queued. path: of the address that takes arrays of such items."""
@@ -120,7 +72,8 @@ class Outbox:
             if fits and self._bytes + len(item) <= MOST_BYTES_QUEUED:
                 lane.items.append(item)
                 lane.bytes += len(item)
-                if self._has_thread() and (len(lane.items) == 1 or lane.is_full):
+                self._ensure_thread()
+                if len(lane.items) == 1 or lane.is_full:
                     self._changed.notify_all()
                 return True
             self._dropped += 1
@@ -145,22 +98,23 @@ class Outbox:
         with self._changed:
             return Counts(self._queued, self._sent, self._dropped, self._refused, self._error, self._last_refusal)
 
+    def hurry(self) -> None:
+        """Send without further waiting, from now on."""
+        with self._changed:
+            self._hurried += 1
+            for lane in self._lanes.values():
+                lane.ready_at = 0.0
+            if self._queued:
+                self._ensure_thread()
+            self._changed.notify_all()
+
     def flush(self, timeout_s: float) -> bool:
         """Send what is queued now without further waiting; answers whether it is out, after this time at most."""
         deadline = time.monotonic() + timeout_s
         with self._changed:
             wanted = [(lane, lane.last_place) for lane in self._lanes.values()]
-            for lane in self._lanes.values():
-                lane.ready_at = 0.0
-            self._hurried += 1
-            self._changed.notify_all()
-            has_thread = not self._queued or self._has_thread()
+            self.hurry()
         try:
-            if not has_thread and self._alone.acquire(timeout=max(0.0, timeout_s)):
-                try:
-                    self._send_once(deadline)
-                finally:
-                    self._alone.release()
             return self._are_done(wanted, deadline)
         finally:
             with self._changed:
@@ -188,8 +142,7 @@ class Outbox:
 
     def _start_afresh(self) -> None:
         """As new, also in a forked child: what was queued is the parent's to send, and its thread is not there."""
-        self._connection: Connection | None = None
-        self._alone = threading.Lock()  # of those who send because there is no thread
+        self._connection = Connection(self._server, connect_s=CONNECT_S, body_at_most=MOST_READ)
         self._changed = threading.Condition()  # over a lock that a signal's handler may take again
         self._lanes: dict[str, Lane] = {}
         self._thread: threading.Thread | None = None
@@ -197,22 +150,23 @@ class Outbox:
         self._last_refusal = None
         self._told: set[str] = set()
 
-    def _has_thread(self) -> bool:
-        """Whether one is at work, started now if need be; none can be when the process has too many, or is ending."""
-        if self._thread is None or not self._thread.is_alive():
-            self._thread = None
-            with suppress(RuntimeError):
-                thread = threading.Thread(target=self._run, args=[self._changed], name="serinus-reports", daemon=True)
-                thread.start()
-                self._thread = thread
-        return self._thread is not None
+    def _ensure_thread(self) -> None:
+        """None can be started when the process has too many, or is ending: the next item or flush tries again."""
+        if self._thread is None:
+            self._thread = threading.Thread(  # known before it is started, which a signal's handler may interrupt
+                target=self._run, args=[self._changed], name="serinus-reports", daemon=True
+            )
+            try:
+                self._thread.start()
+            except RuntimeError:
+                self._thread = None
 
     def _are_done(self, wanted: Iterable[tuple[Lane, int]], deadline: float) -> bool:
         """Whether the lanes have come to these places, waited for while the thread is at work on it."""
         with self._changed:
             while any(lane.done < place for lane, place in wanted):
                 left = deadline - time.monotonic()
-                if left <= 0 or self._thread is None:
+                if left <= 0 or self._closed or self._thread is None:
                     return False
                 self._changed.wait(left)
             return True
@@ -234,7 +188,7 @@ class Outbox:
                     changed.wait(self._pause())
                     lane = self._next_lane()
                 batch = lane.next_batch()
-            self._send(lane, batch, REQUEST_S)
+            self._send(lane, batch)
 
     def _next_lane(self) -> Lane | None:
         """One whose time has come."""
@@ -252,152 +206,27 @@ class Outbox:
         """Its pause after a failure, or else the time for others to gather, is over."""
         return lane.ready_at if lane.failures or lane.is_full or self._hurried else lane.ready_at + GATHERED_FOR_S
 
-    def _send_once(self, deadline: float) -> None:
-        """Where no thread can be started any more."""
-        for lane in list(self._lanes.values()):
-            lane.failures = 0
-            while lane.items and not lane.failures and time.monotonic() < deadline:
-                self._send(lane, lane.next_batch(), deadline - time.monotonic())
-
-    def _send(self, lane: Lane, batch: Sequence[bytes], within_s: float) -> None:
-        """One batch, apart from what is wrong with it; what remains is sent again after a pause."""
+    def _send(self, lane: Lane, batch: Sequence[bytes]) -> None:
+        """One batch; what remains of it is sent again after a pause."""
         try:
-            unsent, failed = self._deliver(lane.path, batch, within_s)
+            delivery = deliver(self._connection, self._headers, lane.path, batch)
         except Exception as error:  # nothing else may end the thread
             logger.exception("serinus.sending_failed")
-            unsent, failed = list(batch), Failed(0.0, type(error).__name__)
+            delivery = Delivery(unsent=list(batch), failed=Failed(0.0, type(error).__name__))
+        for kind, reason in delivery.refused:
+            self.refuse(kind, reason)
+        failed = delivery.failed
+        if failed and failed.needs_somebody and self._is_news(failed.reason):
+            logger.warning("serinus: reports have to wait: %s", failed.reason)
         with self._changed:
-            lane.settle(batch, unsent)
+            self._sent += delivery.sent
+            lane.settle(batch, delivery.unsent)
             lane.error = failed.reason if failed else None
             lane.failures = lane.failures + 1 if failed else 0
             lane.ready_at = time.monotonic()
             if failed:
-                lane.ready_at += max(failed.pause_s, _pause_after(lane.failures - 1))
+                lane.ready_at += max(failed.pause_s, pause_after(lane.failures - 1))
             self._changed.notify_all()
-        if failed and failed.needs_somebody and self._is_news(failed.reason):
-            logger.warning("serinus: reports have to wait: %s", failed.reason)
-
-    def _deliver(self, path: str, batch: Sequence[bytes], within_s: float) -> tuple[list[bytes], Failed | None]:
-        """What could not be sent, and why."""
-        groups = [list(batch)]
-        while groups:
-            group = groups.pop()
-            outcome = self._post(path, group, within_s)
-            if isinstance(outcome, Failed):
-                return [item for part in [group, *reversed(groups)] for item in part], outcome
-            if isinstance(outcome, Taken):
-                with self._changed:
-                    self._sent += len(group)
-            elif outcome.items:
-                for kind, reason in outcome.items.values():
-                    self.refuse(kind, reason)
-                groups.append([item for index, item in enumerate(group) if index not in outcome.items])
-            elif len(group) == 1:
-                self.refuse(f"{path}: {outcome.kind}", outcome.reason)
-            else:
-                middle = len(group) // 2
-                groups += [group[middle:], group[:middle]]
-            groups = [part for part in groups if part]
-        return [], None
-
-    def _post(self, path: str, items: Sequence[bytes], within_s: float) -> Outcome:
-        body = b"[" + b",".join(items) + b"]"
-        try:
-            return outcome_of(path, len(items), self._ask(path, body, within_s))
-        except (OSError, http.client.HTTPException) as error:
-            return Failed(0.0, f"{type(error).__name__}: {error}"[:200])
-        except ValueError as error:
-            reason = f"{type(error).__name__} of url or key"  # without its text, which may quote the key
-            return Failed(LONGEST_PAUSE_S, reason, needs_somebody=True)
-
-    def _ask(self, path: str, body: bytes, within_s: float) -> Answer:
-        """Over a connection of its own, so that no request meets one that was closed in the meantime."""
-        if self._connection is None:
-            self._connection = Connection(Server(self._url), connect_s=CONNECT_S, body_at_most=MOST_READ)
-        with closing(self._connection) as connection:
-            return connection.request(
-                "POST", path, self._headers, body, answer_s=within_s, body_s=within_s, within_s=within_s
-            )
-
-
-@dataclass(frozen=True)
-class Taken:
-    """All items count."""
-
-
-@dataclass(frozen=True)
-class Wrong:
-    """Some items are. items: index → kind and reason, as in Outbox.refuse; empty where the server names none."""
-
-    items: Mapping[int, tuple[str, str]]
-    kind: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Failed:
-    """No fault of the items: later again, after this pause at least. needs_somebody: it will not pass by itself."""
-
-    pause_s: float
-    reason: str
-    needs_somebody: bool = False
-
-
-Outcome = Union[Taken, Wrong, Failed]
-
-
-def outcome_of(path: str, count: int, answer: Answer) -> Outcome:
-    """What an answer says of the items that were sent, so many."""
-    problem, status = _problem(answer), answer.status
-    if 200 <= status < 300 and answer.headers.get("content-type", "").startswith("application/json"):
-        return Taken()
-    kind = f"{status} {problem.get('code', 'not an answer of Serinus')}"
-    reason = f"{kind}: {problem.get('detail', '')}"[:300] if problem else kind
-    if status == 413 or (status in ABOUT_ITEMS and problem):
-        named = {index: why for index, why in _named(path, problem) if index < count}
-        return Wrong(named, kind, reason)
-    if status >= 500 or status in FOR_NOW:
-        return Failed(_retry_after(answer.headers), reason)
-    return Failed(LONGEST_PAUSE_S * _jitter(), reason, needs_somebody=True)
-
-
-def _problem(answer: Answer) -> dict[str, Any]:
-    """The server's own words on it; nothing where a proxy answered in its place."""
-    if not answer.headers.get("content-type", "").startswith("application/problem+json"):
-        return {}
-    try:
-        problem = json.loads(answer.body)
-    except ValueError:
-        return {}
-    return problem if isinstance(problem, dict) else {}
-
-
-def _named(path: str, problem: Mapping[str, Any]) -> Iterable[tuple[int, tuple[str, str]]]:
-    """Index of each item that is named, with a kind, which never quotes it, and the reason."""
-    errors = problem.get("errors")
-    for error in errors if isinstance(errors, list) else []:
-        found = INDEX.match(str(error.get("field"))) if isinstance(error, dict) else None
-        if found:
-            name = found[2] or "as a whole"
-            yield int(found[1]), (f"{path}: {name} ({error.get('code')})", f"{name}: {error.get('message')}"[:300])
-
-
-def _retry_after(headers: Mapping[str, str]) -> float:
-    """Seconds that the server asks for, 0 if it does not."""
-    asked = headers.get("retry-after", "").strip()
-    if asked.isascii() and asked.isdigit():
-        return min(float(asked), LONGEST_RETRY_AFTER_S)
-    with suppress(TypeError, ValueError, IndexError):
-        return min(max(0.0, parsedate_to_datetime(asked).timestamp() - time.time()), LONGEST_RETRY_AFTER_S)
-    return 0.0
-
-
-def _pause_after(failures: int) -> float:
-    return min(FIRST_PAUSE_S * 2.0 ** min(failures, 20), LONGEST_PAUSE_S) * _jitter()
-
-
-def _jitter() -> float:
-    return random.uniform(0.5, 1.0)  # noqa: S311  # it keeps clients apart and hides nothing
 
 
 _all: weakref.WeakSet[Outbox] = weakref.WeakSet()
@@ -405,8 +234,7 @@ _all: weakref.WeakSet[Outbox] = weakref.WeakSet()
 
 def _in_a_forked_child() -> None:
     for outbox in list(_all):
-        if outbox._connection is not None:
-            outbox._connection.abandon()
+        outbox._connection.abandon()
         outbox._start_afresh()
 
 

@@ -179,14 +179,17 @@ def _as_text(unit: Any) -> str:
     if unit is None:
         return ""
     if isinstance(unit, (str, int, UUID)) and not isinstance(unit, bool):
-        with suppress(ValueError):  # Python writes no number of thousands of digits
+        with suppress(ValueError):  # of more digits than Python turns into text
             return str(unit)
-    raise WrongType(f"unit: expected text, a whole number, a UUID or None, got {type(unit).__name__}")
+    raise WrongType(
+        f"unit: expected text, a whole number of at most 4300 digits, a UUID or None, got {type(unit).__name__}"
+    )
 
 
 def _refusal(ruleset: Ruleset, name: Any, label: Any) -> Exception:
-    if not (isinstance(name, str) and isinstance(label, str)):
-        return WrongType(f"expected a name and a label as text, got {type(name).__name__}, {type(label).__name__}")
+    for what, given in (("name", name), ("label", label)):
+        if not isinstance(given, str):
+            return WrongType(f"{what}: expected text, got {type(given).__name__}")
     prompt = ruleset.prompts.get(name)
     if prompt is None:
         return UnknownPrompt(f"There is no prompt {name!r}; {_those_near(ruleset.names, name)}")

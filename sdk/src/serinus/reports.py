@@ -6,22 +6,21 @@ says once why.
 
 from __future__ import annotations
 
-import atexit
 import json
 import secrets
-import time
 import uuid
-import weakref
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta, timezone
 from hashlib import sha256
 from typing import Any
 
 from serinus import stamping
+from serinus.asking import Server
 from serinus.outbox import MOST_BYTES_OF_ONE, Counts, Outbox
 from serinus.stamping import SpanIds
 
 SCORES, CALLS = "/api/v1/scores", "/api/v1/calls"
+TARGETS = ("trace_id", "span_id", "response_id", "exposure")
 TOLD_BY_TRACE = {
     "prompt": "gen_ai.prompt.name",
     "version": "gen_ai.prompt.version",
@@ -29,7 +28,6 @@ TOLD_BY_TRACE = {
     "exposure": "serinus.exposure",
 }
 A_YEAR_MS = 366 * 86_400_000
-EXIT_S = 2.0  # how long the end of a process may be held up, by all that is queued together
 
 
 class Reports:
@@ -38,45 +36,32 @@ class Reports:
     most_queued: reports that wait for the server; further ones are dropped and counted.
     """
 
-    def __init__(self, url: str, key: str, *, most_queued: int = 10_000) -> None:
-        self._outbox = Outbox(url, key, most_queued=most_queued)
-        _open.add(self)
+    def __init__(self, server: Server, key: str, *, most_queued: int = 10_000) -> None:
+        self._outbox = Outbox(server, key, most_queued=most_queued)
 
-    def score(
-        self,
-        name: str,
-        value: float,
-        *,
-        prompt: Any = None,
-        trace_id: str | None = None,
-        span_id: str | None = None,
-        response_id: str | None = None,
-        exposure: str | None = None,
-        label: str | None = None,
-        comment: str | None = None,
-        source: str = "user",
-        evaluator: str | None = None,
-        id: str | None = None,  # noqa: A002  # the field's name
-    ) -> None:
-        """A quality number from 0 to 1 (docs/reference/scores.md). prompt: what `client.get` returned.
+    def start(self) -> None:
+        """Begin the thread that sends, which the first report does otherwise."""
+        self._outbox.start()
+
+    def score(self, name: str, value: float, *, prompt: Any = None, **fields: Any) -> None:
+        """A quality number from 0 to 1 (docs/reference/scores.md tells the fields). prompt: what `client.get` returned.
 
         About what is named; else about the newest LLM call made inside `with prompt:`, where it is called there; else
         about the prompt's exposure; else, there, about the trace that is active. Without any of these it is refused.
         """
-        given = {"trace_id": trace_id, "span_id": span_id, "response_id": response_id, "exposure": exposure}
         try:
-            target = {field: about for field, about in given.items() if about} or _about(prompt)
+            target = {field: about for field in TARGETS if (about := fields.pop(field, None))} or _about(prompt)
             if not target:
                 raise _Refused("it is about nothing: pass trace_id, span_id, response_id or exposure, or the prompt")
             if isinstance(value, bool):
                 value = int(value)
-            told = {"label": label, "comment": comment, "evaluator": evaluator}
-            item = {"id": id or uuid.uuid4().hex, "name": name, "value": value, "source": source, **told, **target}
+            item = {"source": "user", **fields, "name": name, "value": value, **target}
+            item["id"] = item.get("id") or uuid.uuid4().hex
             self._outbox.put(SCORES, _encoded(item))
         except Exception as error:
             self._refuse("score", error)
 
-    def call(self, prompt: Any = None, **fields: Any) -> SpanIds | None:
+    def call(self, /, prompt: Any = None, **fields: Any) -> SpanIds | None:
         """One call (docs/reference/calls.md tells the fields); answers how to name it in a score, None if refused.
 
         prompt: what `client.get` returned, or a prompt's name; by default that of the `with` around it.
@@ -100,34 +85,17 @@ class Reports:
         """Send what is queued now; answers whether the server has it, after this time at most."""
         return self._outbox.flush(timeout_s)
 
-    def close(self, timeout_s: float | None = None) -> None:
-        """Flush, by default within EXIT_S, and take nothing more. Called when the process ends."""
-        _open.discard(self)
-        self._outbox.close(EXIT_S if timeout_s is None else timeout_s)
+    def hurry(self) -> None:
+        """Send what is queued and what follows at once: `close` is next."""
+        self._outbox.hurry()
+
+    def close(self, timeout_s: float) -> None:
+        """Flush, and take nothing more."""
+        self._outbox.close(timeout_s)
 
     @property
     def counts(self) -> Counts:
         return self._outbox.counts
-
-    @property
-    def queued(self) -> int:
-        return self.counts.queued
-
-    @property
-    def sent(self) -> int:
-        return self.counts.sent
-
-    @property
-    def dropped(self) -> int:
-        return self.counts.dropped
-
-    @property
-    def refused(self) -> int:
-        return self.counts.refused
-
-    @property
-    def last_error(self) -> str | None:
-        return self.counts.last_error
 
     def _refuse(self, what: str, error: Exception) -> None:
         """In words of ours alone: another's error may quote what it could not take."""
@@ -194,8 +162,8 @@ def _encoded(item: Mapping[str, Any]) -> bytes:
     known = {name: value for name, value in item.items() if value is not None}
     try:
         encoded = json.dumps(known, ensure_ascii=False, allow_nan=False, default=_plain).encode("utf-8", "replace")
-    except ValueError:
-        raise _Refused("a number in it is not finite, or something in it contains itself") from None
+    except (ValueError, RecursionError):
+        raise _Refused("a number in it is not finite, or something in it too long, too deep or inside itself") from None
     if len(encoded) > MOST_BYTES_OF_ONE:
         raise _Refused(f"it is larger than {MOST_BYTES_OF_ONE} bytes")
     return encoded
@@ -212,16 +180,3 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "__float__"):
         return value.__float__()
     raise _Refused(f"expected text, numbers and times in it, got {type(value).__name__}")
-
-
-_open: weakref.WeakSet[Reports] = weakref.WeakSet()
-
-
-@atexit.register
-def _close_all() -> None:
-    """At the end of the process: all send at once, so that a server that is away takes no time from the others."""
-    deadline, reports = time.monotonic() + EXIT_S, list(_open)
-    for each in reports:
-        each.flush(0)
-    for each in reports:
-        each.close(max(0.0, deadline - time.monotonic()))
