@@ -30,7 +30,13 @@ ruleset                                                           GET read
 ofrep/v1/evaluate/flags                                           POST read
 ofrep/v1/evaluate/flags/<flag:key>                                POST read
 api/v1/prompts                                                    GET read    POST write
-api/v1/prompts/<str:name>                                         GET read
+api/v1/prompts/import                                             GET read    PATCH write  POST write
+api/v1/prompts/<str:name>                                         GET read    PATCH write
+api/v1/prompts/<str:name>/export                                  GET read
+api/v1/prompts/<str:name>/archive                                 POST write
+api/v1/prompts/<str:name>/unarchive                               POST write
+api/v1/prompts/<str:name>/draft                                   GET read    PUT write
+api/v1/prompts/<str:name>/draft/publish                           POST write
 api/v1/prompts/<str:name>/versions                                GET read    POST write
 api/v1/prompts/<str:name>/versions/<str:version>                  GET read
 api/v1/prompts/<str:name>/diff                                    GET read
