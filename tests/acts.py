@@ -11,6 +11,7 @@ from observability.core.otlp import decode_protobuf
 from observability.ingest import writer
 from observability.services import prices
 from registry import services as registry
+from registry.core.prompt_file import FORMAT, read_prompt_file
 from registry.models import ApiKey, Prompt
 from rollout import services
 from rollout.models import HoldReason, Rollout, Verdict
@@ -25,6 +26,16 @@ EQUAL = {"control": (20_000, 400), "canary": (20_000, 400)}  # far more than a p
 LAST = {"weight": "50%", "hold": "0s"}
 QUICK: dict[str, Any] = {"promote_when": "no_harm_found", "min_units": 0}
 URL = "https://hooks.example.org/serinus"
+FILE = read_prompt_file(
+    {
+        "format": FORMAT,
+        "name": "order-extractor",
+        "description": "",
+        "tags": [],
+        "labels": {"production": "1.0"},
+        "versions": [{"version": "1.0", "type": "text", "template": make.TEXT, "notes": "first"}],
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +187,20 @@ def holds() -> list[Act]:
 PUBLISHED = ("label.moved", "version.published")
 ACTS = [
     Act(registry.create_prompt, lambda: None, lambda _: make.prompt(), (), ("prompt.created",)),
+    Act(
+        registry.change_prompt,
+        make.prompt,
+        lambda prompt: registry.change_prompt(prompt_name=prompt.name, description="of orders", actor=ANNA),
+        (),
+        ("prompt.changed",),
+    ),
+    Act(
+        registry.import_prompt,
+        lambda: None,
+        lambda _: registry.import_prompt(file=FILE, move_labels=True, actor=ANNA),
+        ("version.published", "label.moved"),
+        ("prompt.created", "label.moved", "version.published", "label.moved"),
+    ),
     Act(
         registry.archive_prompt,
         make.prompt,

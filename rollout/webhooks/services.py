@@ -170,7 +170,7 @@ def disable(endpoint: WebhookEndpoint, *, why: str, reason: DeadReason, actor: A
         _audit("disabled", endpoint, before, actor, reason=why)
         told = {"webhook": endpoint.pk, "description": endpoint.description, "reason": reason, "actor": str(actor)}
         event_log.record(type="webhook.disabled", prompt="", data=told)
-        logger.warning("webhook.endpoint_disabled", extra={"endpoint": endpoint.pk, "reason": reason, "why": why})
+        logger.warning("webhook.disabled", extra={"endpoint": endpoint.pk, "reason": reason, "why": why})
     end(endpoint.deliveries.all(), reason)
 
 

@@ -29,6 +29,7 @@ from rollout.webhooks import services as webhooks
 from rollout.webhooks.services import MOST_KEPT
 from tests import make
 from tests import rollouts as given
+from tests.acts import FILE
 from tests.parallel import at_once
 from tests.rollouts import ANNA
 from tests.webhooks.stage import happen
@@ -173,6 +174,15 @@ def recover() -> Change:
     return lambda number: rollouts.recover(rollout_id=rollout.id, actor=EVALUATOR, expected_revision=held.revision)
 
 
+def change_prompt() -> Change:
+    prompt = make.prompt()
+    return lambda number: registry.change_prompt(prompt_name=prompt.name, description="raced for", actor=ANNA)
+
+
+def import_prompt() -> Change:
+    return lambda number: registry.import_prompt(file=FILE, move_labels=True, actor=ANNA)
+
+
 def create_endpoint() -> Change:
     return lambda number: webhooks.create_endpoint(url=f"https://example.com/{number}", actor=ANNA)
 
@@ -212,6 +222,8 @@ def remove_override() -> Change:
 
 RACES = {
     "registry.create_prompt": Race(create_prompt, "prompt_exists", Prompt.objects.count),
+    "registry.change_prompt": Race(change_prompt, "", Prompt.objects.filter(description="raced for").count),
+    "registry.import_prompt": Race(import_prompt, "", PromptVersion.objects.count),
     "registry.archive_prompt": Race(archive_prompt, "prompt_archived", Prompt.objects.exclude(archived_at=None).count),
     "registry.unarchive_prompt": Race(unarchive_prompt, "", Prompt.objects.filter(archived_at=None).count),
     "registry.publish_version": Race(publish_version, "version_exists", PromptVersion.objects.count),

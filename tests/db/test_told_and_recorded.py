@@ -30,7 +30,8 @@ NOT_DRIVEN = {
         "refuse_if_held": READS,
     },
     "registry.services.prompts": {"lock_prompt": READS},
-    "registry.services.publishing": {"publish": PART, "changes_json": READS},
+    "registry.services.drafts": {"draft_json": READS},
+    "registry.services.publishing": {**dict.fromkeys(["publish", "store", "announce"], PART), "changes_json": READS},
     "registry.services.refusals": dict.fromkeys(["problems_refused", "required_text"], READS),
     "rollout.webhooks.services": dict.fromkeys(["disable", "end"], PART),
     "observability.services.prices": dict.fromkeys(

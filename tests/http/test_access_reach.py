@@ -58,6 +58,7 @@ def world() -> dict[str, Rollout]:
         for minor in range(3):
             version = make.version(prompt, template=f"{hidden} {minor} {{{{ name }}}}", notes=hidden)
             make.label(version, ("production", "scratch", "staging")[minor])
+        make.draft(prompt, f"{hidden} {{{{ name }}}}")
         found[name] = create_rollout(prompt_name=name, canary="1.1", plan=PLAN, actor=make.ANNA)
         for place, label in enumerate(("production", "staging")):
             call = {"trace_id": "a" * 32, "span_id": f"{number}{place}" * 8, "prompt": name, "label": label}
@@ -98,7 +99,7 @@ def readable() -> dict[str, str]:
         route: method
         for route, needs in access.api().items()
         for method, need in needs.items()
-        if need == "read" and method != "HEAD" and not route.endswith("/plan")
+        if need == "read" and method != "HEAD" and not route.endswith(("/plan", "/prompts/import"))
     }
 
 

@@ -76,4 +76,9 @@ def given_to(variable: str, tree: ast.Module) -> Iterator[str]:
                 yield from values(value, tree)
             case ast.Call(func=ast.Name(id=function), args=args) if variable in takers.get(function, []):
                 place = takers[function].index(variable)
-                yield from values(args[place], tree) if place < len(args) else ()
+                if place < len(args) and not is_variable(args[place], variable):  # else it is only passed on
+                    yield from values(args[place], tree)
+
+
+def is_variable(node: ast.expr, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name
