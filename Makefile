@@ -14,8 +14,8 @@ serve: .venv/installed  # make serve ARGS="--port 8080"
 	$(BIN)/python manage.py serve $(ARGS)
 
 test: lint .venv-clients/installed
-	$(BIN)/pytest -q -n 2 --dist loadgroup
-	$(BIN)/pytest -q -n 2 --dist loadgroup --postgres $(ON_BOTH_DATABASES)
+	$(BIN)/pytest -q -n 2 --dist loadgroup --ignore tests/crash/test_evaluator_killed.py  # which is as slow as it is thorough
+	$(BIN)/pytest -q -n 2 --dist loadgroup --postgres --ignore tests/crash/test_ingest_killed.py $(ON_BOTH_DATABASES)
 
 lint: .venv/installed
 	$(BIN)/ruff format --check
