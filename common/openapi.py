@@ -25,6 +25,14 @@ BOOLEAN: Schema = {"type": "boolean"}
 TIME: Schema = {"type": "string", "format": "date-time"}
 OBJECT: Schema = {"type": "object", "additionalProperties": True}
 MONEY: Schema = {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$", "description": "US dollars, in plain digits"}
+IF_MATCH: Mapping[str, Schema] = {
+    "If-Match": {
+        **TEXT,
+        "pattern": r'^(\*|(W/)?"?[0-9]{1,18}"?)$',
+        "description": "The revision that was read, as the ETag gives it; * is as none",
+    }
+}
+ETAG: Mapping[str, Schema] = {"ETag": {**TEXT, "description": "The revision, for If-Match"}}
 
 
 def ref(name: str) -> Schema:
@@ -71,14 +79,19 @@ def loose(schema: Schema) -> Schema:
     return {**schema, "additionalProperties": True}
 
 
+def strict(schema: Schema) -> Schema:
+    """An object of a request that may have no other members."""
+    return {**schema, "additionalProperties": False}
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One method of one address, beyond what its code says.
 
     summary: a line. status, answer: of success; None has no body. pages: the answer is a page of a list of `answer`.
     query: the form of its parameters, or a schema for each. body: of the request, or of each of up to `many`.
-    headers: of the request, with what they are for. refusals: codes by status, beside those that every operation has.
-    more_answers: other successes.
+    headers: of the request, with what they are for. answer_headers: likewise of the answer. refusals: codes by status,
+    beside those that every operation has. more_answers: other successes.
     scope: that the key needs; None where the view's own `scopes` tell it, "" where no key is needed.
     media: of request and answer, where it is not JSON alone. refused: the body of its refusals, where they are no
     problem documents.
@@ -94,6 +107,7 @@ class Operation:
     many: int = 1
     example: Any = None
     headers: Mapping[str, Schema] = field(default_factory=dict)
+    answer_headers: Mapping[str, Schema] = field(default_factory=dict)
     refusals: Mapping[int, Sequence[str]] = field(default_factory=dict)
     more_answers: Mapping[int, Body | None] = field(default_factory=dict)
     scope: str | None = None

@@ -102,6 +102,16 @@ def if_match(request: Request) -> int | None:
     return int(tag)
 
 
+def expected_revision(request: Request, in_body: int | None) -> int | None:
+    """By the body or by If-Match. Raises BadRequest where they are not of the same revision."""
+    in_header = if_match(request)
+    if None not in (in_body, in_header) and in_body != in_header:
+        raise BadRequest(
+            "revisions_differ", f"revision is {in_body}, but If-Match is {in_header}: expected one of them"
+        )
+    return in_header if in_body is None else in_body
+
+
 def etag(revision: int) -> dict[str, str]:
     """The header by which an answer tells its revision."""
     return {"ETag": f'"{revision}"'}

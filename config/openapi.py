@@ -18,7 +18,7 @@ import observability.openapi
 import registry.openapi
 import rollout.openapi
 from common.openapi import INTEGER, OBJECT, TEXT, Operation, Schema, members, one_of
-from config.operations import PROBLEM, Direction, operation_json, refusals_referred_to
+from config.operations import PROBLEM, Direction, operation_json, refusals_referred_to, repeatable
 from registry.models import Scope
 
 COMMAND = "python manage.py spectacular --validate --fail-on-warn --file docs/reference/openapi.yaml"
@@ -95,7 +95,7 @@ class DescribedSchema(AutoSchema):
         address = f"{self.method} {path}"
         if address not in OPERATIONS:
             raise LookupError(f"{address}: describe it in the openapi.py of its app")
-        told = OPERATIONS[address]
+        told = self._with_repeats(OPERATIONS[address])
         return operation_json(
             address,
             told,
@@ -109,6 +109,10 @@ class DescribedSchema(AutoSchema):
     def _scope(self) -> str:
         default = Scope.READ if self.method in SAFE_METHODS else Scope.WRITE
         return str(getattr(self.view, "scopes", {}).get(self.method, default))
+
+    def _with_repeats(self, told: Operation) -> Operation:
+        shows_again: bool | None = getattr(getattr(self.view, self.method.lower()), "shows_again", None)
+        return told if shows_again is None else repeatable(told, shows_again=shows_again)
 
     def _read_off(self, form: type[Serializer[Any]], direction: Direction) -> Schema:
         partial = self.method == "PATCH" and direction == "request"

@@ -3,11 +3,12 @@
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from rest_framework.serializers import Serializer
 
-from common.openapi import INTEGER, TEXT, Body, Operation, Schema, array, members, nullable, ref, said
+from common.openapi import INTEGER, TEXT, Body, Operation, Schema, array, members, nullable, one_of, ref, said
 
 PROBLEM_JSON = "application/problem+json"
 REFUSAL = "#/components/responses/"
@@ -36,6 +37,19 @@ OF_A_BODY = {
     415: ("unsupported_media_type", "unsupported_encoding"),
     503: ("busy",),
 }
+OF_A_REPEATED = {
+    400: ("malformed_idempotency_key",),
+    409: ("request_in_progress",),
+    422: ("idempotency_key_reused",),
+}
+IDEMPOTENCY_KEY = {
+    "Idempotency-Key": said(
+        TEXT,
+        "Of your own making; with the same one the same request is answered again, and has one effect",
+        pattern=r'^("[ !#-\[\]-~]{1,255}"|[!#-~]{1,255})$',
+    )
+}
+REPLAYED = {"Idempotency-Replayed": said(one_of("true"), "That this is the answer to the first such request")}
 MEANING = {
     200: "Done",
     201: "Made",
@@ -62,6 +76,17 @@ MEANING = {
 Direction = Literal["request", "response"]
 Reader = Callable[[type[Serializer[Any]], Direction], Schema]
 """Gives the reference to a form's or serializer's component, for `request` or `response`."""
+
+
+def repeatable(told: Operation, *, shows_again: bool) -> Operation:
+    """The operation with what registry.idempotency adds to it. shows_again: its answer has no secret."""
+    again: Mapping[int, Sequence[str]] = {} if shows_again else {409: ("secret_not_shown_again",)}
+    return replace(
+        told,
+        headers={**told.headers, **IDEMPOTENCY_KEY},
+        answer_headers={**told.answer_headers, **(REPLAYED if shows_again else {})},
+        refusals=_codes([told.refusals, OF_A_REPEATED, again]),
+    )
 
 
 def operation_json(
@@ -127,12 +152,19 @@ def _responses(
         answer = members(items=array(_schema(answer, read_off, "response")), next=nullable(TEXT))
     answers = {told.status: answer, **told.more_answers}
     found = {str(status): _answer(status, body, told, read_off) for status, body in answers.items()}
+    if told.answer_headers:
+        found[str(told.status)]["headers"] = {name: _header(schema) for name, schema in told.answer_headers.items()}
     for status, codes in _refusals(told, has_parameters, has_query, has_key).items():
         if told.refused is None:
             found[str(status)] = {"$ref": REFUSAL + ".".join([str(status), *codes])}
         else:
             found[str(status)] = _content(status, {"schema": told.refused}, told.media)
     return found
+
+
+def _header(schema: Schema) -> dict[str, Any]:
+    schema = dict(schema)
+    return {"description": schema.pop("description"), "schema": schema}
 
 
 def refusals_referred_to(paths: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -181,6 +213,11 @@ def _refusals(told: Operation, has_parameters: bool, has_query: bool, has_key: b
         sources += [OF_A_KEY]
     if told.body is not None or has_query:
         sources += [{422: ("invalid",)}]
+    return _codes(sources)
+
+
+def _codes(sources: Sequence[Mapping[int, Sequence[str]]]) -> dict[int, list[str]]:
+    """Those of all sources by status, each once."""
     codes: dict[int, list[str]] = defaultdict(list)
     for status, code in _pairs(sources):
         if code not in codes[status]:

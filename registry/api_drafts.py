@@ -8,7 +8,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from common.errors import PreconditionRequired
-from common.rest import StrictSerializer, etag, if_match, read_body
+from common.rest import StrictSerializer, etag, expected_revision, read_body
 from registry import selectors, services
 from registry.api import whole_prompt
 from registry.core.content import Content
@@ -18,6 +18,8 @@ from registry.keys import grant_behind
 from registry.models import Draft, TemplateType
 from registry.representation import published_json
 from registry.services.drafts import draft_json
+
+NO_DRAFT = 0  # the revision where there is none; a draft begins with 1
 
 
 class DraftForm(StrictSerializer):
@@ -78,16 +80,16 @@ class DraftPublish(APIView):
 
 
 def _revision(request: Request, fields: dict[str, Any]) -> int | None:
-    """The revision that was read, taken out of the fields or from the header; None where there was no draft."""
+    """The revision that was read, taken out of the fields or from a header; None where there was no draft."""
+    in_body: int | None = None
     if "revision" in fields:
-        revision: int | None = fields.pop("revision")
-        return revision
-    if request.headers.get("If-None-Match", "").strip() == "*":
-        return None
-    revision = if_match(request)
+        in_body = fields.pop("revision") or NO_DRAFT
+    elif request.headers.get("If-None-Match", "").strip() == "*":
+        in_body = NO_DRAFT
+    revision = expected_revision(request, in_body)
     if revision is None:
         raise _unconditional()
-    return revision
+    return revision or None
 
 
 def _unconditional() -> PreconditionRequired:

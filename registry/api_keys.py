@@ -10,6 +10,7 @@ from rest_framework.views import APIView
 
 from common.rest import CursorPages, StrictSerializer, read_query
 from registry import services
+from registry.idempotency import idempotent
 from registry.keys import grant_behind
 from registry.models import ApiKey, Scope
 from registry.selectors import find_key
@@ -44,6 +45,7 @@ class KeyList(generics.ListAPIView[ApiKey]):
         read_query(StrictSerializer, self.request, pages=CursorPages)
         return ApiKey.objects.all()
 
+    @idempotent(shown_once="key")
     def post(self, request: Request) -> Response:
         new = NewKey(data=request.data)
         new.is_valid(raise_exception=True)

@@ -50,6 +50,7 @@ def idempotent(*, shown_once: str | None = None) -> Callable[[Post], Post]:
                 _keep(response, digest, fingerprint, shown_once)
             return response
 
+        once.shows_again = shown_once is None  # type: ignore[attr-defined]  # read by config.openapi
         return once
 
     return decorated
@@ -115,7 +116,7 @@ def _again(kept: IdempotentAnswer, fingerprint: str, shown_once: str | None) -> 
         raise Conflict(
             "secret_not_shown_again",
             f"The first request with this Idempotency-Key made {body['id']} and showed its {shown_once}, which is not "
-            "kept: rotate it, or make another one",
+            "kept: rotate or revoke it, or make another one",
             extra={"id": body["id"]},
         )
     return Response(body, status=kept.status, headers={**kept.headers, "Idempotency-Replayed": "true"})

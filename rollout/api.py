@@ -7,8 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from common.errors import BadRequest
-from common.rest import CursorPages, StrictSerializer, etag, if_match, read_query
+from common.rest import CursorPages, StrictSerializer, etag, expected_revision, read_query
 from observability.api.ranges import RangeFilters
 from registry.idempotency import idempotent
 from registry.keys import grant_behind, reach_of, refuse_restricted
@@ -122,7 +121,7 @@ class RolloutAction(APIView):
             rollout_id=rollout_id,
             actor=grant_behind(request).actor,
             reason=form.validated_data["reason"],
-            expected_revision=_expected_revision(request, form.validated_data.get("revision")),
+            expected_revision=expected_revision(request, form.validated_data.get("revision")),
         )
         return Response(rollout_json(rollout), headers=etag(rollout.revision))
 
@@ -155,13 +154,3 @@ class DataQuality(APIView):
 
 def _subject(fields: dict[str, Any]) -> dict[str, str]:
     return {name: fields[name] for name in ("prompt", "label", "canary")}
-
-
-def _expected_revision(request: Request, in_body: int | None) -> int | None:
-    """By the body or by If-Match. Raises BadRequest where they are not of the same revision."""
-    in_header = if_match(request)
-    if None not in (in_body, in_header) and in_body != in_header:
-        raise BadRequest(
-            "revisions_differ", f"revision is {in_body}, but If-Match is {in_header}: expected one of them"
-        )
-    return in_header if in_body is None else in_body

@@ -6,6 +6,8 @@ from rest_framework import serializers
 
 from common.openapi import (
     BOOLEAN,
+    ETAG,
+    IF_MATCH,
     INTEGER,
     NUMBER,
     OBJECT,
@@ -58,6 +60,7 @@ METRIC = members(
     weight=NUMBER,
 )
 PLANNED = members(
+    {"when_superseded": said(one_of("reject", "replace"), "Not there in plans from before it was known: reject")},
     metrics=array(extended(METRIC, judged=JUDGED)),
     steps=array(members(weight_bp=INTEGER, hold_s=INTEGER)),
     alpha=NUMBER,
@@ -270,11 +273,10 @@ NO_ROLLOUT = {404: ("unknown_rollout",)}
 WEBHOOKS = "/api/v1/webhooks"
 WEBHOOK = f"{WEBHOOKS}/{{webhook_id}}"
 NO_WEBHOOK = {404: ("unknown_webhook",)}
-IF_MATCH = {"If-Match": said(TEXT, "The revision that was seen, as the ETag gives it", pattern=r'^(\*|"[0-9]+")$')}
 WRONG_PLAN = {404: ("unknown_prompt", "unknown_label", "unknown_version"), 410: ("prompt_archived",)}
-CONFLICTS = (
-    *("rollout_active", "canary_is_control", "major_change", "text_rolled_back_before"),
-    *("stale_revision", "illegal_transition"),
+NO_START = (
+    *("rollout_active", "harm_found"),
+    *("canary_is_control", "major_change", "text_rolled_back_before", "cooling_down"),
 )
 IF_NONE_MATCH = {"If-None-Match": said(TEXT, "An ETag; while the answer would be the same, it is 304")}
 ACTIONS = {
@@ -353,7 +355,7 @@ OPERATIONS: Operations = {
         status=201,
         body=api.RolloutForm,
         example={"prompt": "order-extractor", "canary": "1.1", "plan": {"steps": [{"weight": "5%", "hold": "24h"}]}},
-        refusals={**WRONG_PLAN, 409: CONFLICTS, 422: ("invalid_plan",)},
+        refusals={**WRONG_PLAN, 409: NO_START, 422: ("invalid_plan",)},
     ),
     f"POST {ROLLOUTS}/plan": Operation(
         "How long a plan would need; nothing is changed",
@@ -362,7 +364,9 @@ OPERATIONS: Operations = {
         example={"prompt": "order-extractor", "canary": "1.1"},
         refusals={**WRONG_PLAN, 422: ("invalid_plan",)},
     ),
-    f"GET {ROLLOUT}": Operation("A rollout with its newest verdict", ref("Rollout"), refusals=NO_ROLLOUT),
+    f"GET {ROLLOUT}": Operation(
+        "A rollout with its newest verdict", ref("Rollout"), answer_headers=ETAG, refusals=NO_ROLLOUT
+    ),
     f"GET {ROLLOUT}/verdicts": Operation("Its verdicts, newest first", ref("Verdict"), pages=True, refusals=NO_ROLLOUT),
     f"GET {ROLLOUT}/transitions": Operation(
         "Its transitions, newest first", ref("Transition"), pages=True, refusals=NO_ROLLOUT
@@ -374,7 +378,13 @@ OPERATIONS: Operations = {
         body=api.ActionForm,
         example={"reason": "as agreed"},
         headers=IF_MATCH,
-        refusals={**NO_ROLLOUT, 400: ("malformed_if_match",), 409: CONFLICTS},
+        answer_headers=ETAG,
+        refusals={
+            **NO_ROLLOUT,
+            400: ("malformed_if_match", "revisions_differ"),
+            409: ("stale_revision", "illegal_transition", *NO_START),
+            422: ("invalid_plan",),
+        },
     ),
     "GET /api/v1/data-quality": Operation(
         "How good the data is that rollouts are judged on", ref("DataQuality"), query=RangeFilters

@@ -28,6 +28,7 @@ from registry.models import Event
 from rollout import api_events
 from rollout.serving import front, ruleset_endpoint, snapshot_cache
 from rollout.webhooks import services as webhooks
+from tests import make
 from tests import rollouts as given
 from tests.rollouts import ANNA
 
@@ -93,6 +94,7 @@ def _connection_of_the_test(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def ids(db: None, _connection_of_the_test: None) -> dict[str, str]:
     """What there is to ask for, and the key to ask with."""
     rollout = given.rollout()
+    make.draft(rollout.prompt)
     given.look_now(rollout)
     webhook = webhooks.create_endpoint(url="https://hooks.example.com/serinus", actor=ANNA)
     writer.store_calls(read_calls({"trace_id": TRACE_ID, "span_id": SPAN_ID, "prompt": "order-extractor"}))

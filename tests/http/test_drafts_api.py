@@ -82,6 +82,8 @@ def test_put__from_a_revision_that_is_over__409_with_both_texts(api: Client, bod
         ({}, {"If-Match": '"one"'}, 400, "malformed_if_match"),
         ({}, {"If-Match": '"1", "2"'}, 400, "malformed_if_match"),
         ({}, {"If-Match": '"' + "9" * 5000 + '"'}, 400, "malformed_if_match"),
+        ({"revision": 1}, {"If-Match": '"one"'}, 400, "malformed_if_match"),
+        ({"revision": 1}, {"If-Match": '"2"'}, 400, "revisions_differ"),
         ({"revision": 0}, {}, 422, "invalid"),
         ({"revision": "newest"}, {}, 422, "invalid"),
     ],
@@ -94,6 +96,14 @@ def test_put_and_publish__without_a_usable_revision__refused(
     for refused in (put(api, TEXT | body, **headers), publish(api, body, **headers)):
         assert (refused.status_code, refused.json()["code"]) == (status, code)
     assert Draft.objects.get().revision == 1
+
+
+def test_put__none_in_the_body_and_one_in_the_header__refused(api: Client) -> None:
+    make.draft(make.prompt())
+
+    refused = put(api, TEXT | {"revision": None}, **{"If-Match": '"1"'})
+
+    assert (refused.status_code, refused.json()["code"]) == (400, "revisions_differ")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from django.test import Client
 from common.clock import now
 from observability import retention
 from registry import services
-from registry.models import Event, IdempotentAnswer, Prompt, PromptVersion
+from registry.models import ApiKey, Event, IdempotentAnswer, Prompt, PromptVersion
 from registry.services import labels
 from rollout.models import Rollout, WebhookEndpoint
 from tests import make
@@ -118,15 +118,25 @@ def test_post__too_deep_for_a_fingerprint__refused(api: Client) -> None:
     assert post(api, PROMPTS, body.encode()).status_code in {400, 422}
 
 
-def test_post__answer_with_a_secret__not_kept_and_not_shown_again(api: Client) -> None:
-    made = post(api, "/api/v1/webhooks", WEBHOOK).json()
+@pytest.mark.parametrize(
+    ("path", "body", "secret", "model"),
+    [
+        ("/api/v1/webhooks", WEBHOOK, "secret", WebhookEndpoint),
+        ("/api/v1/keys", {"name": "checkout", "scopes": ["read"]}, "key", ApiKey),
+    ],
+)
+def test_post__answer_with_a_secret__not_kept_and_not_shown_again(
+    api: Client, path: str, body: Any, secret: str, model: Any
+) -> None:
+    before = model.objects.count()
+    made = post(api, path, body).json()
 
-    again = post(api, "/api/v1/webhooks", WEBHOOK)
+    again = post(api, path, body)
 
     assert (again.status_code, again.json()["code"]) == (409, "secret_not_shown_again")
     assert again.json()["id"] == made["id"]
-    assert made["secret"] not in IdempotentAnswer.objects.get().body
-    assert WebhookEndpoint.objects.count() == 1
+    assert made[secret] not in IdempotentAnswer.objects.get().body
+    assert model.objects.count() == before + 1
 
 
 def test_post__a_day_later__a_new_request(api: Client) -> None:
