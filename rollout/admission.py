@@ -21,7 +21,7 @@ def check_canary(rollout: Rollout) -> None:
     if not rollout.force_reason:
         _refuse_unforced(rollout, rollbacks)
     if len(rollbacks) > 1:
-        _refuse_while_cooling_down(rollbacks[0])
+        _refuse_while_cooling_down(rollout, rollbacks[0])
 
 
 def _refuse_unforced(rollout: Rollout, rollbacks: list[Rollout]) -> None:
@@ -34,17 +34,22 @@ def _refuse_unforced(rollout: Rollout, rollbacks: list[Rollout]) -> None:
     if rollbacks:
         raise Conflict(
             "text_rolled_back_before",
-            f"This text was rolled back before, by {rollbacks[0].id}. Say in force_reason why it is to be tried again",
-            extra={"rollout": rollbacks[0].id},
+            "This text was rolled back before. Say in force_reason why it is to be tried again",
+            extra=_named(rollbacks[0], rollout),
         )
 
 
-def _refuse_while_cooling_down(last: Rollout) -> None:
+def _refuse_while_cooling_down(rollout: Rollout, last: Rollout) -> None:
     until = (last.ended_at or last.created_at) + settings.ROLLBACK_COOL_DOWN
     if now() < until:
         raise Conflict(
             "cooling_down",
-            f"This text was rolled back again and again, last by {last.id}. It may be tried again after "
+            "This text was rolled back again and again. It may be tried again after "
             f"{until.isoformat(timespec='seconds').replace('+00:00', 'Z')}; a text that says something else at once",
-            extra={"rollout": last.id, "until": until},
+            extra={**_named(last, rollout), "until": until},
         )
+
+
+def _named(before: Rollout, rollout: Rollout) -> dict[str, str]:
+    """The earlier rollout, where it was of the same label: whoever asks may not know of others."""
+    return {"rollout": before.id} if before.label_id == rollout.label_id else {}

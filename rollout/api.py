@@ -10,7 +10,7 @@ from rest_framework.views import APIView
 from common.rest import CursorPages, StrictSerializer, etag, expected_revision, read_query
 from observability.api.ranges import RangeFilters
 from registry.idempotency import idempotent
-from registry.keys import grant_behind, reach_of, refuse_restricted
+from registry.keys import beyond_reach, grant_behind, reach_of, refuse_restricted
 from registry.models import Scope
 from rollout import selectors, services
 from rollout.data_quality import data_quality_json
@@ -99,7 +99,10 @@ class RolloutForecast(APIView):
         form = ForecastForm(data=request.data)
         form.is_valid(raise_exception=True)
         fields = dict(form.validated_data)
-        selectors.find_subject(**_subject(fields), reach=reach_of(request))
+        grant = grant_behind(request)
+        selectors.find_subject(**_subject(fields), reach=grant.reach)
+        if grant.labels:
+            raise beyond_reach(grant, "a forecast is made of the traffic of all labels")
         forecast = forecasting.forecast(prompt_name=fields.pop("prompt"), **fields)
         return Response(forecasting.forecast_json(forecast))
 

@@ -28,7 +28,8 @@ def _expired_events(before: datetime) -> QuerySet[Event]:
     awaited = Q(pk__in=Delivery.objects.filter(status=DeliveryStatus.PENDING).values("event"))
     kept = Event.objects.filter(Q(occurred_at__gte=before) | Q(sequence__gt=fanned_out) | awaited)
     first_kept = kept.order_by("sequence").values_list("sequence", flat=True).first()
-    return Event.objects.all() if first_kept is None else Event.objects.filter(sequence__lt=first_kept)
+    expired = Event.objects.filter(occurred_at__lt=before)  # not one that is recorded at this very moment
+    return expired if first_kept is None else expired.filter(sequence__lt=first_kept)
 
 
 def _expired_deliveries(before: datetime) -> QuerySet[Delivery]:

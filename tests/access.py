@@ -105,7 +105,7 @@ admin/rollout/webhookendpoint/<slug:endpoint_id>/disable/         os    os
 admin/rollout/webhookendpoint/<slug:endpoint_id>/enable/          os    os
 admin/rollout/webhookendpoint/<slug:endpoint_id>/replay/          os    os
 admin/auth/user/<id>/password/                                    s     s
-admin/^(?P<app_label>registry|auth|django_q|rollout|observability|axes)/$ neros neros
+admin/^(?P<app_label>registry|axes|auth|django_q|rollout|observability)/$ neros neros
 admin/(?P<url>.*)$                                                neros  neros
 """
 

@@ -5,7 +5,7 @@ recorded, 207 with the reasons when some are not. Source: langfuse 5.0.4 and 3.1
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rest_framework import serializers
@@ -19,7 +19,7 @@ from common.rest import field_errors
 from observability.api.scores import MOST_SCORES, ScoreForm
 from observability.core.evaluations import VALUES_OF_LABELS, rewritten_name, source_of
 from observability.core.scores import NewScore
-from observability.ingest.admission import OUT_OF_REACH, out_of_reach
+from observability.ingest.admission import OUT_OF_REACH, out_of_reach, with_own_id
 from observability.services.scores import record_scores
 from registry.keys import IngestKeyAuthentication, reach_of
 from registry.models import Scope
@@ -109,7 +109,12 @@ def _record(read: Iterable[Read]) -> list[Read]:
 def _reached(read: Sequence[Read], reach: Reach) -> list[Read]:
     """With those that the key does not reach as no scores."""
     outside = out_of_reach([each.score for each in read if each.score], reach)
-    return [Read(each.id, problem=OUT_OF_REACH) if each.score in outside else each for each in read]
+    return [
+        Read(each.id, problem=OUT_OF_REACH)
+        if each.score in outside
+        else replace(each, score=each.score and with_own_id(each.score, reach))
+        for each in read
+    ]
 
 
 def _read(sent: Any) -> Read:

@@ -14,7 +14,7 @@ from observability.api.fields import ExposureText, Share, Text, hexadecimal
 from observability.core.conversions import TEXT_LIMIT
 from observability.core.evidence import BUILT_IN_METRICS
 from observability.core.scores import NewScore
-from observability.ingest.admission import check_scores
+from observability.ingest.admission import check_scores, with_own_id
 from observability.models import Score, ScoreSource
 from observability.representation import listed_score_json
 from observability.services.scores import record_scores
@@ -76,8 +76,9 @@ class ScoresView(generics.ListAPIView[Score]):
     def post(self, request: Request) -> Response:
         sent = read_json(request._request)
         fields = _read_many(sent) if isinstance(sent, list) else [_read_one(sent)]
-        scores = [NewScore(**score) for score in fields]
-        check_scores(scores, reach_of(request))
+        reach = reach_of(request)
+        scores = [with_own_id(NewScore(**score), reach) for score in fields]
+        check_scores(scores, reach)
         return Response(asdict(record_scores(scores=scores)))
 
     def get_queryset(self) -> Any:

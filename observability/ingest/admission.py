@@ -5,6 +5,8 @@ its parent, and a score may come before its call.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from hashlib import sha256
 
 from django.db import transaction
 
@@ -51,6 +53,14 @@ def check_scores(scores: Sequence[NewScore], reach: Reach) -> None:
     _refuse([index for index, score in enumerate(scores) if score in outside])
 
 
+def with_own_id(score: NewScore, reach: Reach) -> NewScore:
+    """Told apart from one that another key gave the same id: else whoever guesses an id first keeps that score out."""
+    if reach.is_everything or score.id is None:
+        return score
+    told = f"{reach.prompt_prefix} {' '.join(sorted(reach.labels))}"
+    return replace(score, id=f"{sha256(told.encode()).hexdigest()[:12]}:{score.id}")
+
+
 def out_of_reach(scores: Sequence[NewScore], reach: Reach) -> set[NewScore]:
     """Those of a call that is known and out of reach, or of an exposure by such a rollout."""
     if reach.is_everything:
@@ -85,10 +95,12 @@ def _foreign_targets(targets: set[str], reach: Reach) -> set[str]:
     with transaction.atomic():  # find_calls locks what it finds
         found = scored_calls.find_calls(targets)
     calls = Call.objects.filter(pk__in={call.id for call in found.values()}).order_by()
+    rows = list(calls.values_list("pk", "prompt_name", "label", "rollout"))
+    rollouts = _foreign_rollouts((rollout for *_, rollout in rows if rollout), reach)
     foreign = {
         id_
-        for id_, prompt, label in calls.values_list("pk", "prompt_name", "label")
-        if not _admits(Context(prompt_name=prompt, label=label), reach, set())
+        for id_, prompt, label, rollout in rows
+        if rollout in rollouts or not _admits(Context(prompt_name=prompt, label=label), reach, set())
     }
     return {target for target, call in found.items() if call.id in foreign}
 

@@ -7,6 +7,7 @@ but people, groups and schedules.
 from registry.admin.audit import AuditEntryAdmin
 from registry.admin.keys import ApiKeyAdmin
 from registry.admin.labels import LabelAdmin
+from registry.admin.login_attempts import AuditedAccessAttemptAdmin
 from registry.admin.people import AuditedGroupAdmin, AuditedUserAdmin
 from registry.admin.prompts import PromptAdmin
 from registry.admin.schedules import AuditedScheduleAdmin
@@ -15,6 +16,7 @@ from registry.admin.versions import PromptVersionAdmin
 __all__ = [
     "ApiKeyAdmin",
     "AuditEntryAdmin",
+    "AuditedAccessAttemptAdmin",
     "AuditedGroupAdmin",
     "AuditedScheduleAdmin",
     "AuditedUserAdmin",

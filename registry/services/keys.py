@@ -44,6 +44,8 @@ def issue_key(
     name = required_text("name", name, "say whose key it is")
     if len(name) > MAX_NAME:
         raise Invalid.field("name", f"expected at most {MAX_NAME} characters, got {len(name)}")
+    if not name.isprintable():
+        raise Invalid.field("name", "expected text on one line, without control characters")
     _check_reach(scopes, prompt_prefix, labels)
     if expires_at is not None and expires_at <= now():
         raise Invalid.field("expires_at", f"expected a time to come, got {expires_at.isoformat()}")

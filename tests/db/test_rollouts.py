@@ -169,11 +169,13 @@ def test_create__text_rolled_back_again__rests_before_it_is_forced_once_more(tim
     again = services.create_rollout(**force)
     services.rollback(rollout_id=again.id, actor=ANNA, reason="still bad")
 
-    for attempt in (lambda: services.create_rollout(**force), lambda: services.start(rollout_id=draft.id, actor=ANNA)):
+    of_its_label = lambda: services.create_rollout(**force), {"rollout": again.id}
+    of_another = lambda: services.start(rollout_id=draft.id, actor=ANNA), {}
+    for attempt, named in (of_its_label, of_another):
         with pytest.raises(Conflict, match="after 2026-01-31T13:01:00Z") as refusal:
             attempt()
         assert refusal.value.code == "cooling_down"
-        assert refusal.value.extra == {"rollout": again.id, "until": now() + timedelta(hours=1)}
+        assert refusal.value.extra == {**named, "until": now() + timedelta(hours=1)}
 
     time_machine.shift(3600)
     assert services.create_rollout(**force).active

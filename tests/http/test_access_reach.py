@@ -17,7 +17,7 @@ from observability.models import Call, RefusedHour, Score
 from registry import services
 from registry.models import ApiKey, Event, Prompt
 from rollout.models import Rollout
-from rollout.services import create_rollout
+from rollout.services import create_rollout, rollback
 from rollout.serving import snapshot_cache
 from tests import access, make, traces
 
@@ -350,3 +350,44 @@ def test_revoked__after_the_refresh__no_address_lets_it_in(world: dict[str, Roll
     snapshot_cache.cache.refresh()
 
     assert [asker.get(path).status_code for path in (f"/prompts/{INSIDE}", "/ruleset", "/api/v1/calls")] == [401] * 3
+
+
+def test_label__score_of_a_call_that_names_only_its_rollout__422(world: dict[str, Rollout]) -> None:
+    call = {"trace_id": "c" * 32, "span_id": "c" * 16, "exposure": f"{world[INSIDE].pk}:0:canary:1"}
+    assert App(make.key("ingest")).post("/api/v1/calls", call).status_code == 200
+
+    refused = app("ingest", labels=["staging"]).post(
+        "/api/v1/scores", {"trace_id": "c" * 32, "span_id": "c" * 16} | SCORE
+    )
+
+    assert refused.status_code == 422
+
+
+def test_prefix__score_with_an_id_that_another_key_gave__another_score(world: dict[str, Rollout]) -> None:
+    first, second = app("ingest", prompt_prefix="a-"), app("ingest", prompt_prefix="orders-")
+    score = {"id": "judge-order-17"} | SCORE
+
+    guessed = first.post("/api/v1/scores", score | {"trace_id": "d" * 32})
+    given, again = (second.post("/api/v1/scores", score | {"span_id": "10" * 8}) for _ in range(2))
+
+    assert [answer.json()["accepted"] for answer in (guessed, given, again)] == [1, 1, 0]
+
+
+def test_label__forecast__refused(world: dict[str, Rollout]) -> None:
+    answer = app("read", labels=["production"]).post("/api/v1/rollouts/plan", {"prompt": INSIDE})
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "beyond_reach")
+
+
+def test_label__text_that_was_rolled_back_elsewhere__refused_without_naming_that_rollout(
+    world: dict[str, Rollout],
+) -> None:
+    make.label(make.version(Prompt.objects.get(name=INSIDE), template="Another way of {{ name }}"), "staging")
+    rollback(rollout_id=world[INSIDE].pk, reason="worse", actor=make.ANNA)
+    asker = app("write", labels=["staging", "scratch", "production"])
+    named = asker.post("/api/v1/rollouts", {"prompt": INSIDE, "canary": "1.1"})
+    unnamed = asker.post("/api/v1/rollouts", {"prompt": INSIDE, "canary": "1.1", "label": "staging"})
+
+    assert [answer.json()["code"] for answer in (named, unnamed)] == ["text_rolled_back_before"] * 2
+    assert named.json()["rollout"] == world[INSIDE].pk
+    assert world[INSIDE].pk not in unnamed.content.decode()

@@ -9,6 +9,7 @@ from django.core.cache import cache
 from django.test import Client
 from pytest_django import Settings
 
+from registry.models import AuditEntry
 from rollout.serving import snapshot_cache
 from tests import make
 
@@ -68,6 +69,18 @@ def test_login__locked_out_from_one_address__another_address_and_another_person_
     assert log_in(client, PASSWORD, address="192.0.2.2") == 302
     client.logout()
     assert log_in(client, PASSWORD, name="ben") == 302
+
+
+def test_login__attempts_deleted_by_an_administrator__gets_in_and_it_is_recorded(client: Client, anna: User) -> None:
+    for number in range(5):
+        log_in(client, f"wrong {number}")
+    administrator = Client()
+    administrator.force_login(User.objects.create_superuser("root"))
+
+    administrator.post(f"/admin/axes/accessattempt/{AccessAttempt.objects.get().pk}/delete/", {"post": "yes"})
+
+    assert log_in(client, PASSWORD) == 302
+    assert AuditEntry.objects.get(action="login_attempt.deleted").actor == "user:root"
 
 
 def test_login__succeeds_in_between__counts_anew(client: Client, anna: User) -> None:
