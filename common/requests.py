@@ -56,6 +56,11 @@ def address_of(environ: Mapping[str, Any]) -> str:
     return str(found or "")
 
 
+def address_of_request(request: HttpRequest) -> str | None:
+    """As django-axes takes it, which counts wrong passwords by it."""
+    return address_of(request.META) or None
+
+
 def _ip(text: str) -> IPv4Address | IPv6Address | None:
     """IPv4 as such, also where a server that listens on both writes it as `::ffff:…`."""
     try:

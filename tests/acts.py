@@ -221,7 +221,7 @@ ACTS = [
         saved_draft,
         lambda prompt: registry.publish_draft(prompt=prompt, expected_revision=1, actor=ANNA),
         ("version.published",),
-        PUBLISHED,
+        (*PUBLISHED, "draft.saved"),
     ),
     Act(registry.publish_version, make.prompt, publish, ("version.published",), PUBLISHED),
     Act(registry.move_label, given.prompt, move, ("label.moved",), ("label.moved",)),

@@ -30,11 +30,7 @@ def save_draft(*, prompt: Prompt, content: Content, notes: str, expected_revisio
     draft = Draft.objects.filter(prompt=prompt).first()
     if (draft and draft.revision) != expected_revision:
         raise _stale(draft, yours=asdict(content) | {"notes": notes})
-    before = _audited(draft) if draft else None
-    saved = _write(draft or Draft(prompt=prompt, revision=0), actor=actor, **asdict(content), notes=notes)
-    target = f"prompts/{prompt.name}/draft"
-    audit.record(action="draft.saved", target=target, before=before, after=_audited(saved), actor=actor)
-    return saved
+    return _write(draft or Draft(prompt=prompt, revision=0), actor=actor, **asdict(content), notes=notes)
 
 
 @transaction.atomic
@@ -65,12 +61,15 @@ def draft_json(draft: Draft) -> dict[str, Any]:
 
 
 def _write(draft: Draft, *, actor: Actor, **fields: Any) -> Draft:
+    before = _audited(draft) if draft.revision else None
     for name, value in fields.items():
         setattr(draft, name, value)
     draft.revision += 1
     draft.updated_at = now()
     draft.updated_by = str(actor)
     draft.save()
+    target = f"prompts/{draft.prompt.name}/draft"
+    audit.record(action="draft.saved", target=target, before=before, after=_audited(draft), actor=actor)
     return draft
 
 

@@ -1,6 +1,7 @@
 """What keeps strangers out of the pages: headers that browsers obey, and a login that cannot be tried for ever."""
 
 import logging
+from ipaddress import ip_network
 
 import pytest
 from axes.models import AccessAttempt
@@ -81,6 +82,22 @@ def test_login__attempts_deleted_by_an_administrator__gets_in_and_it_is_recorded
 
     assert log_in(client, PASSWORD) == 302
     assert AuditEntry.objects.get(action="login_attempt.deleted").actor == "user:root"
+
+
+def test_login__behind_a_trusted_proxy__locked_for_the_address_it_asks_for_alone(
+    client: Client, anna: User, settings: Settings
+) -> None:
+    settings.TRUSTED_PROXIES = [ip_network("127.0.0.1")]
+
+    def log_in_from(address: str, password: str) -> int:
+        typed = {"username": "anna", "password": password}
+        return client.post(LOGIN, typed, REMOTE_ADDR="127.0.0.1", HTTP_X_FORWARDED_FOR=address).status_code
+
+    refused = [log_in_from(f"198.51.100.{number}, 192.0.2.66", "wrong") for number in range(5)]
+
+    assert refused[-1] == 429  # what the stranger says to have come from changes nothing
+    assert log_in_from("192.0.2.66", PASSWORD) == 429
+    assert log_in_from("192.0.2.2", PASSWORD) == 302
 
 
 def test_login__succeeds_in_between__counts_anew(client: Client, anna: User) -> None:

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from django.core.management import get_commands, load_command_class
 
+from config.api_docs import DOCUMENT
 from config.management.commands import run_web
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,6 +60,7 @@ def test_dockerfile__copies__what_exists_and_dockerignore_lets_through() -> None
 
     assert copied == let_through
     assert all((ROOT / path).exists() for path in copied)
+    assert DOCUMENT.relative_to(ROOT).as_posix() in copied
     packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "benchmarks", "demo"}
     assert packages | {"static", "templates", "manage.py"} <= copied
 
@@ -104,6 +106,20 @@ def test_compose__services__begin_in_order_with_few_rights_and_no_secret_in_sigh
     assert {volume.partition(":")[0] for volume in service["volumes"]} <= set(COMPOSE["volumes"])
 
 
+def test_compose__host_and_further_settings__in_a_file_that_outlives_the_shell_and_git_ignores() -> None:
+    page = (ROOT / "docs" / "how-to" / "deploy.md").read_text()
+    (example,) = re.findall(r"cat > deploy/.env <<END\n(.*?)^END", page, re.MULTILINE | re.DOTALL)
+    put_in = set(re.findall(r"\$\{(\w+)", (DEPLOY / "compose.yaml").read_text()))
+
+    named = settings_named(example)
+
+    assert {"SERINUS_HOST", "SERINUS_BASE_URL", "SERINUS_TRUSTED_PROXIES"} <= named <= known_settings() | put_in
+    for name in OF_SERINUS:
+        assert COMPOSE["services"][name]["env_file"] == [{"path": ".env", "required": False}]
+        assert not (named - put_in) & set(COMPOSE["services"][name]["environment"])  # else it would not be heard
+    assert "deploy/.env" in (ROOT / ".gitignore").read_text().splitlines()
+
+
 def test_compose__grace__longer_than_a_web_server_takes_to_stop() -> None:
     assert all(
         int(COMPOSE["services"][name]["stop_grace_period"].removesuffix("s")) > run_web.STOP_WITHIN_S + 5
@@ -141,11 +157,30 @@ def test_unit__runs_a_command_of_ours__as_nobody_special(path: Path) -> None:
     line = shlex.split(service["ExecStart"])
     command = shlex.split(line[-1]) if line[:2] == ["/bin/sh", "-c"] else line
 
-    assert parse(command) in {"migrate", "run_web", "run_worker", "backup"}
+    assert parse(command) in {"migrate", "run_web", "run_worker", "serve", "backup"}
     assert service["User"] == "serinus"
     assert service["Environment"] == f"SERINUS_DATA_DIR=/var/lib/{service['StateDirectory']}"
     assert {service[name] for name in ("NoNewPrivileges", "PrivateTmp", "ProtectHome")} == {"yes"}
     assert service["ProtectSystem"] == "strict"
+    assert "RemainAfterExit" not in service  # started once, it would not be started at the next upgrade
+
+
+def test_manage__runs_as_the_units_do__with_what_it_is_told(tmp_path: Path) -> None:
+    runner = tmp_path / "systemd-run"
+    runner.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    runner.chmod(0o755)
+    line = [DEPLOY / "systemd" / "manage", "create_key", "me", "--scopes", "read,write"]
+
+    done = subprocess.run(line, env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, capture_output=True, text=True, check=True)
+
+    told = done.stdout.splitlines()
+    unit = read_unit(DEPLOY / "systemd" / "serinus-web.service")["Service"]
+    for name in ("EnvironmentFile", "WorkingDirectory"):
+        assert f"--property={name}={unit[name]}" in told
+    assert f"--uid={unit['User']}" in told
+    assert {"--property=StateDirectory=serinus-cli", "--setenv=SERINUS_DATA_DIR=/var/lib/serinus-cli"} <= set(told)
+    assert told[-5:] == ["manage.py", *map(str, line[1:])]
+    assert parse(told) == "create_key"
 
 
 def test_environment_example__names_only_settings() -> None:
