@@ -1,5 +1,6 @@
 """The admin shows what happened, which nobody edits, and the prices, which are added and deleted and never changed."""
 
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -10,6 +11,7 @@ from common.clock import now
 from observability.models import Call, CallText, PriceOverride, Score
 from observability.selectors import UNPRICED_FOR, unpriced_models
 from observability.services.prices import add_override, pattern_of, provider_of, remove_override
+from registry import rights
 from registry.admin.acting import actor_of
 from registry.admin.read_only import ReadOnlyInline, as_written
 
@@ -86,7 +88,9 @@ class PriceOverrideAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django'
         return super().changelist_view(request, {"subtitle": subtitle, **(extra_context or {})})
 
     def save_model(self, request: HttpRequest, obj: PriceOverride, form: Any, change: bool) -> None:
-        obj.pk = add_override(**form.cleaned_data, actor=actor_of(request)).pk
+        add = partial(add_override, **form.cleaned_data, actor=actor_of(request))
+        obj.pk = rights.under_right(request, rights.ADD_PRICES, add).pk
 
     def delete_model(self, request: HttpRequest, obj: PriceOverride) -> None:
-        remove_override(override_id=obj.pk, actor=actor_of(request))
+        remove = partial(remove_override, override_id=obj.pk, actor=actor_of(request))
+        rights.under_right(request, rights.DELETE_PRICES, remove)

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django_q.tasks import async_task
 
 from common.clock import now
@@ -37,7 +37,8 @@ class Kind:
     """One kind of data.
 
     oldest: keys of what is older than a time, at most BATCH, without reading the whole table. until: up to when it may
-    be deleted, of the time up to which it is kept no longer.
+    be deleted, of the time up to which it is kept no longer. still: what must be true of a row when it is deleted, if
+    others may have changed that since its key was looked up.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Kind:
     oldest: Callable[[datetime], Sequence[int | str]]
     expired: Callable[[datetime], QuerySet[Any]]
     until: Callable[[datetime], datetime] = lambda at: at
+    still: Q | None = None
 
 
 _of_others: list[Callable[[], list[Kind]]] = []
@@ -102,9 +104,18 @@ def _delete(kind: Kind, before: datetime) -> Iterator[int]:
     while keys := kind.oldest(before):
         started = time.monotonic()
         with transaction.atomic():
+            keys = _still(kind, keys)
             kind.model._default_manager.filter(pk__in=keys).delete()
         yield len(keys)
         time.sleep(time.monotonic() - started)
+
+
+def _still(kind: Kind, keys: Sequence[int | str]) -> Sequence[int | str]:
+    """Those of them that may be deleted now, their rows locked if they could change."""
+    if kind.still is None:
+        return keys
+    rows = kind.model._default_manager.select_for_update().filter(kind.still, pk__in=keys)
+    return list(rows.values_list("pk", flat=True))
 
 
 def _oldest_texts(before: datetime) -> list[int]:

@@ -27,7 +27,7 @@ START = "rollout.start_rollout"
 STEER = "rollout.steer_rollout"
 PROMOTE = "rollout.promote_rollout"
 ADD_WEBHOOKS = "rollout.add_webhookendpoint"
-DISABLE_WEBHOOKS = "rollout.change_webhookendpoint"
+CHANGE_WEBHOOKS = "rollout.change_webhookendpoint"
 REPLAY = "rollout.change_delivery"
 READ_TEXTS = "observability.view_calltext"
 ADD_PRICES = "observability.add_priceoverride"
@@ -46,7 +46,7 @@ WORDS = {
     STEER: "pause, resume, roll back and cancel rollouts",
     PROMOTE: "promote rollouts by hand",
     ADD_WEBHOOKS: "add webhooks",
-    DISABLE_WEBHOOKS: "change and disable webhooks",
+    CHANGE_WEBHOOKS: "change and disable webhooks",
     REPLAY: "replay deliveries",
     READ_TEXTS: "read the texts of calls",
     ADD_PRICES: "add prices",

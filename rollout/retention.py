@@ -17,7 +17,10 @@ from rollout.models import Delivery, DeliveryStatus, FanOut
 def kinds() -> list[Kind]:
     """Deliveries first: they refer to their events. Their attempts go with them."""
     return [
-        Kind("deliveries", Delivery, settings.KEEP_EVENTS, _oldest_deliveries, _expired_deliveries),
+        Kind(
+            *("deliveries", Delivery, settings.KEEP_EVENTS, _oldest_deliveries, _expired_deliveries),
+            still=~Q(status=DeliveryStatus.PENDING),  # or one that is replayed meanwhile would be gone
+        ),
         Kind("events", Event, settings.KEEP_EVENTS, _oldest_events, _expired_events),
     ]
 

@@ -46,13 +46,18 @@ def create_prompt(*, name: str, description: str = "", tags: Sequence[str] = (),
 def change_prompt(
     *, prompt_name: str, description: str | None = None, tags: Sequence[str] | None = None, actor: Actor
 ) -> Prompt:
-    """Describe the prompt otherwise, or tag it otherwise; None leaves it as it is. Raises NotFound or Gone."""
+    """Describe the prompt otherwise, or tag it otherwise; None leaves it as it is. Raises NotFound or Gone.
+
+    Nothing happens where it is so already.
+    """
     prompt = lock_prompt(prompt_name)
     before = _described(prompt)
     if description is not None:
         prompt.description = description
     if tags is not None:
         prompt.tags = list(tags)
+    if _described(prompt) == before:
+        return prompt
     prompt.save(update_fields=["description", "tags"])
     audit.record(
         action="prompt.changed",

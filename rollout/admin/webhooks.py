@@ -8,7 +8,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -18,6 +17,7 @@ from django.urls import URLPattern, path
 from common.actors import Actor
 from common.clock import now
 from common.errors import DomainError
+from registry import rights
 from registry.admin.acting import actor_of, attempt
 from registry.admin.read_only import ReadOnlyAdmin, ReadOnlyInline
 from registry.events import EVENT_TYPES
@@ -58,7 +58,7 @@ class Act:
     words: str
     warning: str
     done: str
-    permission: str
+    right: str
     possible: Callable[[WebhookEndpoint], bool]
     do: Callable[[str, Actor], object]
 
@@ -68,7 +68,7 @@ ACTS = {
         "Disable",
         "It is sent nothing any more, and what it was still to be sent is dead until it is replayed.",
         "is disabled.",
-        "rollout.change_webhookendpoint",
+        rights.CHANGE_WEBHOOKS,
         lambda endpoint: not endpoint.disabled_at,
         lambda endpoint_id, actor: services.disable_endpoint(endpoint_id=endpoint_id, actor=actor),
     ),
@@ -76,7 +76,7 @@ ACTS = {
         "Enable",
         "It is told again of what happens from now on. What is dead can then be replayed.",
         "is enabled.",
-        "rollout.change_webhookendpoint",
+        rights.CHANGE_WEBHOOKS,
         lambda endpoint: bool(endpoint.disabled_at),
         lambda endpoint_id, actor: services.enable_endpoint(endpoint_id=endpoint_id, actor=actor),
     ),
@@ -84,7 +84,7 @@ ACTS = {
         "Replay what is dead",
         "Everything that is dead is sent again, now, with all retries and the same ids.",
         "is being sent again what was dead.",
-        "rollout.change_delivery",
+        rights.REPLAY,
         lambda endpoint: not endpoint.disabled_at,
         lambda endpoint_id, actor: services.replay_all(
             endpoint_id=endpoint_id, status=DeliveryStatus.DEAD, actor=actor
@@ -111,7 +111,7 @@ class WebhookEndpointAdmin(ReadOnlyAdmin):
         return with_counts(super().get_queryset(request))
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return request.user.has_perm("rollout.add_webhookendpoint")
+        return request.user.has_perm(rights.ADD_WEBHOOKS)
 
     def get_urls(self) -> list[URLPattern]:
         views: dict[str, Callable[..., HttpResponse]] = {"edit": self.edit, "rotate": self.rotate}
@@ -136,10 +136,13 @@ class WebhookEndpointAdmin(ReadOnlyAdmin):
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         """The answer itself shows the secret, so that its text is nowhere else: no session, no cookie, no log."""
-        if not self.has_add_permission(request):
-            raise PermissionDenied
+        rights.require(request, rights.ADD_WEBHOOKS)
         form = EndpointForm(request.POST or None)
-        endpoint = attempt(form, lambda: services.create_endpoint(**form.cleaned_data, actor=actor_of(request)))
+
+        def create() -> WebhookEndpoint:
+            return services.create_endpoint(**form.cleaned_data, actor=actor_of(request))
+
+        endpoint = attempt(form, lambda: rights.under_right(request, rights.ADD_WEBHOOKS, create))
         if endpoint:
             self.log_addition(request, endpoint, "Added.")
         return self._page(request, "add_webhook", "Add a webhook", {"form": form, "original": endpoint})
@@ -151,7 +154,7 @@ class WebhookEndpointAdmin(ReadOnlyAdmin):
         def change() -> WebhookEndpoint:
             return services.change_endpoint(endpoint_id=endpoint_id, **form.cleaned_data, actor=actor_of(request))
 
-        if changed := attempt(form, change):
+        if changed := attempt(form, lambda: rights.under_right(request, rights.CHANGE_WEBHOOKS, change)):
             return self._done(request, changed, "is changed.")
         return self._page(request, "edit_webhook", f"Change {endpoint}", {"form": form, "original": endpoint})
 
@@ -163,7 +166,7 @@ class WebhookEndpointAdmin(ReadOnlyAdmin):
         def change() -> WebhookEndpoint:
             return services.rotate_secret(endpoint_id=endpoint_id, **form.cleaned_data, actor=actor_of(request))
 
-        rotated = attempt(form, change)
+        rotated = attempt(form, lambda: rights.under_right(request, rights.CHANGE_WEBHOOKS, change))
         if rotated:
             self.log_change(request, rotated, "Secret rotated.")
         title, context = f"Rotate the secret of {endpoint}", {"form": form, "original": endpoint, "rotated": rotated}
@@ -171,10 +174,10 @@ class WebhookEndpointAdmin(ReadOnlyAdmin):
 
     def act(self, request: HttpRequest, endpoint_id: str, *, name: str) -> HttpResponse:
         act = ACTS[name]
-        endpoint = self._find(request, endpoint_id, act.permission)
+        endpoint = self._find(request, endpoint_id, act.right)
         if request.method == "POST":
             try:
-                act.do(endpoint_id, actor_of(request))
+                rights.under_right(request, act.right, lambda: act.do(endpoint_id, actor_of(request)))
             except DomainError as error:
                 self.message_user(request, error.detail, messages.ERROR)
                 return redirect("admin:rollout_webhookendpoint_change", endpoint_id)
@@ -198,11 +201,8 @@ class WebhookEndpointAdmin(ReadOnlyAdmin):
     def dead(self, endpoint: Any) -> int:
         return int(endpoint.dead)
 
-    def _find(
-        self, request: HttpRequest, endpoint_id: str, permission: str = "rollout.change_webhookendpoint"
-    ) -> WebhookEndpoint:
-        if not request.user.has_perm(permission):
-            raise PermissionDenied
+    def _find(self, request: HttpRequest, endpoint_id: str, right: str = rights.CHANGE_WEBHOOKS) -> WebhookEndpoint:
+        rights.require(request, right)
         return get_object_or_404(WebhookEndpoint, pk=endpoint_id)
 
     def _done(self, request: HttpRequest, endpoint: WebhookEndpoint, words: str) -> HttpResponse:
@@ -220,8 +220,8 @@ def _pages(request: HttpRequest, endpoint: WebhookEndpoint | None) -> dict[str, 
     if endpoint is None:
         return {}
     edits = {"edit": "Change", "rotate": "Rotate the secret"}
-    pages = edits if request.user.has_perm("rollout.change_webhookendpoint") else {}
-    acts = {n: a.words for n, a in ACTS.items() if a.possible(endpoint) and request.user.has_perm(a.permission)}
+    pages = edits if request.user.has_perm(rights.CHANGE_WEBHOOKS) else {}
+    acts = {n: a.words for n, a in ACTS.items() if a.possible(endpoint) and request.user.has_perm(a.right)}
     return {f"admin:rollout_webhookendpoint_{name}": words for name, words in {**pages, **acts}.items()}
 
 
@@ -248,13 +248,14 @@ class DeliveryAdmin(ReadOnlyAdmin):
         return super().get_queryset(request).select_related("event", "endpoint").defer("payload", "event__data")
 
     def has_replay_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("rollout.change_delivery")
+        return request.user.has_perm(rights.REPLAY)
 
     @admin.action(description="Replay: send again, now, with all retries", permissions=["replay"])
     def replay(self, request: HttpRequest, deliveries: QuerySet[Delivery]) -> None:
         for delivery in deliveries:
+            how = {"endpoint_id": delivery.endpoint_id, "delivery_id": delivery.pk, "actor": actor_of(request)}
             try:
-                services.replay(endpoint_id=delivery.endpoint_id, delivery_id=delivery.pk, actor=actor_of(request))
+                rights.under_right(request, rights.REPLAY, partial(services.replay, **how))
             except DomainError as error:
                 self.message_user(request, error.detail, messages.ERROR)
             else:

@@ -45,6 +45,10 @@ class EventWatch:
         try:
             while self._tell():
                 wait_for_generation(Event())
+        except BaseException:
+            with self._changed:
+                self._watched = False  # whoever waits next starts another thread
+            raise
         finally:
             connection.close()
 

@@ -6,6 +6,7 @@ Every one of them locks the endpoint before its deliveries, as the sender does.
 import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -69,6 +70,7 @@ def change_endpoint(
     actor: Actor,
 ) -> WebhookEndpoint:
     """Change what is given; no events at all means all types. What is pending goes to the new address as it is.
+    Nothing happens where it is so already.
 
     Raises NotFound, Invalid.
     """
@@ -78,12 +80,14 @@ def change_endpoint(
     given = {"url": url, "events": events, "description": description, "format": format}
     before = _audited(endpoint)
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    if url is not None and url != endpoint.url:
-        check_url(url)
-        changes |= HEALTHY  # what the old address did says nothing of the new one
     if events is not None:
         check_events(events)
         changes["events"] = list(events)
+    if all(getattr(endpoint, name) == value for name, value in changes.items()):
+        return endpoint
+    if url is not None and url != endpoint.url:
+        check_url(url)
+        changes |= HEALTHY  # what the old address did says nothing of the new one
     if format is not None:
         check_format(format)
     return _record("changed", _write(endpoint, **changes), before, actor)
@@ -136,7 +140,7 @@ def replay(*, endpoint_id: str, delivery_id: str, actor: Actor) -> Delivery:
         raise Conflict("delivery_pending", f"The delivery {delivery_id} is still being tried")
     target = f"webhooks/{endpoint_id}/deliveries/{delivery_id}"
     audit.record(action="delivery.replayed", target=target, before=None, after={"deliveries": 1}, actor=actor)
-    logger.info("webhook.replayed", extra={"delivery": delivery_id})
+    transaction.on_commit(partial(logger.info, "webhook.replayed", extra={"delivery": delivery_id}))
     return row.get()
 
 
@@ -158,7 +162,8 @@ def replay_all(*, endpoint_id: str, status: str | None = None, since: datetime |
     audit.record(
         action="delivery.replayed", target=f"webhooks/{endpoint_id}/deliveries", before=None, after=after, actor=actor
     )
-    logger.info("webhook.replayed", extra={"endpoint": endpoint_id, "deliveries": replayed})
+    fields = {"endpoint": endpoint_id, "deliveries": replayed}
+    transaction.on_commit(partial(logger.info, "webhook.replayed", extra=fields))
     return replayed
 
 
@@ -170,7 +175,8 @@ def disable(endpoint: WebhookEndpoint, *, why: str, reason: DeadReason, actor: A
         _audit("disabled", endpoint, before, actor, reason=why)
         told = {"webhook": endpoint.pk, "description": endpoint.description, "reason": reason, "actor": str(actor)}
         event_log.record(type="webhook.disabled", prompt="", data=told)
-        logger.warning("webhook.disabled", extra={"endpoint": endpoint.pk, "reason": reason, "why": why})
+        fields = {"endpoint": endpoint.pk, "reason": reason, "why": why}
+        transaction.on_commit(partial(logger.warning, "webhook.disabled", extra=fields))
     end(endpoint.deliveries.all(), reason)
 
 
@@ -211,7 +217,8 @@ def _write(endpoint: WebhookEndpoint, **fields: Any) -> WebhookEndpoint:
 
 def _record(what: str, endpoint: WebhookEndpoint, before: dict[str, Any] | None, actor: Actor) -> WebhookEndpoint:
     _audit(what, endpoint, before, actor)
-    logger.info(f"webhook.{what}", extra={"endpoint": endpoint.pk, "actor": str(actor)})
+    fields = {"endpoint": endpoint.pk, "actor": str(actor)}
+    transaction.on_commit(partial(logger.info, f"webhook.{what}", extra=fields))
     return endpoint
 
 

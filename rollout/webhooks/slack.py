@@ -34,6 +34,7 @@ def slack_text(event: Event) -> str:
     if event.type in HAPPENED:
         return _of_rollout(event)
     told = event.data.get
+    subject, reason = event.prompt, ""
     match event.type:
         case "version.published":
             happened, reason = f"{told('version')} was published by {told('author')}", told("notes")
@@ -41,9 +42,17 @@ def slack_text(event: Event) -> str:
             before = f"moved from {told('from')}" if told("from") else "set"
             happened = f"{told('label')} was {before} to {told('to')} by {told('actor')}"
             reason = told("reason")
+        case "prompt.archived":
+            happened = f"was archived by {told('actor')}: it is served no longer"
+        case "prompt.unarchived":
+            happened = f"is served again, by {told('actor')}"
+        case "webhook.disabled":
+            subject = f"webhook {told('description') or told('webhook')}"
+            happened = f"was disabled by {told('actor')} and gets nothing any more"
+            reason = str(told("reason") or "").replace("_", " ")
         case _:
-            happened, reason = event.type, ""
-    return _sentence(event.prompt, happened, reason, f"{settings.BASE_URL}/")
+            happened = event.type
+    return _sentence(subject, happened, reason, f"{settings.BASE_URL}/")
 
 
 def _of_rollout(event: Event) -> str:

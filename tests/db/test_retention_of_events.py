@@ -1,5 +1,6 @@
 """Events go after their time with all that was delivered of them, but none that is awaited and none from the middle."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -58,6 +59,23 @@ def test_prune__one_is_still_delivered__stays_with_all_after_it() -> None:
 
     assert kept() == [3, 4, 5, 6]
     assert Delivery.objects.count() == DeliveryAttempt.objects.count() == 8
+
+
+@pytest.mark.usefixtures("delivered")
+def test_prune__delivery_replayed_after_its_key_was_looked_up__stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = Delivery.objects.filter(event=1).earliest("pk")
+    delete = retention._still
+
+    def replay_before(kind: retention.Kind, keys: Sequence[int | str]) -> Sequence[int | str]:
+        if first.pk in keys:
+            services.replay(endpoint_id=first.endpoint_id, delivery_id=first.pk, actor=make.ANNA)
+        return delete(kind, keys)
+
+    monkeypatch.setattr(retention, "_still", replay_before)
+    retention.prune()
+
+    assert Delivery.objects.get(pk=first.pk).status == DeliveryStatus.PENDING
+    assert kept() == [1, 2, 3, 4, 5, 6]
 
 
 @pytest.mark.usefixtures("delivered")

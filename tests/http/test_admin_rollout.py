@@ -9,6 +9,8 @@ from django.http import HttpResponse
 from django.test import Client
 from django.utils.html import strip_tags
 
+from registry import audit
+from registry.models import AuditEntry
 from rollout import services
 from rollout.admin.rollouts import ACTS
 from rollout.models import Delivery, DeliveryAttempt, Rollout, WebhookEndpoint
@@ -289,6 +291,49 @@ def test_webhook__rotate__the_new_secret_shown_once(anna: Client) -> None:
     assert webhook.secret in page
     assert old not in page
     assert webhook.secret not in anna.get(f"{WEBHOOKS}{webhook.pk}/change/").content.decode()
+
+
+@pytest.fixture
+def losing(client: Client, monkeypatch: pytest.MonkeyPatch) -> Client:
+    """A person who may change all of webhooks, until the first change is recorded."""
+    user = User.objects.create_user("ben", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(content_type__app_label="rollout"))
+    record = audit.record
+
+    def record_and_lose(**entry: Any) -> None:
+        record(**entry)
+        if entry["actor"].name == "ben":
+            user.user_permissions.clear()
+
+    monkeypatch.setattr(audit, "record", record_and_lose)
+    client.force_login(user)
+    return client
+
+
+@pytest.mark.parametrize(
+    ("page", "form"),
+    [
+        ("webhookendpoint/add/", {"url": "https://other.example/"}),
+        ("webhookendpoint/{id}/edit/", {"url": "https://other.example/"}),
+        ("webhookendpoint/{id}/rotate/", {"keep_old_for": "24"}),
+        ("webhookendpoint/{id}/disable/", {}),
+        ("webhookendpoint/{id}/replay/", {}),
+        ("delivery/", {"action": "replay"}),
+    ],
+)
+def test_right__taken_away_while_the_change_waits__all_is_undone(
+    losing: Client, page: str, form: dict[str, Any]
+) -> None:
+    delivery = dead_delivery()
+    before = (*WebhookEndpoint.objects.values(), *Delivery.objects.values())
+
+    address = f"/admin/rollout/{page.format(id=delivery.endpoint_id)}"
+    answer = losing.post(address, {**form, "_selected_action": [delivery.pk]})
+
+    assert answer.status_code == 403
+    assert "has just been taken away" in words_of(answer)
+    assert (*WebhookEndpoint.objects.values(), *Delivery.objects.values()) == before
+    assert not AuditEntry.objects.filter(actor="user:ben").exists()
 
 
 def test_webhook__change_page__its_health_and_what_may_be_done(anna: Client) -> None:

@@ -13,7 +13,7 @@ from django.test import Client
 from registry import events
 from registry import services as registry
 from registry.models import ApiKey, Event
-from rollout.serving import waiting
+from rollout.serving import event_watch, waiting
 from rollout.serving.event_watch import watch
 from tests import make
 from tests.parallel import start
@@ -267,6 +267,21 @@ def test_wait__many__one_thread_asks_the_database_for_all(waiter: Waiter) -> Non
 
     assert [sequences(answer.result(30)) for answer in answers] == [[1]] * 5
     assert found == 1
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_wait__thread_ended_by_a_fault__the_next_to_wait_starts_another(
+    waiter: Waiter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(event_watch, "newest_sequence", lambda: {}["nothing"])
+        first = waiter(after=0, wait=30)
+        until(lambda: not watchers())
+    second = waiter(after=0, wait=30)
+
+    happen()
+
+    assert [sequences(answer.result(10)) for answer in (first, second)] == [[1], [1]]
 
 
 @pytest.mark.django_db

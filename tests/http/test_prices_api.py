@@ -3,12 +3,14 @@
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from observability.core.dialects import WANTED
 from observability.core.otlp import decode_protobuf
 from observability.ingest import writer
 from observability.models import PriceOverride
+from registry import audit
 from tests import make, traces
 
 NEW = {"pattern": "House-*", "effective_from": "2026-01-01T00:00:00Z", "input": "0.5", "output": 2}
@@ -165,3 +167,23 @@ def test_prices__parameters_of_pages__taken() -> None:
     response = send("get", "?limit=1", scope="read")
 
     assert (response.status_code, len(response.json()["items"])) == (200, 1)
+
+
+@pytest.mark.parametrize("page", ["add/", "{id}/delete/"])
+def test_admin__right_taken_away_while_the_change_waits__all_is_undone(
+    client: Client, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    post()
+    kept = PriceOverride.objects.get()
+    ben = User.objects.create_user("ben", is_staff=True)
+    ben.user_permissions.set(Permission.objects.filter(codename__endswith="priceoverride"))
+    client.force_login(ben)
+    monkeypatch.setattr(audit, "record", lambda **_: ben.user_permissions.clear())
+
+    form = {"pattern": "other-*", "effective_from_0": "2026-01-01", "effective_from_1": "00:00:00", "post": "yes"}
+    form |= {"input": "1", "output": "2", "call": "0"}
+    answer = client.post(f"/admin/observability/priceoverride/{page.format(id=kept.pk)}", form)
+
+    assert answer.status_code == 403
+    assert "has just been taken away" in answer.content.decode()
+    assert list(PriceOverride.objects.all()) == [kept]

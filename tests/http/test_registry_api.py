@@ -5,6 +5,7 @@ import time_machine
 from django.test import Client
 
 from registry import services
+from registry.models import AuditEntry
 from tests import make
 
 pytestmark = pytest.mark.django_db
@@ -375,6 +376,14 @@ def test_prompt__changed__only_what_is_named(api: Client) -> None:
 
     assert (tagged.status_code, tagged.json()["description"], tagged.json()["tags"]) == (200, "Reads orders", [])
     assert (described.json(), described.json()["description"]) == (api.get(PROMPT).json(), "")
+
+
+@pytest.mark.parametrize("body", [{}, {"description": "Reads orders"}, {"tags": ["orders"]}])
+def test_prompt__changed_to_what_it_is__no_entry(api: Client, body: Any) -> None:
+    post(api, PROMPTS, {"name": "order-extractor", "description": "Reads orders", "tags": ["orders"]})
+
+    assert patch(api, body).status_code == 200
+    assert not AuditEntry.objects.filter(action="prompt.changed").exists()
 
 
 @pytest.mark.parametrize(

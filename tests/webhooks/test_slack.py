@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from registry.events import EVENT_TYPES
+from registry.events import EVENT_TYPES, OF_NO_LABEL
 from registry.models import Event
 from rollout.models import WebhookEndpoint, WebhookFormat
 from rollout.webhooks import services
@@ -71,6 +71,32 @@ def test_rollout__every_event__a_sentence_of_its_own(name: str) -> None:
     assert "rollout." not in text
 
 
+@pytest.mark.parametrize("name", EVENT_TYPES)
+def test_every_event__a_subject_and_words_of_its_own(name: str) -> None:
+    text = slack_text(event(name, rollout=ROLLOUT, webhook="whk_1", transition={}))
+
+    assert not text.startswith("**")
+    assert name not in text
+
+
+def test_prompt__archived_and_served_again__by_whom() -> None:
+    archived, unarchived = (slack_text(event(name, actor="user:anna")) for name in OF_NO_LABEL)
+
+    assert archived.startswith("*order-extractor*: was archived by user:anna: it is served no longer <")
+    assert unarchived.startswith("*order-extractor*: is served again, by user:anna <")
+
+
+@pytest.mark.parametrize(("description", "subject"), [("on call", "on call"), ("", "whk_1")])
+def test_webhook_disabled__which_by_whom_and_why(description: str, subject: str) -> None:
+    told = {"webhook": "whk_1", "description": description, "reason": "endpoint_gone", "actor": "system:sender"}
+
+    text = slack_text(event("webhook.disabled", **told))
+
+    assert text.startswith(
+        f"*webhook {subject}*: was disabled by system:sender and gets nothing any more: endpoint gone <"
+    )
+
+
 def test_reason__markup_of_slack__shown_as_it_was_written() -> None:
     reason = "<!channel> & <https://evil.example|click>"
 
@@ -87,6 +113,7 @@ def test_reason__markup_of_slack__shown_as_it_was_written() -> None:
         ("rollout.rolled_back", {"rollout": {"control": 5}, "transition": {"verdict": {"reasons": None}, "reason": 7}}),
         ("rollout.rolled_back", {"transition": {"reason": "\ud83d" + "x" * 100_000}}),
         ("version.published", {}),
+        ("prompt.archived", {}),
         ("something.new", {"anything": ["at all"]}),
     ],
 )

@@ -1,11 +1,16 @@
+import logging
+from contextlib import suppress
 from typing import Any
 
 import pytest
 import time_machine
+from django.db import transaction
 from django.test import Client
+from pytest_django import DjangoCaptureOnCommitCallbacks
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from registry.events import EVENT_TYPES
+from registry.models import AuditEntry
 from rollout.models import WebhookEndpoint
 from rollout.webhooks import services
 from rollout.webhooks.fan_out import deliver_new_events
@@ -177,6 +182,42 @@ def test_patch__wrong__422_and_nothing_changed(
     assert response.json()["errors"][0]["field"].startswith(next(iter(wrong)))
     endpoint.refresh_from_db()
     assert endpoint.description == ""
+
+
+@pytest.mark.parametrize("body", [{}, {"events": None, "description": ""}, {"format": "standard"}])
+def test_patch__as_it_is_already__no_entry(client: Client, endpoint: WebhookEndpoint, body: dict[str, Any]) -> None:
+    response = client.patch(f"/api/v1/webhooks/{endpoint.id}", body, content_type="application/json")
+
+    assert response.status_code == 200
+    assert not AuditEntry.objects.filter(action="webhook.changed").exists()
+
+
+def test_changes__undone__not_logged(endpoint: WebhookEndpoint, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+
+    with suppress(KeyError), transaction.atomic():
+        services.change_endpoint(endpoint_id=endpoint.pk, description="on call", actor=ANNA)
+        services.replay_all(endpoint_id=endpoint.pk, status="dead", actor=ANNA)
+        services.disable_endpoint(endpoint_id=endpoint.pk, actor=ANNA)
+        raise KeyError
+
+    assert not [record for record in caplog.records if record.name == services.__name__]
+
+
+def test_changes__committed__logged(
+    endpoint: WebhookEndpoint,
+    caplog: pytest.LogCaptureFixture,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    with django_capture_on_commit_callbacks(execute=True):
+        services.change_endpoint(endpoint_id=endpoint.pk, description="on call", actor=ANNA)
+        services.replay_all(endpoint_id=endpoint.pk, status="dead", actor=ANNA)
+        services.disable_endpoint(endpoint_id=endpoint.pk, actor=ANNA)
+
+    said = [record.getMessage() for record in caplog.records if record.name == services.__name__]
+    assert said == ["webhook.changed", "webhook.replayed", "webhook.disabled"]
 
 
 def test_patch__other_events__what_happened_before_is_told_as_it_was_wanted_then(

@@ -5,15 +5,14 @@ may run: each look is claimed by the database.
 """
 
 import logging
-import signal
 import threading
 from collections.abc import Callable
-from types import FrameType
 from typing import Any
 
 from django.core.management.base import BaseCommand
 from django.db import close_old_connections
 
+from common.stopping import until_told
 from observability.ingest.writer import settle_held
 from observability.services.scores import give_up_waiting_scores, join_waiting_scores
 from rollout.evaluation import discard_leftovers, evaluate_due
@@ -30,14 +29,7 @@ class Command(BaseCommand):
     help = "Look at active rollouts and act on their verdicts, until SIGTERM."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        stopping = threading.Event()
-
-        def stop(_signal: int, _frame: FrameType | None) -> None:
-            stopping.set()
-
-        signal.signal(signal.SIGTERM, stop)
-        signal.signal(signal.SIGINT, stop)
-        run(stopping)
+        until_told(run)
 
 
 def run(stopping: threading.Event) -> None:

@@ -5,14 +5,13 @@ delivery is claimed by the database.
 """
 
 import logging
-import signal
 import threading
-from types import FrameType
 from typing import Any
 
 from django.core.management.base import BaseCommand
 from django.db import close_old_connections
 
+from common.stopping import until_told
 from rollout.webhooks.fan_out import deliver_new_events
 from rollout.webhooks.lanes import Lanes
 
@@ -26,14 +25,7 @@ class Command(BaseCommand):
     help = "Deliver events to webhook endpoints, until SIGTERM."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        stopping = threading.Event()
-
-        def stop(_signal: int, _frame: FrameType | None) -> None:
-            stopping.set()
-
-        signal.signal(signal.SIGTERM, stop)
-        signal.signal(signal.SIGINT, stop)
-        run(stopping)
+        until_told(run)
 
 
 def run(stopping: threading.Event) -> None:
