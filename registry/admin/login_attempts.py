@@ -13,7 +13,7 @@ admin.site.unregister(AccessAttempt)
 
 @admin.register(AccessAttempt)
 class AuditedAccessAttemptAdmin(AuditedAdmin, AccessAttemptAdmin):  # type: ignore[misc]  # django-axes has no types
-    kind = "login_attempt"
+    kind = "lockout"
 
     def state_of(self, row: Any) -> dict[str, Any]:
         return {"address": row.ip_address, "failures": row.failures_since_start}

@@ -81,7 +81,7 @@ def test_login__attempts_deleted_by_an_administrator__gets_in_and_it_is_recorded
     administrator.post(f"/admin/axes/accessattempt/{AccessAttempt.objects.get().pk}/delete/", {"post": "yes"})
 
     assert log_in(client, PASSWORD) == 302
-    assert AuditEntry.objects.get(action="login_attempt.deleted").actor == "user:root"
+    assert AuditEntry.objects.get(action="lockout.deleted").actor == "user:root"
 
 
 def test_login__behind_a_trusted_proxy__locked_for_the_address_it_asks_for_alone(
