@@ -17,6 +17,7 @@ from tests import make
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "how-to" / "move-prompts.md").read_text()
+MANAGE = ".venv/bin/python manage.py "
 GIVEN_HERE = re.compile(r"(?<=sha256: ).*|(?<=published_at: ).*")
 
 
@@ -41,9 +42,9 @@ def commands() -> Iterator[tuple[str, str]]:
 
 def run(command: str) -> str:
     """manage.py here, where the test's database is; anything else in a shell."""
-    if command.startswith("manage.py "):
+    if command.startswith(MANAGE):
         output = io.StringIO()
-        call_command(*shlex.split(command)[1:], stdout=output)
+        call_command(*shlex.split(command.removeprefix(MANAGE)), stdout=output)
         return output.getvalue()
     return subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True, timeout=30).stdout
 
@@ -61,5 +62,5 @@ def test_file__written_as_the_page_shows_it() -> None:
     run(next(commands())[0])
 
     (shown,) = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-    written = Path("prompts/greeter.yaml").read_text()
+    written = Path("prompt-files/greeter.yaml").read_text()
     assert GIVEN_HERE.sub("", written) == GIVEN_HERE.sub("", shown)
