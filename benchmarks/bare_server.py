@@ -5,7 +5,7 @@
 
 import argparse
 
-from config.management.commands.run_web import web_server
+from config.web_server import web_server
 
 WORKERS = 2
 

@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -58,7 +57,9 @@ def constant(kind: str, answer: Path) -> Iterator[Running]:
     port = free_port()
     command = [sys.executable, "-m", "benchmarks.bare_server", f"benchmarks.serve.bare_{kind}:application"]
     process = subprocess.Popen(
-        [*command, "--port", str(port)], cwd=MANAGE.parent, env={**os.environ, FILE: str(answer)}
+        [*command, "--port", str(port)],
+        cwd=MANAGE.parent,
+        env=environment(answer.parent / f"bare-{kind}") | {FILE: str(answer)},
     )
     try:
         wait_until(lambda: is_listening(port), within_s=30)

