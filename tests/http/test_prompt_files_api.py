@@ -127,7 +127,7 @@ def test_import__number_with_another_text__409_names_it(api: Client, exported: d
         (b'{"format": "serinus-prompt-1", "name": ' + b"[" * 300 + b"]" * 300 + b', "versions": []}', 422, "name"),
         (gzip.compress(b" " * 2**20), 413, None),
     ],
-    ids=lambda value: str(value)[:20],
+    ids=["array", "no format", "no versions", "no notes", "no JSON", "deep", "too large"],
 )
 def test_import__hostile__a_problem_with_the_path(
     api: Client, settings: Any, body: Any, status: int, field: str | None
