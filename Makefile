@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ON_BOTH_DATABASES := $(wildcard $(addprefix tests/,db http concurrency webhooks crash))
+ON_POSTGRES_ALONE := tests/concurrency tests/crash/test_evaluator_killed.py tests/crash/test_killed_between_statements.py  # slow, and pass on SQLite too
 BENCHMARKS := "serving --quick" sdk verdict "ingest --stages" "ingest --quick" "operating_characteristics --quick"
 
 .PHONY: demo serve test lint bench fuzz soak
@@ -14,7 +15,7 @@ serve: .venv/installed  # make serve ARGS="--port 8080"
 	$(BIN)/python manage.py serve $(ARGS)
 
 test: lint .venv-clients/installed
-	$(BIN)/pytest -q -n 2 --dist loadgroup --ignore tests/crash/test_evaluator_killed.py  # which is as slow as it is thorough
+	$(BIN)/pytest -q -n 2 --dist loadgroup $(addprefix --ignore ,$(ON_POSTGRES_ALONE))
 	$(BIN)/pytest -q -n 2 --dist loadgroup --postgres --ignore tests/crash/test_ingest_killed.py $(ON_BOTH_DATABASES)
 
 lint: .venv/installed

@@ -4,10 +4,12 @@ The web server tells nobody which connection a request came by, so it is the ker
 connection between two requests is another matter: there our answer was the last that was sent.
 """
 
+import os
 import socket
 import struct
 import sys
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,14 +30,24 @@ def cut_off_silent(port: int, silent_s: float) -> None:
     """End this process's connections to the port whose client is silent so. Only Linux knows; elsewhere they stay."""
     if sys.platform != "linux":
         return
-    for file in Path("/proc/self/fd").iterdir():
-        with (
-            suppress(OSError),
-            closing(socket.fromfd(int(file.name), socket.AF_INET, socket.SOCK_STREAM)) as connection,
-        ):
+    for file in list(Path("/proc/self/fd").iterdir()):
+        with suppress(OSError), _connection(int(file.name)) as connection:
             talk = Talk(*INFO.unpack(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, INFO.size)))
             if _is_silent(talk, silent_s) and connection.getsockname()[1] == port:
                 connection.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def _connection(descriptor: int) -> Iterator[socket.socket]:
+    """A socket of its own for the connection, which may be closed meanwhile. Raises OSError where there is none."""
+    copy = os.dup(descriptor)
+    try:
+        connection = socket.socket(fileno=copy)
+    except OSError:
+        os.close(copy)
+        raise
+    with connection:
+        yield connection
 
 
 def _is_silent(talk: Talk, silent_s: float) -> bool:

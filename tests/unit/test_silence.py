@@ -4,6 +4,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -68,3 +69,16 @@ def test_silent__of_another_port__stays(connection: Connection) -> None:
     client, _ = connection  # as one to a database: its own port is not the server's
 
     assert not cut_off(connection, 0.05, port=client.getpeername()[1] - 1)
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_look__whatever_is_open__opens_nothing_more(connection: Connection) -> None:
+    before = open_files()
+
+    for _ in range(3):
+        cut_off_silent(connection[1].getsockname()[1], 60)
+
+    assert open_files() == before
