@@ -10,11 +10,9 @@ from rest_framework.views import APIView
 
 from common.rest import CursorPages, StrictSerializer, read_query
 from registry import services
-from registry.keys import grant_behind
-from registry.models import ApiKey, Scope
+from registry.keys import ADMIN_ONLY, grant_behind
+from registry.models import ApiKey
 from registry.selectors import find_key
-
-ADMIN_ONLY = dict.fromkeys(("GET", "HEAD", "OPTIONS", "POST", "DELETE"), Scope.ADMIN)
 
 
 class NewKey(StrictSerializer):

@@ -35,7 +35,8 @@ INCLUDED = {
     Scope.WRITE: {Scope.WRITE, Scope.READ},
     Scope.ADMIN: set(Scope),
 }
-
+ADMIN_ONLY = dict.fromkeys(("GET", "HEAD", "OPTIONS", "POST", "PATCH", "DELETE"), Scope.ADMIN)
+"""The `scopes` of views that show or change what only keys of the scope `admin` may (HasScope)."""
 
 REMEMBERED_S = 1.0  # as long as a revoked key may still be taken
 MOST_REMEMBERED = 1000

@@ -18,15 +18,6 @@ from rollout.data_quality import data_quality_json
 from rollout.models import Rollout, Status, Transition, Verdict
 from rollout.representation import rollout_json, transition_json, verdict_json
 
-ACTIONS = {
-    "start": services.start,
-    "pause": services.pause,
-    "resume": services.resume,
-    "promote": services.promote,
-    "rollback": services.rollback,
-    "cancel": services.cancel,
-}
-
 
 class RolloutForm(StrictSerializer):
     prompt = serializers.CharField(max_length=128)
@@ -118,7 +109,7 @@ class RolloutAction(APIView):
         form = ActionForm(data=request.data)
         form.is_valid(raise_exception=True)
         selectors.find_rollout(rollout_id, reach_of(request))
-        rollout = ACTIONS[action](
+        rollout = services.ACTIONS[action](
             rollout_id=rollout_id,
             actor=grant_behind(request).actor,
             reason=form.validated_data["reason"],

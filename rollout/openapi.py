@@ -27,7 +27,7 @@ from common.openapi import (
 from observability.api.ranges import RangeFilters
 from registry.events import EVENT_TYPES
 from registry.openapi import VERSION
-from rollout import api, api_events
+from rollout import api, api_events, services
 from rollout.core.plan import Direction, Kind
 from rollout.models import HoldReason, Status
 from rollout.plans import ChanceField, DurationField, ShareField
@@ -256,7 +256,7 @@ class NewWebhook(webhooks.WebhookSerializer):
 
 PARAMETERS: dict[str, Schema] = {
     "rollout_id": TEXT,
-    "action": one_of(*api.ACTIONS),
+    "action": one_of(*services.ACTIONS),
     "webhook_id": TEXT,
     "delivery_id": TEXT,
     "event_id": TEXT,

@@ -230,6 +230,17 @@ def cancel(*, rollout_id: str, actor: Actor, reason: str = "", expected_revision
     return _end(rollout, "cancelled", Status.CANCELLED, actor=actor, reason=reason, cause=BY_HAND)
 
 
+ACTIONS = {
+    "start": start,
+    "pause": pause,
+    "resume": resume,
+    "promote": promote,
+    "rollback": rollback,
+    "cancel": cancel,
+}
+"""What people may ask for, by its name in addresses."""
+
+
 def _lock(rollout_id: str, action: str, expected_revision: int | None) -> Rollout:
     """The rollout, locked, if it still has the revision and a state that the action may leave."""
     # Locked alone and read afterwards: after waiting for a lock, PostgreSQL joins a row's new values with old rows.

@@ -14,14 +14,11 @@ from common.clock import now
 from common.errors import NotFound
 from common.rest import CursorPages, StrictSerializer, read_query
 from registry.idempotency import idempotent
-from registry.keys import grant_behind
-from registry.models import Scope
+from registry.keys import ADMIN_ONLY, grant_behind
 from rollout.core.plan import read_duration_s
 from rollout.models import Delivery, DeliveryAttempt, DeliveryStatus, WebhookEndpoint
 from rollout.webhooks import services
 from rollout.webhooks.health import with_counts
-
-ADMIN_ONLY = dict.fromkeys(("GET", "HEAD", "OPTIONS", "POST", "PATCH", "DELETE"), Scope.ADMIN)
 
 
 class WebhookChanges(StrictSerializer):
