@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from common.rest import CursorPages, StrictSerializer, read_query
+from common.rest import CursorPages, StrictSerializer, read_body, read_query
 from registry import services
 from registry.keys import ADMIN_ONLY, grant_behind
 from registry.models import ApiKey
@@ -43,10 +43,9 @@ class KeyList(generics.ListAPIView[ApiKey]):
         return ApiKey.objects.all()
 
     def post(self, request: Request) -> Response:
-        new = NewKey(data=request.data)
-        new.is_valid(raise_exception=True)
+        new = read_body(NewKey, request)
         maker = grant_behind(request)
-        key, text = services.issue_key(**new.validated_data, maker=maker, actor=maker.actor)
+        key, text = services.issue_key(**new, maker=maker, actor=maker.actor)
         answer: dict[str, Any] = {**KeySerializer(key).data, "key": text}
         return Response(answer, status=201, headers={"Location": f"/api/v1/keys/{key.pk}"})
 

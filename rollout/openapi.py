@@ -391,12 +391,12 @@ OPERATIONS: Operations = {
         "Add a webhook; its secret is shown once",
         NewWebhook,
         status=201,
-        body=webhooks.WebhookChanges,
+        body=webhooks.WebhookForm,
         example={"url": "https://hooks.example.com/serinus", "events": ["rollout.rolled_back"]},
     ),
     f"GET {WEBHOOK}": Operation("A webhook", webhooks.WebhookSerializer, refusals=NO_WEBHOOK),
     f"PATCH {WEBHOOK}": Operation(
-        "Change a webhook", webhooks.WebhookSerializer, body=webhooks.WebhookChanges, refusals=NO_WEBHOOK
+        "Change a webhook", webhooks.WebhookSerializer, body=webhooks.WebhookForm, refusals=NO_WEBHOOK
     ),
     f"DELETE {WEBHOOK}": Operation("Disable a webhook", status=204, refusals=NO_WEBHOOK),
     f"POST {WEBHOOK}/enable": Operation("Enable a webhook again", webhooks.WebhookSerializer, refusals=NO_WEBHOOK),
