@@ -59,20 +59,6 @@ class Grant:
     def actor(self) -> Actor:
         return Actor("key", self.name)
 
-    @property
-    def prompt_prefix(self) -> str:
-        return self.reach.prompt_prefix
-
-    @property
-    def labels(self) -> frozenset[str]:
-        return self.reach.labels
-
-    def sees(self, prompt_name: str | None) -> bool:
-        return self.reach.sees(prompt_name)
-
-    def may_use(self, label: str | None) -> bool:
-        return self.reach.may_use(label)
-
 
 def new_key() -> str:
     """A random key such as `ser_…` with 256 bits of entropy; a plain hash of it is therefore safe to store."""
