@@ -296,7 +296,7 @@ RACES = {
 
 
 def services() -> Iterator[str]:
-    """What may change state: all that registry and rollout export; elsewhere what takes an actor or is one transaction."""
+    """What may change state: what registry and rollout export; elsewhere what takes an actor or is one transaction."""
     for area, package in {"registry": registry, "rollout": rollouts}.items():
         yield from (f"{area}.{name}" for name in package.__all__ if inspect.isfunction(getattr(package, name)))
     for area, module in {"webhooks": webhooks, "prices": prices}.items():
