@@ -73,9 +73,9 @@ class CursorPages(pagination.CursorPagination):
         return Response({"items": data, "next": self.get_next_link()})
 
 
-def read_body(form: type[StrictSerializer], request: Request) -> dict[str, Any]:
-    """The body's fields, checked; unknown ones are refused by name."""
-    checked = form(data=request.data)
+def read_body(form: type[StrictSerializer], request: Request, *, partial: bool = False) -> dict[str, Any]:
+    """The body's fields, checked; unknown ones are refused by name. partial: none need be there."""
+    checked = form(data=request.data, partial=partial)
     checked.is_valid(raise_exception=True)
     return dict(checked.validated_data)
 

@@ -108,8 +108,8 @@ class PromptList(generics.ListAPIView[Prompt]):
     @idempotent()
     def post(self, request: Request) -> Response:
         grant, fields = grant_behind(request), read_body(PromptForm, request)
-        if not grant.sees(fields["name"]):
-            raise beyond_reach(grant, f"its prompts' names begin with {grant.prompt_prefix}")
+        if not grant.reach.sees(fields["name"]):
+            raise beyond_reach(grant, f"its prompts' names begin with {grant.reach.prompt_prefix}")
         prompt = services.create_prompt(**fields, actor=grant.actor)
         return Response(prompt_json(prompt), status=201, headers={"Location": f"/api/v1/prompts/{prompt.name}"})
 
@@ -161,7 +161,7 @@ class VersionList(generics.ListAPIView[PromptVersion]):
     def post(self, request: Request, name: str) -> Response:
         grant, fields = grant_behind(request), read_body(VersionForm, request)
         selectors.find_prompt(name, grant.reach)
-        if not grant.may_use(services.LATEST):
+        if not grant.reach.may_use(services.LATEST):
             raise beyond_reach(grant, f"publishing moves the label {services.LATEST}, which is none of its labels")
         how = {key: fields.pop(key, None) for key in ("notes", "bump", "version")}
         published = services.publish_version(prompt_name=name, content=Content(**fields), actor=grant.actor, **how)
@@ -205,7 +205,7 @@ class LabelDetail(APIView):
     def put(self, request: Request, name: str, label: str) -> Response:
         grant, move = grant_behind(request), read_body(MoveForm, request)
         prompt = selectors.find_prompt(name, grant.reach)
-        if not grant.may_use(label):
+        if not grant.reach.may_use(label):
             raise beyond_reach(grant, f"{label} is none of its labels")
         selectors.find_version(prompt, move["version"], grant.reach)
         moved = services.move_label(
@@ -249,7 +249,7 @@ def whole_prompt(
     """The prompt with all that is of no single label. Raises NotFound, Gone, or Forbidden for a key of some labels."""
     grant = grant_behind(request)
     prompt = find(name, grant.reach)
-    if grant.labels:
+    if grant.reach.labels:
         raise beyond_reach(grant, "this is of all labels of the prompt")
     return prompt
 

@@ -7,7 +7,8 @@ from rest_framework import generics, serializers
 
 from common.rest import CursorPages, StrictSerializer, read_query
 from registry import audit
-from registry.models import AuditEntry, Scope
+from registry.keys import ADMIN_ONLY
+from registry.models import AuditEntry
 
 
 class AuditFilters(StrictSerializer):
@@ -26,7 +27,7 @@ class EntrySerializer(serializers.BaseSerializer[AuditEntry]):
 class AuditTrail(generics.ListAPIView[AuditEntry]):
     """GET: who changed what, newest first; filters `actor`, `action`, `target` (and all under it), `since`, `until`."""
 
-    scopes = dict.fromkeys(("GET", "HEAD", "OPTIONS"), Scope.ADMIN)
+    scopes = ADMIN_ONLY
     serializer_class = EntrySerializer
 
     def get_queryset(self) -> QuerySet[AuditEntry]:

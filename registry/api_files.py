@@ -45,7 +45,7 @@ class PromptImport(PromptDetail):
                 "versions", f"expected at most {MOST_VERSIONS}; `manage.py import_prompts` takes as many as there are"
             )
         grant = grant_behind(request)
-        if grant.labels or not grant.sees(file.name):
+        if grant.reach.labels or not grant.reach.sees(file.name):
             raise beyond_reach(grant, "an import is of a whole prompt that it sees")
         imported: Any = services.import_prompt(file=file, actor=grant.actor, **how)
         return Response(imported_json(imported))

@@ -8,14 +8,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from common.rest import CursorPages, StrictSerializer, read_query
+from common.rest import CursorPages, StrictSerializer, read_body, read_query
 from registry import services
 from registry.idempotency import idempotent
-from registry.keys import grant_behind
-from registry.models import ApiKey, Scope
+from registry.keys import ADMIN_ONLY, grant_behind
+from registry.models import ApiKey
 from registry.selectors import find_key
-
-ADMIN_ONLY = dict.fromkeys(("GET", "HEAD", "OPTIONS", "POST", "DELETE"), Scope.ADMIN)
 
 
 class NewKey(StrictSerializer):
@@ -47,10 +45,9 @@ class KeyList(generics.ListAPIView[ApiKey]):
 
     @idempotent(shown_once="key")
     def post(self, request: Request) -> Response:
-        new = NewKey(data=request.data)
-        new.is_valid(raise_exception=True)
+        new = read_body(NewKey, request)
         maker = grant_behind(request)
-        key, text = services.issue_key(**new.validated_data, maker=maker, actor=maker.actor)
+        key, text = services.issue_key(**new, maker=maker, actor=maker.actor)
         answer: dict[str, Any] = {**KeySerializer(key).data, "key": text}
         return Response(answer, status=201, headers={"Location": f"/api/v1/keys/{key.pk}"})
 

@@ -35,7 +35,8 @@ INCLUDED = {
     Scope.WRITE: {Scope.WRITE, Scope.READ},
     Scope.ADMIN: set(Scope),
 }
-
+ADMIN_ONLY = dict.fromkeys(("GET", "HEAD", "OPTIONS", "POST", "PATCH", "DELETE"), Scope.ADMIN)
+"""The `scopes` of views that show or change what only keys of the scope `admin` may (HasScope)."""
 
 REMEMBERED_S = 1.0  # as long as a revoked key may still be taken
 MOST_REMEMBERED = 1000
@@ -57,20 +58,6 @@ class Grant:
     @property
     def actor(self) -> Actor:
         return Actor("key", self.name)
-
-    @property
-    def prompt_prefix(self) -> str:
-        return self.reach.prompt_prefix
-
-    @property
-    def labels(self) -> frozenset[str]:
-        return self.reach.labels
-
-    def sees(self, prompt_name: str | None) -> bool:
-        return self.reach.sees(prompt_name)
-
-    def may_use(self, label: str | None) -> bool:
-        return self.reach.may_use(label)
 
 
 def new_key() -> str:

@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from common.rest import CursorPages, StrictSerializer, etag, expected_revision, read_query
+from common.rest import CursorPages, StrictSerializer, etag, expected_revision, read_body, read_query
 from observability.api.ranges import RangeFilters
 from registry.idempotency import idempotent
 from registry.keys import beyond_reach, grant_behind, reach_of, refuse_restricted
@@ -16,15 +16,6 @@ from rollout import selectors, services
 from rollout.data_quality import data_quality_json
 from rollout.models import Rollout, Status, Transition, Verdict
 from rollout.representation import rollout_json, transition_json, verdict_json
-
-ACTIONS = {
-    "start": services.start,
-    "pause": services.pause,
-    "resume": services.resume,
-    "promote": services.promote,
-    "rollback": services.rollback,
-    "cancel": services.cancel,
-}
 
 
 class RolloutForm(StrictSerializer):
@@ -80,9 +71,7 @@ class RolloutList(generics.ListAPIView[Rollout]):
 
     @idempotent()
     def post(self, request: Request) -> Response:
-        form = RolloutForm(data=request.data)
-        form.is_valid(raise_exception=True)
-        fields = dict(form.validated_data)
+        fields = read_body(RolloutForm, request)
         selectors.find_subject(**_subject(fields), reach=reach_of(request))
         rollout = services.create_rollout(prompt_name=fields.pop("prompt"), actor=grant_behind(request).actor, **fields)
         return Response(rollout_json(rollout), status=201, headers={"Location": f"/api/v1/rollouts/{rollout.id}"})
@@ -96,12 +85,9 @@ class RolloutForecast(APIView):
     def post(self, request: Request) -> Response:
         from rollout import forecasting  # numpy and scipy: whoever asks first waits for them, not the server's start
 
-        form = ForecastForm(data=request.data)
-        form.is_valid(raise_exception=True)
-        fields = dict(form.validated_data)
-        grant = grant_behind(request)
+        fields, grant = read_body(ForecastForm, request), grant_behind(request)
         selectors.find_subject(**_subject(fields), reach=grant.reach)
-        if grant.labels:
+        if grant.reach.labels:
             raise beyond_reach(grant, "a forecast is made of the traffic of all labels")
         forecast = forecasting.forecast(prompt_name=fields.pop("prompt"), **fields)
         return Response(forecasting.forecast_json(forecast))
@@ -117,14 +103,13 @@ class RolloutAction(APIView):
     """One change by hand, with a reason; `revision` or If-Match guard against acting on a state not seen."""
 
     def post(self, request: Request, rollout_id: str, action: str) -> Response:
-        form = ActionForm(data=request.data)
-        form.is_valid(raise_exception=True)
+        asked = read_body(ActionForm, request)
         selectors.find_rollout(rollout_id, reach_of(request))
-        rollout = ACTIONS[action](
+        rollout = services.ACTIONS[action](
             rollout_id=rollout_id,
             actor=grant_behind(request).actor,
-            reason=form.validated_data["reason"],
-            expected_revision=expected_revision(request, form.validated_data.get("revision")),
+            reason=asked["reason"],
+            expected_revision=expected_revision(request, asked.get("revision")),
         )
         return Response(rollout_json(rollout), headers=etag(rollout.revision))
 

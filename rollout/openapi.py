@@ -29,7 +29,7 @@ from common.openapi import (
 from observability.api.ranges import RangeFilters
 from registry.events import EVENT_TYPES
 from registry.openapi import VERSION
-from rollout import api, api_events
+from rollout import api, api_events, services
 from rollout.core.plan import Direction, Kind
 from rollout.models import HoldReason, Status
 from rollout.plans import ChanceField, DurationField, ShareField
@@ -259,7 +259,7 @@ class NewWebhook(webhooks.WebhookSerializer):
 
 PARAMETERS: dict[str, Schema] = {
     "rollout_id": TEXT,
-    "action": one_of(*api.ACTIONS),
+    "action": one_of(*services.ACTIONS),
     "webhook_id": TEXT,
     "delivery_id": TEXT,
     "event_id": TEXT,
@@ -401,12 +401,12 @@ OPERATIONS: Operations = {
         "Add a webhook; its secret is shown once",
         NewWebhook,
         status=201,
-        body=webhooks.WebhookChanges,
+        body=webhooks.WebhookForm,
         example={"url": "https://hooks.example.com/serinus", "events": ["rollout.rolled_back"]},
     ),
     f"GET {WEBHOOK}": Operation("A webhook", webhooks.WebhookSerializer, refusals=NO_WEBHOOK),
     f"PATCH {WEBHOOK}": Operation(
-        "Change a webhook", webhooks.WebhookSerializer, body=webhooks.WebhookChanges, refusals=NO_WEBHOOK
+        "Change a webhook", webhooks.WebhookSerializer, body=webhooks.WebhookForm, refusals=NO_WEBHOOK
     ),
     f"DELETE {WEBHOOK}": Operation("Disable a webhook", status=204, refusals=NO_WEBHOOK),
     f"POST {WEBHOOK}/enable": Operation("Enable a webhook again", webhooks.WebhookSerializer, refusals=NO_WEBHOOK),

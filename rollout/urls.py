@@ -1,6 +1,6 @@
 from django.urls import path, re_path
 
-from rollout import api, api_events, pages
+from rollout import api, api_events, pages, services
 
 urlpatterns = [
     path("", pages.status_page, name="status_page"),
@@ -14,7 +14,7 @@ urlpatterns = [
     path("api/v1/events/<str:event_id>", api_events.EventDetail.as_view()),
     path("api/v1/data-quality", api.DataQuality.as_view()),
     re_path(
-        rf"^api/v1/rollouts/(?P<rollout_id>[-a-zA-Z0-9_]+)/(?P<action>{'|'.join(api.ACTIONS)})$",
+        rf"^api/v1/rollouts/(?P<rollout_id>[-a-zA-Z0-9_]+)/(?P<action>{'|'.join(services.ACTIONS)})$",
         api.RolloutAction.as_view(),
     ),
 ]

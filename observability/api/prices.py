@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from common.clock import now
-from common.rest import CursorPages, StrictSerializer, read_query
+from common.rest import CursorPages, StrictSerializer, read_body, read_query
 from observability.api.fields import Text
 from observability.core.conversions import TEXT_LIMIT
 from observability.models import PriceOverride
@@ -62,9 +62,7 @@ class PricesView(ListAPIView[PriceOverride]):
 
     @idempotent()
     def post(self, request: Request) -> Response:
-        new = NewPrice(data=request.data)
-        new.is_valid(raise_exception=True)
-        override = add_override(**new.validated_data, actor=grant_behind(request).actor)
+        override = add_override(**read_body(NewPrice, request), actor=grant_behind(request).actor)
         return Response(PriceSerializer(override).data, status=status.HTTP_201_CREATED)
 
 

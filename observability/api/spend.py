@@ -26,7 +26,7 @@ class SpendView(APIView):
     def get(self, request: Request) -> Response:
         query = read_query(SpendFilters, request)
         grant = grant_behind(request)
-        if query["by"] != Dimension.PROMPT or grant.labels:
+        if query["by"] != Dimension.PROMPT or grant.reach.labels:
             refuse_restricted(grant, "spending is told apart by prompts alone (by=prompt), and not by labels")
         found = spent(**query, reach=grant.reach)
         items = [

@@ -21,14 +21,6 @@ from rollout.core.lifecycle import is_allowed
 from rollout.formats import weight
 from rollout.models import Rollout, Transition, Verdict
 
-ACTS = {
-    "start": services.start,
-    "pause": services.pause,
-    "resume": services.resume,
-    "promote": services.promote,
-    "rollback": services.rollback,
-    "cancel": services.cancel,
-}
 RIGHTS = {"start": rights.START, "promote": rights.PROMOTE}  # all others take rights.STEER
 WORDS = {"rollback": "Roll back"}
 TIMES = (
@@ -84,7 +76,7 @@ class RolloutAdmin(ReadOnlyAdmin):
         rollout = Rollout.objects.filter(pk=object_id).first()
         acts = {
             act: _words(act)
-            for act in ACTS
+            for act in services.ACTIONS
             if rollout and is_allowed(act, rollout.status) and request.user.has_perm(_right(act))
         }
         context = {"acts": acts, **(extra_context or {})}
@@ -92,7 +84,7 @@ class RolloutAdmin(ReadOnlyAdmin):
 
     def act(self, request: HttpRequest, rollout_id: str, act: str) -> HttpResponse:
         """Ask for the reason, showing what is true now; then do it. Whoever was overtaken sees what has changed."""
-        if act not in ACTS:
+        if act not in services.ACTIONS:
             raise Http404(act)
         rights.require(request, _right(act))
         rollout = get_object_or_404(selectors.rollouts(), pk=rollout_id)
@@ -102,7 +94,7 @@ class RolloutAdmin(ReadOnlyAdmin):
             lambda: rights.under_right(
                 request,
                 _right(act),
-                lambda: ACTS[act](
+                lambda: services.ACTIONS[act](
                     rollout_id=rollout.pk,
                     actor=actor_of(request),
                     reason=form.cleaned_data["reason"],

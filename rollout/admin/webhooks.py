@@ -253,8 +253,9 @@ class DeliveryAdmin(ReadOnlyAdmin):
     @admin.action(description="Replay: send again, now, with all retries", permissions=["replay"])
     def replay(self, request: HttpRequest, deliveries: QuerySet[Delivery]) -> None:
         for delivery in deliveries:
-            endpoint_id, delivery_id = delivery.endpoint_id, delivery.pk
-            replay = partial(services.replay, endpoint_id=endpoint_id, delivery_id=delivery_id, actor=actor_of(request))
+            replay = partial(
+                services.replay, endpoint_id=delivery.endpoint_id, delivery_id=delivery.pk, actor=actor_of(request)
+            )
             try:
                 rights.under_right(request, rights.REPLAY, replay)
             except DomainError as error:

@@ -12,19 +12,16 @@ from rest_framework.views import APIView
 
 from common.clock import now
 from common.errors import NotFound
-from common.rest import CursorPages, StrictSerializer, read_query
+from common.rest import CursorPages, StrictSerializer, read_body, read_query
 from registry.idempotency import idempotent
-from registry.keys import grant_behind
-from registry.models import Scope
+from registry.keys import ADMIN_ONLY, grant_behind
 from rollout.core.plan import read_duration_s
 from rollout.models import Delivery, DeliveryAttempt, DeliveryStatus, WebhookEndpoint
 from rollout.webhooks import services
 from rollout.webhooks.health import with_counts
 
-ADMIN_ONLY = dict.fromkeys(("GET", "HEAD", "OPTIONS", "POST", "PATCH", "DELETE"), Scope.ADMIN)
 
-
-class WebhookChanges(StrictSerializer):
+class WebhookForm(StrictSerializer):
     url = serializers.CharField()
     events = serializers.ListField(child=serializers.CharField(), allow_empty=False, allow_null=True, required=False)
     description = serializers.CharField(max_length=200, allow_blank=True, required=False)
@@ -112,9 +109,8 @@ class Webhooks(ListAPIView[WebhookEndpoint]):
 
     @idempotent(shown_once="secret")
     def post(self, request: Request) -> Response:
-        new = WebhookChanges(data=request.data)
-        new.is_valid(raise_exception=True)
-        endpoint = services.create_endpoint(**new.validated_data, actor=grant_behind(request).actor)
+        new = read_body(WebhookForm, request)
+        endpoint = services.create_endpoint(**new, actor=grant_behind(request).actor)
         return Response(_with_secret(endpoint), status=status.HTTP_201_CREATED)
 
 
@@ -125,9 +121,7 @@ class Webhook(APIView):
         return Response(_json(webhook_id))
 
     def patch(self, request: Request, webhook_id: str) -> Response:
-        given = WebhookChanges(data=request.data, partial=True)
-        given.is_valid(raise_exception=True)
-        changes = dict(given.validated_data)
+        changes = read_body(WebhookForm, request, partial=True)
         if "events" in changes:
             changes["events"] = changes["events"] or ()
         services.change_endpoint(endpoint_id=webhook_id, **changes, actor=grant_behind(request).actor)
@@ -150,10 +144,9 @@ class Rotate(APIView):
     scopes = ADMIN_ONLY
 
     def post(self, request: Request, webhook_id: str) -> Response:
-        how = Rotation(data=request.data)
-        how.is_valid(raise_exception=True)
+        how = read_body(Rotation, request)
         actor = grant_behind(request).actor
-        return Response(_with_secret(services.rotate_secret(endpoint_id=webhook_id, **how.validated_data, actor=actor)))
+        return Response(_with_secret(services.rotate_secret(endpoint_id=webhook_id, **how, actor=actor)))
 
 
 class Deliveries(ListAPIView[Delivery]):

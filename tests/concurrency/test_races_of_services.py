@@ -296,9 +296,10 @@ RACES = {
 
 
 def services() -> Iterator[str]:
-    """What may change state: all that registry exports; elsewhere what takes an actor or is one transaction."""
-    yield from (f"registry.{name}" for name in registry.__all__ if inspect.isfunction(getattr(registry, name)))
-    for area, module in {"rollout": rollouts, "webhooks": webhooks, "prices": prices}.items():
+    """What may change state: what registry and rollout export; elsewhere what takes an actor or is one transaction."""
+    for area, package in {"registry": registry, "rollout": rollouts}.items():
+        yield from (f"{area}.{name}" for name in package.__all__ if inspect.isfunction(getattr(package, name)))
+    for area, module in {"webhooks": webhooks, "prices": prices}.items():
         yield from (f"{area}.{name}" for name, function in own(module) if is_service(function))
 
 

@@ -33,6 +33,7 @@ NOT_DRIVEN = {
     "registry.services.drafts": {"draft_json": READS},
     "registry.services.publishing": {**dict.fromkeys(["publish", "store", "announce"], PART), "changes_json": READS},
     "registry.services.refusals": dict.fromkeys(["problems_refused", "required_text"], READS),
+    "rollout.services.changing": dict.fromkeys(["lock", "step_fields", "end", "change", "target_of", "audited"], PART),
     "rollout.webhooks.services": dict.fromkeys(["disable", "end"], PART),
     "observability.services.prices": dict.fromkeys(
         ["current_overrides", "forget_overrides", "stored_overrides", "provider_of", "pattern_of"], READS
@@ -51,8 +52,8 @@ class Killed(Exception):
 
 
 def modules() -> Iterator[ModuleType]:
-    yield from (rollout.services, rollout.webhooks.services)
-    for package in (registry.services, observability.services):
+    yield rollout.webhooks.services
+    for package in (registry.services, observability.services, rollout.services):
         for found in pkgutil.iter_modules(package.__path__):
             yield importlib.import_module(f"{package.__name__}.{found.name}")
 

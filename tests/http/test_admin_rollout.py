@@ -12,7 +12,6 @@ from django.utils.html import strip_tags
 from registry import audit
 from registry.models import AuditEntry
 from rollout import services
-from rollout.admin.rollouts import ACTS
 from rollout.models import Delivery, DeliveryAttempt, Rollout, WebhookEndpoint
 from rollout.webhooks.services import create_endpoint, disable_endpoint
 from tests import rollouts as given
@@ -418,8 +417,10 @@ def test_rights__each_act_takes_its_own(client: Client, permission: str, acts: s
     client.force_login(user)
     rollout = given.rollout()
 
-    allowed = {name for name in ACTS if client.get(f"{ROLLOUTS}{rollout.pk}/act/{name}/").status_code == 200}
-    refused = [act(client, rollout, name).status_code for name in ACTS.keys() - acts]
+    allowed = {
+        name for name in services.ACTIONS if client.get(f"{ROLLOUTS}{rollout.pk}/act/{name}/").status_code == 200
+    }
+    refused = [act(client, rollout, name).status_code for name in services.ACTIONS.keys() - acts]
 
     rollout.refresh_from_db()
     assert allowed == acts
