@@ -21,7 +21,7 @@ from rollout.serving.answers import (
 from rollout.serving.documents import NEVER, Changes, KeyDocument, LabelDocument, PromptDocument, numbers_of
 
 MOST_READERS = 10_000
-MOST_REMEMBERED = 32_768  # some 16 MB
+MOST_REMEMBERED = 32_768  # some 15 MB
 LONGEST_REMEMBERED = 512  # characters
 
 Asked = tuple[str, str, str, str]  # prompt, query, Authorization and Serinus-Unit, as they are sent
