@@ -1,0 +1,45 @@
+"""The status page: what runs, what needs somebody, what ended lately."""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from common.clock import now
+from rollout import selectors, wording
+from rollout.formats import moment
+from rollout.pages import status_parts as parts
+from rollout.pages.readers import for_readers
+
+ATTENTION = timedelta(hours=24)
+ENDED_SHOWN = 10
+REFRESH_S = 5
+
+
+@require_safe
+@never_cache
+@for_readers
+def status_page(request: HttpRequest) -> HttpResponse:
+    at = now()
+    active = list(selectors.active_rollouts())
+    rolled_back = list(selectors.rolled_back_since(at - ATTENTION))
+    ended = list(selectors.ended_rollouts(limit=ENDED_SHOWN))
+    last = selectors.newest_transitions([*active, *rolled_back, *ended])
+    cards = [parts.card(rollout, last.get(rollout.pk), at) for rollout in active]
+    held = [card for card in cards if card.rollout.hold_reason]
+    attention = [*(parts.card(rollout, last.get(rollout.pk), at) for rollout in rolled_back), *held]
+    dead = selectors.dead_deliveries()
+    context = {
+        "headline": wording.headline(attention=len(attention), dead_deliveries=dead, active=len(cards)),
+        "cards": cards,
+        "attention": attention,
+        "dead_deliveries": dead,
+        "ended": [parts.end(rollout, last[rollout.pk], at) for rollout in ended],
+        "base_url": settings.BASE_URL,
+        "at": moment(at, at),
+        "refresh_s": REFRESH_S if active else None,
+    }
+    return render(request, "status.html", context)
