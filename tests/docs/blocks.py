@@ -1,10 +1,12 @@
 """The fenced blocks of the documentation, and a shell to type them into.
 
-Commands stand in blocks of `console` (a prompt `$ ` or, for root, `# `, and beneath what is printed) or of `sh`, which are pasted whole.
+Commands stand in blocks of `console`, each after `$ ` (or, for root, `# `) and above what it prints, or of `sh`, which
+are pasted whole.
 """
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -20,13 +22,13 @@ PAGES = [
     "README.md",
     "CONTRIBUTING.md",
     "sdk/README.md",
-    *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.md")),
+    *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md")),
 ]
 SHELLS = ("console", "sh", "bash")
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-IN_A_CLONE = ("manage.py", "sdk", "docs", "deploy", "Makefile", "pyproject.toml", "requirements-dev.txt")
-HEREDOC = re.compile(r"<<-?'?(\w+)'?")
-END = "\x04end of a block "
+HEREDOC = re.compile(r"<<'?(\w+)'?$")
+IN_A_CLONE = ("manage.py", "sdk", "docs", "deploy", "Makefile")
+END = "\x04 block"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +46,8 @@ class Block:
 
     @property
     def commands(self) -> list[tuple[str, str]]:
-        """Each command of a console with what is said to be printed; a pasted block is one command that shows nothing."""
-        if self.language != "console":
-            return [(self.text, "")]
-        return list(_typed(self.text.splitlines()))
+        """Each command with what is said to be printed; a block that is pasted whole is one, and shows nothing."""
+        return list(_typed(self.text.splitlines())) if self.language == "console" else [(self.text, "")]
 
 
 def blocks_of(page: str) -> list[Block]:
@@ -68,60 +68,53 @@ def _lead(before: str) -> str:
 
 
 def _typed(lines: list[str]) -> Iterator[tuple[str, str]]:
-    command: list[str] = []
-    shown: list[str] = []
-    until = ""
+    command, shown, until = "", "", ""
     for line in lines:
         if until:
-            command.append(line)
+            command += f"\n{line}"
             until = "" if line == until else until
         elif line.startswith(("$ ", "# ")):
             if command:
-                yield "\n".join(command), "\n".join(shown)
-            command, shown = [line[2:]], []
+                yield command, shown
+            command, shown = line[2:], ""
             until = found[1] if (found := HEREDOC.search(line)) else ""
         else:
-            shown.append(line)
-    yield "\n".join(command), "\n".join(shown)
+            shown += f"{line}\n"
+    yield command, shown
 
 
 class Shell:
-    """A bash in which one block after the other is pasted, as into a terminal; stops at the first that fails.
+    """A bash in which one block after the other is pasted, as into a terminal.
 
     printed: all that its screen would show.
     """
 
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
-        self._process = process
-        self._in: IO[str] = process.stdin  # type: ignore[assignment]  # both are pipes
-        self._out: IO[str] = process.stdout  # type: ignore[assignment]
-        self._pasted = 0
+    def __init__(self, stdin: IO[str], stdout: IO[str]) -> None:
         self.printed = ""
+        self._in, self._out = stdin, stdout
+        self._in.write("set -o pipefail; trap 'failed=yes' ERR\n")
 
     def run(self, text: str) -> str:
-        """What is printed until it has ended, errors too. Fails when a command of it does."""
-        self._pasted += 1
-        end = f"{END}{self._pasted}"
-        with suppress(BrokenPipeError):
-            self._in.write(f"{text}\nprintf '\\n{end}\\n'\n")
-            self._in.flush()
+        """What is printed until it has ended, errors too. Fails when any command of it does."""
         before = len(self.printed)
+        self._in.write(f"failed=no\n{text}\nprintf '\\n{END} %s\\n' $failed\n")
+        self._in.flush()
         for line in self._out:
-            if line.strip() == end:
+            if line.startswith(END):
+                assert line.endswith("no\n"), f"A command of it failed:\n{text}\n{self.printed[before:]}"
                 return self.printed[before:].removesuffix("\n")
             self.printed += line
-        raise AssertionError(f"It ended with status {self._process.wait()}:\n{text}\n{self.printed[before:]}")
+        raise AssertionError(f"It ended the shell:\n{text}\n{self.printed[before:]}")
 
 
 @contextmanager
 def shell(folder: Path, environment: Mapping[str, str]) -> Iterator[Shell]:
     """In a folder that looks like a clone that has been set up. Whatever is started in it ends with it."""
-    folder.mkdir(exist_ok=True)
-    for name in IN_A_CLONE:
-        (folder / name).symlink_to(ROOT / name)
-    (folder / ".venv").symlink_to(sys.prefix)
-    process = subprocess.Popen(
-        ["bash", "-euo", "pipefail"],
+    for name, place in {".venv": Path(sys.prefix), **{name: ROOT / name for name in IN_A_CLONE}}.items():
+        if not (folder / name).exists():
+            (folder / name).symlink_to(place)
+    with subprocess.Popen(
+        "bash",
         cwd=folder,
         env=environment,
         stdin=subprocess.PIPE,
@@ -129,17 +122,14 @@ def shell(folder: Path, environment: Mapping[str, str]) -> Iterator[Shell]:
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-    )
-    try:
-        yield Shell(process)
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, 9)
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe:
-                with suppress(BrokenPipeError):
-                    pipe.close()
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        try:
+            yield Shell(process.stdin, process.stdout)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def at(text: str, *, port: int) -> str:
