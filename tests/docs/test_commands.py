@@ -17,7 +17,7 @@ from django.core.management import get_commands
 
 from demo import prompts
 from tests.docs import test_get_prompts, test_move_prompts, test_tutorial
-from tests.docs.blocks import PAGES, ROOT, Block, Shell, at, shell, shell_blocks
+from tests.docs.blocks import PAGES, ROOT, Block, Shell, at, blocks_of, shell, shell_blocks
 from tests.process.server import Server, environment, wait_until
 
 pytestmark = pytest.mark.xdist_group("process")
@@ -51,6 +51,17 @@ OUTSIDE = ("https://prompts.example.com", "https://hooks.slack.com")
 REFUSED = "urn:serinus:problem:"
 REREAD = re.compile(r"(?<!v1)/(prompts/[\w-]+\?|ruleset)")
 MADE_HERE = re.compile(r"\s|rol_[0-9a-z]+|(?<=:control:)\d+")
+GIVEN = """
+from pathlib import Path
+from types import SimpleNamespace as Some
+
+import serinus
+
+key, user_id, customer_id, text = Path("key").read_text(), "customer-42", "customer-42", "two pizzas"
+openai = openai_client = Some(chat=Some(completions=Some(create=lambda model, messages: print(model, messages))))
+"""
+"""What the programs of the READMEs leave to their reader."""
+
 REACHES_EVERY_PROCESS_WITHIN_S = 10
 """A healthy machine needs a tenth of a second."""
 
@@ -71,10 +82,14 @@ class Reader:
         self.key = server.manage("create_key", "docs", "--scopes", "read,ingest,write,admin")
         (folder / "key").write_text(self.key)
 
-    def type_in(self, command: str) -> str:
-        here = at(command, port=self.server.port).replace("/backups/", f"{self.folder}/")
+    def here(self, text: str) -> str:
+        """With the addresses of this server in place of the page's, and folders that may be written to."""
         for outside in OUTSIDE:
-            here = here.replace(outside, self.server.url)
+            text = text.replace(outside, self.server.url)
+        return at(text, port=self.server.port).replace("/backups/", f"{self.folder}/")
+
+    def type_in(self, command: str) -> str:
+        here = self.here(command)
         if " restore " in here:  # into an empty installation
             here = f"SERINUS_DATA_DIR={self.folder}/empty {here}"
         return self.terminal.run(here)
@@ -145,6 +160,16 @@ def test_block__typed_in__works_and_prints_what_is_shown(reader: Reader, block: 
             wait_until(partial(reader.works, command, shown), REACHES_EVERY_PROCESS_WITHIN_S)
         else:
             assert reader.works(command, shown), reader.terminal.printed
+
+
+@pytest.mark.parametrize("page", ["README.md", "sdk/README.md"])
+def test_readme__its_first_python__runs_with_a_client_of_a_model(reader: Reader, page: str) -> None:
+    program = next(block.text for block in blocks_of(page) if block.language == "python")
+    (reader.folder / "readme.py").write_text(GIVEN + reader.here(program).replace('"ser_…"', "key"))
+
+    printed = reader.terminal.run(".venv/bin/python readme.py")
+
+    assert "You read orders that customers send by e-mail." in printed
 
 
 def test_blocks__not_run__each_reason_is_of_one() -> None:
