@@ -120,17 +120,26 @@ def reader(served: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     with shell(folder, env | {"PATH": f"{folder}/.venv/bin:{env['PATH']}"}) as terminal:
         reader = Reader(served, terminal, folder)
         publish_as_the_demo_does(reader)
+        publish(reader, "welcome", text("Hello!"), text("Hello! And welcome!"), live="1.1")
         roll_out_until_the_customer_of_the_readme_is_in_control(reader)
         yield reader
 
 
 def publish_as_the_demo_does(reader: Reader) -> None:
-    versions = f"/api/v1/prompts/{prompts.NAME}/versions"
-    reader.api("POST", "/api/v1/prompts", {"name": prompts.NAME})
-    for version, content in prompts.VERSIONS.items():
-        body = {"type": "chat", "config": prompts.CONFIG, "version": version.removeprefix("v"), **content}
-        reader.api("POST", versions, body)
-    reader.api("PUT", f"/api/v1/prompts/{prompts.NAME}/labels/production", {"version": "2.2", "reason": "go live"})
+    chat = {"type": "chat", "config": prompts.CONFIG}
+    versions = [chat | {"version": number[1:], **content} for number, content in prompts.VERSIONS.items()]
+    publish(reader, prompts.NAME, *versions, live="2.2")
+
+
+def text(template: str) -> dict[str, str]:
+    return {"type": "text", "template": template, "notes": "as the pages have it"}
+
+
+def publish(reader: Reader, name: str, *versions: dict[str, Any], live: str) -> None:
+    reader.api("POST", "/api/v1/prompts", {"name": name})
+    for version in versions:
+        reader.api("POST", f"/api/v1/prompts/{name}/versions", version)
+    reader.api("PUT", f"/api/v1/prompts/{name}/labels/production", {"version": live, "reason": "go live"})
 
 
 def roll_out_until_the_customer_of_the_readme_is_in_control(reader: Reader) -> None:
