@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 
+from registry.admin.outlook import compared
 from registry.admin.read_only import ReadOnlyAdmin, as_written
 from registry.core import outline, reading
 from registry.models import PromptVersion
@@ -23,7 +24,7 @@ class PromptVersionAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         version = self.get_object(request, object_id)
-        context = _context(version) if version else {}
+        context = _context(request, version) if version else {}
         return super().change_view(request, object_id, form_url, context | (extra_context or {}))
 
     @admin.display(description="version", ordering="prompt__name")
@@ -31,16 +32,19 @@ class PromptVersionAdmin(ReadOnlyAdmin):
         return version.ref
 
 
-def _context(version: PromptVersion) -> dict[str, Any]:
+def _context(request: HttpRequest, version: PromptVersion) -> dict[str, Any]:
     content = content_of(version)
-    settings = {"Config": content.config, "Input schema": content.input_schema}
+    settings = {
+        "Config": content.config,
+        "Input schema": content.input_schema,
+        "Response schema": content.response_schema,
+    }
+    previous = version.prompt.versions.filter(ordinal__lt=version.ordinal).first()
     return {
         "shown": reading.as_written(content.template),
         "variables": outline.variable_rows(content),
         "answers": outline.expected_answers(content.response_schema),
         "labels": version.labels.order_by("name"),
-        "settings": {
-            name: as_written(value) if value else ""
-            for name, value in {**settings, "Response schema": content.response_schema}.items()
-        },
+        "settings": {name: as_written(value) for name, value in settings.items() if value},
+        **compared(version.prompt, content, against=request.GET.get("against", ""), otherwise=previous),
     }

@@ -1,4 +1,4 @@
-"""What must a caller pass, and what may they expect? The contract of a content for people, whether it is finished or not.
+"""What must a caller pass, and what may they expect? A contract for people, whether its content is finished or not.
 
 Whatever is wrong with a schema is said by core.validation; here it merely tells nothing.
 """
@@ -16,7 +16,7 @@ REQUIRED, OPTIONAL, UNKNOWN = "required", "optional", "unknown"
 
 @dataclass(frozen=True, slots=True)
 class VariableRow:
-    """need: unknown is one that an input_schema does not declare. was: its need in the other content, empty without one.
+    """need: unknown is one that input_schema does not declare. was: the need in the other content, empty without one.
 
     kind: as input_schema says. default: as JSON, empty for none.
     """
@@ -82,12 +82,11 @@ def _rows(content: Content) -> Iterator[VariableRow]:
     properties, required = _members(content.input_schema)
     for name in dict.fromkeys([*used, *properties, *required]):
         schema = properties.get(name)
-        has_default = isinstance(schema, dict) and "default" in schema
-        default = _json(schema["default"]) if has_default else ""
+        default = _json(schema["default"]) if isinstance(schema, dict) and "default" in schema else ""
         if name not in properties and isinstance(content.input_schema, dict):
             need = UNKNOWN
         else:
-            need = REQUIRED if not has_default and (name in used or name in required) else OPTIONAL
+            need = REQUIRED if not default and (name in used or name in required) else OPTIONAL
         kind = kind_of(schema) if name in properties else ""
         yield VariableRow(name, need, kind, default, name in used)
 

@@ -51,6 +51,11 @@ def names(template: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in found if name is not None))
 
 
+def texts(template: Any) -> list[tuple[str, str]]:
+    """Each message's role with its words, as they are written."""
+    return [(role, "".join(piece.text for piece in parts)) for role, parts in _written(template)]
+
+
 def _written(template: Any) -> Parts:
     for message in _messages(template):
         match message:

@@ -97,6 +97,12 @@ def pieces(text: str, values: Mapping[str, Any]) -> Iterator[Piece]:
             yield Piece(f"{{{{ {part.name} }}}}", part.name, is_filled=False)
 
 
+def line_of(text: str, name: str) -> int:
+    """The line, counted from 1, in which the text first uses the variable; 0 where it does not."""
+    found = re.search(rf"(?<!\\)\{{\{{\s*{re.escape(name)}\s*\}}\}}", text, re.ASCII)
+    return text.count("\n", 0, found.start()) + 1 if found else 0
+
+
 def _names(template: Any) -> Iterator[str]:
     if isinstance(template, str):
         yield from (part.name for part in parse(template) if isinstance(part, Variable))
