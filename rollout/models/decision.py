@@ -66,6 +66,7 @@ class Verdict(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        indexes = [models.Index(fields=["rollout", "found_at"], name="verdicts_by_time")]
 
     def __str__(self) -> str:
         return f"{self.rollout_id} {self.kind}"
