@@ -5,6 +5,12 @@ from rollout import api, api_events, pages, services
 urlpatterns = [
     path("", pages.status_page, name="status_page"),
     path("rollouts/<slug:rollout_id>", pages.rollout_page, name="rollout_page"),
+    path("rollouts/<slug:rollout_id>/<slug:act>", pages.rollout_act, name="rollout_act"),
+    path("insights/prompts", pages.prompts_page, name="prompts_page"),
+    path("insights/prompts/<str:name>", pages.prompt_page, name="prompt_page"),
+    path("insights/spend", pages.spend_page, name="spend_page"),
+    re_path(r"^insights/traces/(?P<trace_id>[0-9a-fA-F]{32})\Z", pages.trace_page, name="trace_page"),
+    path("insights/events", pages.events_page, name="events_page"),
     path("api/v1/rollouts", api.RolloutList.as_view()),
     path("api/v1/rollouts/plan", api.RolloutForecast.as_view()),
     path("api/v1/rollouts/<slug:rollout_id>", api.RolloutDetail.as_view()),

@@ -85,10 +85,18 @@ api/v1/data-quality                                               GET read
 ^api/v1/rollouts/(?P<rollout_id>[-a-zA-Z0-9_]+)/(?P<action>start|pause|resume|promote|rollback|cancel)$ POST write
 """
 
-OPEN_PAGES = {"", "rollouts/<slug:rollout_id>"}
+OPEN_PAGES = {
+    "",
+    "rollouts/<slug:rollout_id>",
+    "insights/prompts",
+    "insights/prompts/<str:name>",
+    "insights/events",
+}
 """Open to everyone unless settings.STATUS_PAGES says otherwise (tests/http/test_pages.py). They are only read."""
 
 PAGES = """
+insights/spend                                                    neros  405
+^insights/traces/(?P<trace_id>[0-9a-fA-F]{32})\\Z                 eros   405
 admin/                                                            neros  neros
 admin/password_change/                                            neros  neros
 admin/password_change/done/                                       neros  405
@@ -101,7 +109,7 @@ admin/registry/prompt/<int:prompt_id>/publish/                    ers   ers
 admin/registry/prompt/<int:prompt_id>/label/                      ers   ers
 admin/registry/label/<int:label_id>/restore/                      rs    rs
 admin/registry/auditentry/export/<str:ending>/                    s     405
-admin/rollout/rollout/<slug:rollout_id>/act/<slug:act>/           ros   ros
+rollouts/<slug:rollout_id>/<slug:act>                             ros   ros
 admin/rollout/webhookendpoint/<slug:endpoint_id>/edit/            os    os
 admin/rollout/webhookendpoint/<slug:endpoint_id>/rotate/          os    os
 admin/rollout/webhookendpoint/<slug:endpoint_id>/disable/         os    os

@@ -17,16 +17,16 @@ from pytest_django import Settings
 from common.clock import now
 from registry import services as registry
 from rollout import services
-from rollout.models import Delivery, DeliveryAttempt, Rollout
+from rollout.models import Delivery, Rollout
 from rollout.webhooks.services import create_endpoint
 from tests import rollouts as given
 from tests.rollouts import ANNA
 
 pytestmark = pytest.mark.django_db
 
-REFRESH = '<meta http-equiv="refresh" content="5">'
+REFRESH = '<noscript><meta http-equiv="refresh" content="5"></noscript>'
 PLAIN = str.maketrans("\N{NARROW NO-BREAK SPACE}\N{NO-BREAK SPACE}\N{EN DASH}\N{MULTIPLICATION SIGN}", "  -x")
-VOID = {"meta", "link"}
+VOID = {"meta", "link", "input"}
 HARM = {"control": (1900, 34), "canary": (100, 30)}  # 1.8 % against 30 %: one look is enough
 
 
@@ -61,16 +61,18 @@ def queries_of(client: Client, path: str) -> int:
 
 
 class Outline(HTMLParser):
-    """Reads a page strictly: every tag closed in its order, its headings and its scripts."""
+    """Reads a page strictly: every tag closed in its order, its headings, and scripts or styles that stand in it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.open: list[str] = []
         self.levels: list[int] = []
-        self.scripts = 0
+        self.inline = 0
 
     def handle_starttag(self, tag: str, attrs: Any) -> None:
-        self.scripts += tag == "script" or any(name.startswith("on") for name, _ in attrs)
+        names = [name for name, _ in attrs]
+        self.inline += (tag == "script" and names != ["type", "src"]) or tag == "style" or "style" in names
+        self.inline += any(name.startswith("on") for name in names)
         self.levels += [int(tag[1])] if re.fullmatch("h[1-6]", tag) else []
         self.open += [] if tag in VOID else [tag]
 
@@ -93,7 +95,7 @@ def test_status__no_data__says_what_to_do_first(client: Client) -> None:
     assert "manage.py create_key" in words(html_of(page))
     assert "curl -s -H" in words(html_of(page))
     assert '"template": "Greet {{ name }}."' in html_of(page)
-    assert REFRESH not in html_of(page)
+    assert REFRESH in html_of(page)
 
 
 def test_status__no_data__its_commands_lead_to_a_rollout(client: Client) -> None:
@@ -138,7 +140,6 @@ def test_status__rolled_back__needs_attention_for_a_day_and_is_listed_among_the_
     Rollout.objects.filter(pk=rollout.pk).update(ended_at=now() - timedelta(hours=25))
     a_day_later = client.get("/")
 
-    assert REFRESH not in html_of(page)
     assert "Rolled back by the verdict: hallucination 30.0 % against 1.8 %. Everyone got v1.0 back" in section(
         page, "attention"
     )
@@ -181,100 +182,6 @@ def test_status__ended__outcome_why_and_who(client: Client) -> None:
     assert section(page, "attention") == ""
 
 
-def test_rollout__with_a_verdict__every_number_behind_it(client: Client) -> None:
-    rollout = given.rollout()
-    given.observe(rollout, "error_rate", control=(1900, 19), canary=(100, 1))
-    given.look_now(rollout)
-
-    page = client.get(f"/rollouts/{rollout.pk}")
-
-    assert REFRESH in html_of(page)
-    metrics = section(page, "metrics")
-    for shown in ("error_rate rate, lower is better", "1.0 % n 1 900", "n 100", "points", "of 20", "No harm found"):
-        assert shown in metrics
-    assert re.search(r"[\d.]+ of 20 e-value of harm", section(page, "evidence"))
-    assert re.search(r"As planned sample ratio: [\d.]+ of 1 000", section(page, "evidence"))
-    assert "5 % for 10 s" in section(page, "steps")
-    assert "Started at 5 % by anna" in section(page, "happened")
-    assert "It is rolled back when the e-value of harm reaches 20" in section(page, "plan")
-
-
-def test_rollout__no_verdict_yet__undefined_is_an_en_dash(client: Client) -> None:
-    rollout = given.rollout()
-
-    page = client.get(f"/rollouts/{rollout.pk}")
-
-    assert "No look at the evidence has found anything yet" in section(page, "evidence")
-    assert "hallucination rate, lower is better, margin default - n 0, units 0 - n 0, units 0 - - 1.0" in section(
-        page, "metrics"
-    )
-    assert "None" not in words(html_of(page))
-    assert "nan" not in words(html_of(page)).split()
-
-
-def test_rollout__metric_without_evidence_in_a_verdict__en_dash(client: Client) -> None:
-    rollout = given.rollout()
-    given.observe(rollout, "error_rate", control=(950, 9), canary=(50, 1))
-    given.look_now(rollout)
-
-    page = client.get(f"/rollouts/{rollout.pk}")
-
-    assert "hallucination rate, lower is better, margin x1.5 - n 0, units 0 - n 0, units 0 - - 1.0" in section(
-        page, "metrics"
-    )
-    assert "None" not in words(html_of(page))
-
-
-def test_rollout__ended__shows_its_last_verdict_and_stands_still(client: Client) -> None:
-    rollout = rolled_back()
-
-    page = client.get(f"/rollouts/{rollout.pk}")
-
-    assert REFRESH not in html_of(page)
-    assert "Evidence of the last verdict" in section(page, "evidence")
-    assert "30.0 % n 100" in section(page, "metrics")
-    assert "Harmful" in section(page, "metrics")
-    assert "hallucination: 30.0 % (n 100) against 1.8 % (n 1 900), e-value of harm over 10 000" in section(
-        page, "happened"
-    )
-
-
-def test_rollout__draft__nothing_yet(client: Client) -> None:
-    rollout = given.rollout(start=False)
-
-    page = client.get(f"/rollouts/{rollout.pk}")
-
-    assert "Not started. Nobody is given v1.1 by it until it is started." in words(html_of(page))
-
-
-def test_rollout__deliveries__attempts_without_address_or_payload(client: Client) -> None:
-    create_endpoint(url="https://hooks.example/services/T0-SECRET", description="for the shop", actor=ANNA)
-    rollout = given.rollout()
-    given.rollout("another")
-    delivery = Delivery.objects.get(event__data__rollout__id=rollout.pk)
-    for number in range(1, 6):
-        DeliveryAttempt.objects.create(
-            delivery=delivery,
-            number=number,
-            attempted_at=now(),
-            duration_ms=number,
-            error="ConnectionError: https://hooks.example/services/T0-SECRET refused",
-        )
-    DeliveryAttempt.objects.create(delivery=delivery, number=6, attempted_at=now(), duration_ms=212, http_status=503)
-
-    page = client.get(f"/rollouts/{rollout.pk}")
-
-    deliveries = section(page, "deliveries")
-    assert deliveries.count("rollout.started") == 1
-    assert "hooks.example" in deliveries
-    assert "3 earlier ones" in deliveries
-    assert "failed: ConnectionError after 5 ms" in deliveries
-    assert "answered 503 after 212 ms" in deliveries
-    assert "next at" in deliveries
-    assert "SECRET" not in html_of(page)
-    assert "for the shop" not in html_of(page)
-
-
 def test_pages__names_from_outside_never_become_markup(client: Client) -> None:
     hostile = "<script>alert('x')</script><b>"
     rollout = given.rollout(metrics=[{"name": "error_rate"}])
@@ -285,7 +192,7 @@ def test_pages__names_from_outside_never_become_markup(client: Client) -> None:
     pages = [client.get(path) for path in ("/", f"/rollouts/{rollout.pk}", f"/rollouts/{ended.pk}")]
 
     for page in pages:
-        assert outline(page).scripts == 0
+        assert outline(page).inline == 0
         assert "<b>" not in html_of(page)
         assert "alert(" in html_of(page)
 
@@ -299,26 +206,17 @@ def test_pages__show_no_prompt_text_and_no_notes(client: Client) -> None:
         assert "a better way" not in page
 
 
-def test_pages__well_formed_with_headings_in_order_and_no_script(client: Client) -> None:
+def test_pages__well_formed_with_headings_in_order_and_no_inline_script_or_style(client: Client) -> None:
     empty = client.get("/")
     rollout = rolled_back()
     given.rollout("running")
 
     for page in (empty, client.get("/"), client.get(f"/rollouts/{rollout.pk}"), client.get("/rollouts/none")):
         read = outline(page)
-        assert read.scripts == 0
+        assert read.inline == 0
         assert read.levels[0] == 1
         assert all(after - before <= 1 for before, after in zip(read.levels, read.levels[1:], strict=False))
         assert '<html lang="en">' in html_of(page)
-
-
-@pytest.mark.parametrize("rollout_id", ["rol_00000000000000000000", "x", "%00", "%3Cb%3E"])
-def test_rollout__unknown__404_page(client: Client, rollout_id: str) -> None:
-    page = client.get(f"/rollouts/{rollout_id}")
-
-    assert page.status_code == 404
-    assert page["Content-Type"] == "text/html; charset=utf-8"
-    assert "There is nothing at this address" in words(html_of(page))
 
 
 def test_pages__post__405(client: Client) -> None:
@@ -367,19 +265,3 @@ def test_status__number_of_queries__the_same_for_1_and_50_rollouts(client: Clien
 
     # active, rolled back, ended, newest transitions, dead deliveries
     assert (none, one, fifty) == (4, 5, 5)
-
-
-def test_rollout__number_of_queries__the_same_with_more_transitions_and_deliveries(client: Client) -> None:
-    for number in range(3):
-        create_endpoint(url=f"https://hooks.example/{number}", actor=ANNA)
-    rollout = rolled_back()
-    young = given.rollout("young")
-    old = given.rollout("old")
-    for _ in range(10):
-        services.pause(rollout_id=old.pk, actor=ANNA)
-        services.resume(rollout_id=old.pk, actor=ANNA)
-
-    counts = {queries_of(client, f"/rollouts/{each.pk}") for each in (rollout, young, old)}
-
-    # rollout, transitions, deliveries, attempts
-    assert counts == {4}
