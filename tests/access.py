@@ -108,6 +108,7 @@ admin/registry/prompt/<int:prompt_id>/publish/                    ers   ers
 admin/registry/prompt/<int:prompt_id>/label/                      ers   ers
 rollouts/<slug:rollout_id>/<slug:act>                             ros   ros
 admin/rollout/rollout/forecast/                                   405   rs
+admin/rollout/delivery/<slug:delivery_id>/replay/                  os    os
 admin/rollout/webhookendpoint/<slug:endpoint_id>/edit/            os    os
 admin/rollout/webhookendpoint/<slug:endpoint_id>/rotate/          os    os
 admin/rollout/webhookendpoint/<slug:endpoint_id>/disable/         os    os
