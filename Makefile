@@ -7,7 +7,7 @@ ON_POSTGRES_ALONE := tests/concurrency tests/crash/test_evaluator_killed.py test
 ON_SQLITE_ALONE := tests/crash/test_ingest_killed.py tests/http/test_api_schema.py  # starts SQLite's servers; document with SQLite's bounds of whole numbers
 BENCHMARKS := "serving --quick" sdk verdict "ingest --stages" "ingest --quick" "operating_characteristics --quick"
 
-.PHONY: demo serve test lint bench fuzz soak
+.PHONY: demo serve test lint chromium pictures bench fuzz soak
 
 demo: .venv/installed  # make demo ARGS=--exit ends by itself
 	$(BIN)/python -m demo $(ARGS)
@@ -15,7 +15,7 @@ demo: .venv/installed  # make demo ARGS=--exit ends by itself
 serve: .venv/installed  # make serve ARGS="--port 8080"
 	$(BIN)/python manage.py serve $(ARGS)
 
-test: lint .venv-clients/installed
+test: lint .venv-clients/installed chromium
 	$(BIN)/pytest -q -n 2 --dist loadgroup $(addprefix --ignore ,$(ON_POSTGRES_ALONE))
 	$(BIN)/pytest -q -n 2 --dist loadgroup --postgres $(addprefix --ignore ,$(ON_SQLITE_ALONE)) $(ON_BOTH_DATABASES)
 
@@ -24,6 +24,12 @@ lint: .venv/installed
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+chromium:  # Debian's, for tests/browser
+	@tests/browser/get_chromium.sh
+
+pictures: .venv/installed chromium  # every page, light, dark and on a phone, in var/pictures; and docs/rollout.png
+	$(BIN)/pytest -q tests/browser --pictures
 
 bench: .venv/installed
 	set -e; for benchmark in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$benchmark; done

@@ -1,0 +1,72 @@
+"""Every page, with something on it: everybody can use it, in light, in dark and on a phone."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page
+
+from tests import access
+from tests.browser import axe, site_map, story
+from tests.browser.instance import SUPERUSER, Instance
+from tests.browser.pictures import Camera, on_a_phone
+from tests.browser.windows import Windows
+
+NOT_OURS = re.compile(
+    r"admin/(auth|axes|django_q)/"  # stock pages of others' models
+    r"|.*/(history|delete)/$|admin/r/|admin/\(|admin/\^|admin/password_change|.*<path:object_id>/$"
+)
+"""Django's own pages as they are, which it tests itself."""
+
+SPREAD = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+def routes() -> list[str]:
+    """Every page that a superuser may open, but for Django's own."""
+    pages = [route for route, (who, _) in access.pages().items() if "s" in who and not NOT_OURS.match(route)]
+    return sorted([*access.OPEN_PAGES, *pages])
+
+
+@pytest.fixture(scope="package")
+def told(serinus: Instance) -> story.Story:
+    return story.tell(serinus)
+
+
+@pytest.fixture(scope="package")
+def addresses() -> dict[str, str]:
+    """Found by the first test that needs them."""
+    return {}
+
+
+@pytest.fixture
+def page(windows: Windows, told: story.Story, addresses: dict[str, str]) -> Page:
+    """A superuser's window."""
+    page = windows.open(SUPERUSER)
+    if not addresses:
+        begin = [f"/rollouts/{told.running}", f"/admin/registry/prompt/?q={story.NAME}", "/", "/admin/"]
+        addresses |= site_map.addresses(page.request, begin)
+    return page
+
+
+@pytest.mark.parametrize("route", routes())
+def test_page__with_data__accessible_and_no_wider_than_a_phone(
+    route: str, page: Page, addresses: dict[str, str], camera: Camera
+) -> None:
+    assert route in addresses, f"no link leads there; links lead to {sorted(addresses)}"
+
+    page.goto(addresses[route])
+
+    camera.take(page, re.sub(r"\W+", "-", route).strip("-") or "status")
+    assert axe.grave_violations(page) == []
+    with on_a_phone(page):
+        assert page.evaluate(SPREAD) <= 0
+
+
+def test_rollout_page__rolled_back__accessible(told: story.Story, windows: Windows, camera: Camera) -> None:
+    page = windows.open()
+    page.goto(f"/rollouts/{told.rolled_back}")
+
+    camera.take(page, "rolled-back")
+    camera.take_for_readme(page)
+    assert axe.grave_violations(page) == []
+    with on_a_phone(page):
+        assert page.evaluate(SPREAD) <= 0
