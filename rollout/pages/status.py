@@ -40,6 +40,6 @@ def status_page(request: HttpRequest) -> HttpResponse:
         "ended": [parts.end(rollout, last[rollout.pk], at) for rollout in ended],
         "base_url": settings.BASE_URL,
         "at": moment(at, at),
-        "refresh_s": REFRESH_S if active else None,
+        "refresh_s": REFRESH_S,
     }
     return render(request, "status.html", context)

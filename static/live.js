@@ -1,0 +1,97 @@
+/* Keeps a page up to date where <main data-live="seconds"> stands: fetches its own address and changes only what differs,
+   so that focus, selection, open <details> and typed text stay. Without this script the page reloads as a whole. */
+
+const LONGEST_WAIT_S = 60;
+const ANSWER_WITHIN_MS = 10_000;
+
+const fresh = document.querySelector(".fresh");
+let updatedAt = performance.now();
+let failures = 0;
+let timer;
+
+const main = () => document.querySelector("main[data-live]");
+const key = (node) => (node.nodeType === Node.ELEMENT_NODE ? node.dataset.part || node.id : "");
+const alike = (one, other) => one.nodeName === other.nodeName && key(one) === key(other);
+
+async function update() {
+  try {
+    const signal = AbortSignal.timeout(ANSWER_WITHIN_MS);
+    const answer = await fetch(location.href, { cache: "no-store", signal });
+    if (!answer.ok || answer.redirected) throw new Error(`answered ${answer.status}`);
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    become(main(), page.querySelector("main"));
+    document.title = page.title;
+    if (!main()) fresh.textContent = page.querySelector(".fresh").textContent;
+    updatedAt = performance.now();
+    failures = 0;
+  } catch {
+    failures += 1;
+  }
+  tellAge();
+  plan();
+}
+
+/* A failure doubles the wait; a hidden tab, and a page that has come to its end, waits for nothing. */
+function plan() {
+  clearTimeout(timer);
+  if (document.hidden || !main()) return;
+  const wait = Math.min(main().dataset.live * 2 ** failures, LONGEST_WAIT_S);
+  timer = setTimeout(update, wait * 1000);
+}
+
+function tellAge() {
+  if (!fresh || !main()) return;
+  const age = Math.round((performance.now() - updatedAt) / 1000);
+  const at = new Date(Date.now() - age * 1000).toISOString().slice(11, 19);
+  fresh.textContent = failures ? `not updated since ${at} UTC: no answer from the server` : `updated ${age} s ago`;
+  fresh.classList.toggle("stale", failures > 0);
+}
+
+function become(old, wanted) {
+  if (old.isEqualNode(wanted)) return;
+  if (old.nodeType !== Node.ELEMENT_NODE) {
+    old.data = wanted.data;
+    return;
+  }
+  if (old.matches("input, textarea, select")) return; // what people type and choose is theirs
+  adoptAttributes(old, wanted);
+  adoptChildren(old, wanted);
+}
+
+function adoptAttributes(old, wanted) {
+  const kept = old.nodeName === "DETAILS" ? ["open"] : [];
+  for (const { name } of [...old.attributes])
+    if (!wanted.hasAttribute(name) && !kept.includes(name)) old.removeAttribute(name);
+  for (const { name, value } of wanted.attributes)
+    if (old.getAttribute(name) !== value && !kept.includes(name)) old.setAttribute(name, value);
+}
+
+/* Goes through both lists side by side. Parts that carry an id or data-part are found again wherever they went. */
+function adoptChildren(old, wanted) {
+  const keys = new Set([...wanted.childNodes].map(key).filter(Boolean));
+  for (const child of [...old.childNodes]) if (key(child) && !keys.has(key(child))) child.remove();
+  let here = old.firstChild;
+  for (const next of [...wanted.childNodes]) {
+    const found = key(next) ? [...old.childNodes].find((child) => alike(child, next)) : here && alike(here, next) && here;
+    if (found && found === here) {
+      here = here.nextSibling;
+      become(found, next);
+    } else if (found) {
+      old.insertBefore(found, here);
+      become(found, next);
+    } else {
+      old.insertBefore(document.importNode(next, true), here);
+    }
+  }
+  while (here) {
+    const gone = here;
+    here = here.nextSibling;
+    gone.remove();
+  }
+}
+
+if (main()) {
+  setInterval(tellAge, 1000);
+  document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : update()));
+  plan();
+}
