@@ -51,7 +51,8 @@ def windows(browser: Browser, serinus: Instance, logins: dict[str, StorageState]
     windows = Windows(browser, serinus.url, logins)
     yield windows
     windows.close()
-    assert windows.unexpected() == []
+    if faults := windows.unexpected():
+        pytest.fail("\n".join(faults), pytrace=False)
 
 
 @pytest.fixture(scope="session")

@@ -3,24 +3,24 @@
 import html
 import re
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from urllib.parse import urljoin, urlsplit
 
 from django.urls import Resolver404, resolve
 from playwright.sync_api import APIRequestContext
 
-MOST_OF_A_ROUTE = 3
+MOST_OF_A_ROUTE = 2
 LINK = re.compile(r'<a\b[^>]*\bhref="([^"#]+)')
 
 
-def addresses(request: APIRequestContext, begin: Sequence[str]) -> dict[str, str]:
+def addresses(request: APIRequestContext, begin: Sequence[str], wanted: Callable[[str], bool]) -> dict[str, str]:
     """Route of the URL configuration → path, of all that can be reached from the beginning; the first that is found."""
     found: dict[str, str] = {}
     read, queue, known = Counter[str](), deque(begin), set(begin)
     while queue:
         path = queue.popleft()
         route = route_of(path)
-        if route is None or read[route] == MOST_OF_A_ROUTE:
+        if route is None or not wanted(route) or read[route] == MOST_OF_A_ROUTE:
             continue
         read[route] += 1
         answer = request.get(path)
