@@ -29,6 +29,8 @@ PROMOTE = "rollout.promote_rollout"
 ADD_WEBHOOKS = "rollout.add_webhookendpoint"
 CHANGE_WEBHOOKS = "rollout.change_webhookendpoint"
 REPLAY = "rollout.change_delivery"
+VIEW_VERSIONS = "registry.view_promptversion"
+VIEW_CALLS = "observability.view_call"
 READ_TEXTS = "observability.view_calltext"
 ADD_PRICES = "observability.add_priceoverride"
 DELETE_PRICES = "observability.delete_priceoverride"
@@ -48,6 +50,8 @@ WORDS = {
     ADD_WEBHOOKS: "add webhooks",
     CHANGE_WEBHOOKS: "change and disable webhooks",
     REPLAY: "replay deliveries",
+    VIEW_VERSIONS: "look at versions",
+    VIEW_CALLS: "look at calls and traces",
     READ_TEXTS: "read the texts of calls",
     ADD_PRICES: "add prices",
     DELETE_PRICES: "delete prices",

@@ -5,6 +5,7 @@ from rollout import api, api_events, pages, services
 urlpatterns = [
     path("", pages.status_page, name="status_page"),
     path("rollouts/<slug:rollout_id>", pages.rollout_page, name="rollout_page"),
+    path("rollouts/<slug:rollout_id>/<slug:act>", pages.rollout_act, name="rollout_act"),
     path("api/v1/rollouts", api.RolloutList.as_view()),
     path("api/v1/rollouts/plan", api.RolloutForecast.as_view()),
     path("api/v1/rollouts/<slug:rollout_id>", api.RolloutDetail.as_view()),

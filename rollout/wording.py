@@ -196,6 +196,30 @@ def e_values_in_words(plan: Plan) -> str:
     )
 
 
+def what_will_happen(act: str, rollout: Rollout) -> str:
+    """What an act that the rollout's state allows does to those who are served, and what comes after it."""
+    control, canary, label = rollout.control.number, rollout.canary.number, rollout.label.name
+    share = weight(rollout.weight_bp)
+    match act:
+        case "start":
+            first = weight(Plan.from_json(rollout.plan).steps[0].weight_bp)
+            return f"{first} of units will get {canary}, the others {control}; the plan goes on from there by itself."
+        case "pause":
+            return f"The canary stays where it is: {_kept(rollout, 'somebody resumes it')}"
+        case "resume":
+            return f"{share} of units keep {canary}, and the plan goes on with what was left of this step's hold."
+        case "promote":
+            return f"Everyone will get {canary}: the label {label} moves to it at once, and the rollout ends."
+        case "rollback":
+            return (
+                f"Everyone will get {control} back at once, and the rollout ends. "
+                f"What {canary} says counts as rolled back from then on: starting it again takes a reason."
+            )
+        case _:
+            back = "Nobody is given" if rollout.started_at is None else f"Everyone will get {control} back at once, not"
+            return f"{back} {canary}, and the rollout ends without a judgement of it."
+
+
 def canary_calls(verdict: Verdict | None) -> int | None:
     """Calls of the canary that were counted: every one has an error rate, so no metric has more."""
     if verdict is None:

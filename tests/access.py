@@ -98,7 +98,7 @@ admin/r/<path:content_type_id>/<path:object_id>/                  neros  neros
 admin/registry/prompt/<int:prompt_id>/draft/                      ers   ers
 admin/registry/prompt/<int:prompt_id>/publish/                    ers   ers
 admin/registry/prompt/<int:prompt_id>/label/                      ers   ers
-admin/rollout/rollout/<slug:rollout_id>/act/<slug:act>/           ros   ros
+rollouts/<slug:rollout_id>/<slug:act>                             ros   ros
 admin/rollout/webhookendpoint/<slug:endpoint_id>/edit/            os    os
 admin/rollout/webhookendpoint/<slug:endpoint_id>/rotate/          os    os
 admin/rollout/webhookendpoint/<slug:endpoint_id>/disable/         os    os

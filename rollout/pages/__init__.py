@@ -4,7 +4,8 @@ Without a login they show names and numbers, never the text of a prompt or what 
 settings.STATUS_PAGES may leave them open to whoever reaches the server. Everything can be read without a script.
 """
 
+from rollout.pages.acts import rollout_act
 from rollout.pages.rollout import rollout_page
 from rollout.pages.status import status_page
 
-__all__ = ["rollout_page", "status_page"]
+__all__ = ["rollout_act", "rollout_page", "status_page"]

@@ -414,11 +414,11 @@ def roll_back_by_api(rollout: Rollout) -> None:
     assert Client().post(address, body, content_type="application/json", headers=headers).status_code == 200
 
 
-def roll_back_in_the_admin(rollout: Rollout) -> None:
+def roll_back_on_its_page(rollout: Rollout) -> None:
     client = Client()
     client.force_login(get_user_model().objects.create_superuser("anna"))
     form = {"reason": "customers complain", "revision": rollout.revision}
-    assert client.post(f"/admin/rollout/rollout/{rollout.id}/act/rollback/", form).status_code == 302
+    assert client.post(f"/rollouts/{rollout.id}/rollback", form).status_code == 302
 
 
 @pytest.mark.parametrize(
@@ -428,7 +428,7 @@ def roll_back_in_the_admin(rollout: Rollout) -> None:
         roll_back_by_verdict_while_paused,
         roll_back_when_its_time_is_up,
         roll_back_by_api,
-        roll_back_in_the_admin,
+        roll_back_on_its_page,
     ],
 )
 def test_fault_35__every_way_to_a_rollback__told_once_and_no_receiver_is_waited_for(

@@ -48,11 +48,6 @@ def words_of(page: HttpResponse) -> str:
     return " ".join(strip_tags(page.content.decode()).split())
 
 
-def act(client: Client, rollout: Rollout, name: str, **fields: Any) -> HttpResponse:
-    given = {"reason": "as agreed", "revision": rollout.revision} | fields
-    return client.post(f"{ROLLOUTS}{rollout.pk}/act/{name}/", given)
-
-
 def dead_delivery() -> Delivery:
     create_endpoint(url="https://hooks.example/", actor=ANNA)
     rollout = given.rollout()
@@ -88,87 +83,7 @@ def test_rollout__offers_what_its_state_allows(anna: Client, status: str, offere
     page = anna.get(f"{ROLLOUTS}{rollout.pk}/change/").content.decode()
 
     for name in ("start", "pause", "resume", "promote", "rollback", "cancel"):
-        assert (f"/act/{name}/" in page) == (name in offered)
-
-
-def test_act__get__asks_for_the_reason_and_shows_state_and_revision(anna: Client) -> None:
-    rollout = given.rollout()
-
-    page = anna.get(f"{ROLLOUTS}{rollout.pk}/act/rollback/")
-
-    text = words_of(page)
-    assert "Roll back: order-extractor v1.0 → v1.1" in text
-    assert "No evidence yet" in text
-    assert f"(revision {rollout.revision})" in text
-    assert f'name="revision" value="{rollout.revision}"' in page.content.decode()
-
-
-def test_act__post__goes_through_the_service_as_the_person(anna: Client) -> None:
-    rollout = given.rollout()
-
-    done = act(anna, rollout, "rollback", reason="customers complain")
-
-    rollout.refresh_from_db()
-    transition = rollout.transitions.first()
-    assert done["Location"] == f"{ROLLOUTS}{rollout.pk}/change/"
-    assert messages_of(done) == ["order-extractor v1.0 → v1.1: Rolled back."]
-    assert rollout.status == "rolled_back"
-    assert transition is not None
-    assert (transition.actor, transition.reason, transition.cause) == ("user:anna", "customers complain", "by_hand")
-
-
-def test_act__every_change_by_hand(anna: Client) -> None:
-    rollout = given.rollout(start=False)
-
-    seen = []
-    for name in ("start", "pause", "resume", "promote"):
-        act(anna, rollout, name)
-        rollout.refresh_from_db()
-        seen.append(rollout.status)
-    another = given.rollout("another")
-    act(anna, another, "cancel")
-    another.refresh_from_db()
-
-    assert [*seen, another.status] == ["running", "paused", "running", "promoted", "cancelled"]
-
-
-def test_act__no_reason__asked_again(anna: Client) -> None:
-    rollout = given.rollout()
-
-    page = act(anna, rollout, "pause", reason=" ")
-
-    rollout.refresh_from_db()
-    assert page.status_code == 200
-    assert "This field is required." in page.content.decode()
-    assert rollout.status == "running"
-
-
-def test_act__stale_revision__says_what_changed_and_changes_nothing(anna: Client) -> None:
-    rollout = given.rollout()
-    services.pause(rollout_id=rollout.pk, actor=ANNA)
-
-    refused = act(anna, rollout, "promote")
-
-    rollout.refresh_from_db()
-    text = words_of(refused)
-    assert "The rollout has changed: it is at revision 3, not 2" in text
-    assert "Held: paused. Since" in text
-    assert "as agreed" in text
-    assert rollout.status == "paused"
-    assert 'name="revision" value="3"' in refused.content.decode()
-
-
-def test_act__state_does_not_allow_it__says_so(anna: Client) -> None:
-    rollout = given.rollout()
-
-    refused = act(anna, rollout, "resume")
-
-    assert "A rollout that is running cannot be changed by resume" in words_of(refused)
-
-
-@pytest.mark.parametrize("path", ["rol_unknown/act/pause/", "rol_unknown/act/explode/"])
-def test_act__unknown__404(anna: Client, path: str) -> None:
-    assert anna.get(ROLLOUTS + path).status_code == 404
+        assert (f'href="/rollouts/{rollout.pk}/{name}"' in page) == (name in offered)
 
 
 def test_reader__sees_everything_and_may_change_nothing(reader: Client) -> None:
@@ -179,23 +94,14 @@ def test_reader__sees_everything_and_may_change_nothing(reader: Client) -> None:
     for path in (f"{ROLLOUTS}{rollout.pk}", f"{WEBHOOKS}{webhook.pk}", f"{DELIVERIES}{delivery.pk}"):
         page = reader.get(f"{path}/change/")
         assert page.status_code == 200
-        assert "/act/" not in page.content.decode()
+        assert f"/rollouts/{rollout.pk}/" not in page.content.decode()
         assert "/disable/" not in page.content.decode()
-    assert act(reader, rollout, "rollback").status_code == 403
     for act_on_it in ("disable", "enable", "replay", "edit", "rotate"):
         assert reader.post(f"{WEBHOOKS}{webhook.pk}/{act_on_it}/").status_code == 403
     assert reader.get(f"{WEBHOOKS}add/").status_code == 403
     replay(reader, delivery)
     delivery.refresh_from_db()
     assert delivery.status == "dead"
-
-
-def test_stranger__sent_to_the_login(client: Client) -> None:
-    rollout = given.rollout()
-
-    assert act(client, rollout, "rollback")["Location"].startswith("/admin/login/")
-    rollout.refresh_from_db()
-    assert rollout.status == "running"
 
 
 def test_verdicts__of_one_rollout_with_their_numbers(anna: Client) -> None:
@@ -388,8 +294,7 @@ def test_hostile_reason__never_markup(anna: Client) -> None:
     rollout = given.rollout()
     services.pause(rollout_id=rollout.pk, reason="<script>alert('x')</script>", actor=ANNA)
 
-    for path in (f"{ROLLOUTS}{rollout.pk}/change/", f"{ROLLOUTS}{rollout.pk}/act/resume/"):
-        assert "<script>alert" not in anna.get(path).content.decode()
+    assert "<script>alert" not in anna.get(f"{ROLLOUTS}{rollout.pk}/change/").content.decode()
 
 
 def test_lists__number_of_queries_does_not_grow(anna: Client, django_assert_max_num_queries: Any) -> None:
@@ -400,29 +305,3 @@ def test_lists__number_of_queries_does_not_grow(anna: Client, django_assert_max_
     for path in (ROLLOUTS, WEBHOOKS, DELIVERIES, "/admin/rollout/verdict/"):
         with django_assert_max_num_queries(6):
             assert anna.get(path).status_code == 200
-
-
-@pytest.mark.parametrize(
-    ("permission", "acts"),
-    [
-        ("start_rollout", {"start"}),
-        ("promote_rollout", {"promote"}),
-        ("steer_rollout", {"pause", "resume", "rollback", "cancel"}),
-        ("change_rollout", set()),
-    ],
-)
-def test_rights__each_act_takes_its_own(client: Client, permission: str, acts: set[str]) -> None:
-    user = User.objects.create_user("rita", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename=permission))
-    client.force_login(user)
-    rollout = given.rollout()
-
-    allowed = {
-        name for name in services.ACTIONS if client.get(f"{ROLLOUTS}{rollout.pk}/act/{name}/").status_code == 200
-    }
-    refused = [act(client, rollout, name).status_code for name in services.ACTIONS.keys() - acts]
-
-    rollout.refresh_from_db()
-    assert allowed == acts
-    assert set(refused) == {403}
-    assert rollout.revision == 2
