@@ -8,6 +8,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -129,7 +130,7 @@ class WebhookEndpointAdmin(ReadOnlyAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        endpoint = WebhookEndpoint.objects.filter(pk=object_id).first()
+        endpoint = WebhookEndpoint.objects.filter(pk=unquote(object_id)).first()
         return super().change_view(
             request, object_id, form_url, {"pages": _pages(request, endpoint), **(extra_context or {})}
         )
