@@ -13,10 +13,10 @@ from playwright.sync_api import Browser, StorageState, expect
 from tests.browser import chromium, instance
 from tests.browser.instance import Instance
 from tests.browser.pictures import Camera
-from tests.browser.windows import Windows
+from tests.browser.windows import PATIENCE_MS, Windows
 
 HERE = Path(__file__).resolve().parent
-expect.set_options(timeout=10_000)  # on a machine that runs other tests beside
+expect.set_options(timeout=PATIENCE_MS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

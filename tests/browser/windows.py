@@ -11,6 +11,9 @@ from tests.process.server import HOST
 
 WIDE = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}
+PATIENCE_MS = 10_000
+"""On a machine that runs other tests beside."""
+
 GIVEN_UP = "net::ERR_ABORTED"
 """By the page itself: it went on to another address meanwhile."""
 
@@ -52,6 +55,7 @@ class Windows:
         context.on("weberror", self._on_error)
         context.on("request", self._on_request)
         context.on("requestfailed", self._on_failure)
+        context.set_default_timeout(PATIENCE_MS)
         self._opened.append(context)
         return context.new_page()
 

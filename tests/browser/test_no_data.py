@@ -1,0 +1,40 @@
+"""Pages of an installation that has just been made: each says that there is nothing yet, and what comes next."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, StorageState, expect
+
+from tests import access
+from tests.browser import axe, instance
+from tests.browser.instance import SUPERUSER, Instance
+from tests.browser.pictures import Camera, on_a_phone, spread
+from tests.browser.windows import Windows
+
+PAGES = sorted(route for route in {*access.OPEN_PAGES, *access.pages(), "admin/"} if "<" not in route and is_open(route))
+
+
+@pytest.fixture(scope="module")
+def serinus(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Instance]:
+    """Another one than that in which the other tests have made something."""
+    with instance.running(tmp_path_factory.mktemp("new")) as serinus:
+        yield serinus
+
+
+@pytest.fixture(scope="module")
+def logins() -> dict[str, StorageState]:
+    """To this one."""
+    return {}
+
+
+@pytest.mark.parametrize("route", PAGES)
+def test_page__nothing_there_yet__says_so(route: str, windows: Windows, camera: Camera) -> None:
+    page = windows.open(SUPERUSER)
+
+    page.goto(f"/{route}")
+
+    expect(page.get_by_role("main")).to_contain_text(re.compile(r"\b([Nn]o|[Nn]othing|[Nn]one|0)\b"))
+    camera.take(page, f"no-data-{name_of(route)}")
+    assert not axe.grave_violations(page)
+    with on_a_phone(page):
+        assert not spread(page)
