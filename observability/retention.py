@@ -18,7 +18,17 @@ from django_q.tasks import async_task
 
 from common.clock import now
 from observability.core.times import EPOCH, nanoseconds
-from observability.models import Call, CallText, ExposureHour, RefusedHour, Score, Span, SpendHour, VersionHour
+from observability.models import (
+    Call,
+    CallText,
+    ExposureHour,
+    RefusedHour,
+    Score,
+    Span,
+    SpendHour,
+    VersionHour,
+    VersionSpan,
+)
 from observability.rollups import seal
 from registry import idempotency
 
@@ -68,6 +78,9 @@ def kinds() -> list[Kind]:
         Kind("spans", Span, settings.KEEP_SPANS, _oldest_spans, _expired_spans, seal),
         _found_by_index("scores without a call", settings.KEEP_CALLS, _scores_of_no_call),
         *(_found_by_index(name, settings.KEEP_ROLLUPS, _hours(rows)) for name, rows in HOURS.items()),
+        _found_by_index(
+            "spans of versions", settings.KEEP_ROLLUPS, lambda at: VersionSpan.objects.filter(starts_at__lt=at)
+        ),
         *(kind for kinds_of_another in _of_others for kind in kinds_of_another()),
         _found_by_index("answers to repeat", idempotency.KEPT_FOR, idempotency.answers_before),
     ]

@@ -9,21 +9,36 @@ Who changes calls of an hour that may have been rolled up marks it in the same t
 so nobody waits for anybody. A roll-up reads the marks, then the calls, then deletes exactly the marks it read: what it
 could not see has a mark that it did not see either, and the hour is computed again. Two workers may compute the same
 hour; the first to finish is believed, since the other finds the state or its marks gone.
+
+Hours are added up to quarters of a day and to days once these are over, so that a month is read in few rows.
+Replacing an hour unmarks its day in the same transaction; a day without a mark is read by the hour.
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Count, Q, Sum
+from django.db.models.functions import Coalesce
 
 from common.clock import now
 from observability import bulk
-from observability.core.figures import SUMS, TIMES, Figures
-from observability.core.times import EPOCH
-from observability.models import Dimension, ExposureHour, RollUpState, SpendHour, StaleHour, VersionHour
+from observability.core.figures import Figures
+from observability.core.times import EPOCH, midnight
+from observability.models import (
+    Dimension,
+    ExposureHour,
+    RolledDay,
+    RollUpState,
+    SpendHour,
+    StaleHour,
+    VersionHour,
+    VersionSpan,
+)
+from observability.models.rollups import QUARTER, SPANS, WHOLE_DAY, columns_of
 from observability.selectors import hours
 from observability.selectors.hours import HOUR, VersionKey, hour_of
 
@@ -34,6 +49,7 @@ SETTLED_AFTER = timedelta(minutes=10)
 MOST_SECONDS = 20.0  # of one task: the cluster ends it after 60
 MOST_MARKS = 10_000  # of one hour at once
 NEVER = EPOCH
+DAY = timedelta(days=1)
 
 SPEND_COLUMNS = (
     *("hour", "dimension", "value", "calls", "input_tokens", "output_tokens"),
@@ -74,6 +90,10 @@ def roll_up() -> int:
             return rolled
     while time.monotonic() <= stop_at and _roll_next(until):
         rolled += 1
+    for day in _days_to_roll():
+        if time.monotonic() > stop_at:
+            break
+        _roll_day(day)
     return rolled
 
 
@@ -149,6 +169,66 @@ def _roll_again(hour: datetime) -> bool:
     return True
 
 
+def _days_to_roll() -> Iterator[date]:
+    """The days of which hours are rolled up that are not in their spans, the newest first: these are read most."""
+    first = VersionHour.objects.order_by("hour").values_list("hour", flat=True).first()
+    rolled_until = _state().rolled_until
+    if first is None or rolled_until is None:
+        return
+    done = dict(RolledDay.objects.values_list("day", "until"))
+    day = (rolled_until - HOUR).date()
+    while day >= first.date():
+        end = _end_of(day, rolled_until)
+        if end > midnight(day) and done.get(day) != end:
+            yield day
+        day -= timedelta(days=1)
+
+
+def _roll_day(day: date) -> None:
+    """Add a day's hours up, unless one of them is replaced meanwhile; then it is for the next time."""
+    until, known = _end_of(day, _state().rolled_until or NEVER), _hours_of(day)
+    spans = [span for span in SPANS if midnight(day) + timedelta(hours=span) <= until]
+    sums: dict[tuple[datetime, int, VersionKey], Figures] = {}
+    for row in VersionHour.objects.filter(_within(day), hour__lt=until).iterator(chunk_size=500):
+        key = VersionKey(row.prompt_name, row.version_id, row.version_text, row.label, row.environment, None)
+        figures = row.figures
+        for span in spans:
+            starts_at = row.hour.replace(hour=row.hour.hour // span * span)
+            sums.setdefault((starts_at, span, key), Figures()).add(figures)
+    rows = [
+        VersionSpan(starts_at=starts_at, hours=span, **_named(key), **columns_of(figures))
+        for (starts_at, span, key), figures in sums.items()
+    ]
+    with transaction.atomic():
+        RollUpState.objects.select_for_update().get(pk=1)  # as whoever replaces an hour does
+        if _hours_of(day) != known:
+            return
+        VersionSpan.objects.filter(starts_at__gte=midnight(day), starts_at__lt=midnight(day) + DAY).delete()
+        VersionSpan.objects.bulk_create(rows, batch_size=500)
+        RolledDay.objects.update_or_create(day=day, defaults={"until": until})
+
+
+def _end_of(day: date, rolled_until: datetime) -> datetime:
+    """The end of the last span of a day that is over and rolled up."""
+    spans_over = (rolled_until - midnight(day)) // timedelta(hours=QUARTER)
+    return midnight(day) + timedelta(hours=QUARTER) * min(spans_over, WHOLE_DAY // QUARTER)
+
+
+def _hours_of(day: date) -> tuple[int, int]:
+    """What tells whether any of a day's hours was replaced: new rows have higher ids than any before them."""
+    ids = VersionHour.objects.filter(_within(day)).order_by().values_list("pk", flat=True)
+    found = ids.aggregate(n=Count("pk"), ids=Coalesce(Sum("pk"), 0))
+    return found["n"], found["ids"]
+
+
+def _within(day: date) -> Q:
+    return Q(hour__gte=midnight(day), hour__lt=midnight(day) + DAY)
+
+
+def _named(key: VersionKey) -> dict[str, Any]:
+    return {name: value for name, value in key._asdict().items() if name != "feature"}
+
+
 def _marks(hour: datetime) -> list[int]:
     return list(StaleHour.objects.filter(hour=hour).order_by("id").values_list("id", flat=True)[:MOST_MARKS])
 
@@ -157,7 +237,10 @@ def _compute(hour: datetime) -> Rows:
     """The rows of an hour. Outside any transaction: on SQLite, nobody could write meanwhile."""
     at = connection.ops.adapt_datetimefield_value(hour)
     return Rows(
-        versions=[_version_hour(hour, key, figures) for key, figures in hours.version_figures(hour).items()],
+        versions=[
+            VersionHour(hour=hour, **key._asdict(), **columns_of(figures))
+            for key, figures in hours.version_figures(hour).items()
+        ],
         spending=[
             (at, dimension.value, value, *astuple(sums))
             for dimension in Dimension
@@ -170,16 +253,8 @@ def _compute(hour: datetime) -> Rows:
     )
 
 
-def _version_hour(hour: datetime, key: VersionKey, figures: Figures) -> VersionHour:
-    fields = {name: getattr(figures, name) for name in (*SUMS, "errors")}
-    bins = {name: [[*getattr(figures, name).keys()], [*getattr(figures, name).values()]] for name in TIMES}
-    scores: dict[str, dict[str, Sequence[float]]] = {}
-    for (name, source), sums in figures.scores.items():
-        scores.setdefault(name, {})[source] = sums
-    return VersionHour(hour=hour, **key._asdict(), **fields, **bins, scores=scores)
-
-
 def _replace(hour: datetime, rows: Rows) -> None:
+    RolledDay.objects.filter(day=hour.date()).delete()
     for stored in (VersionHour.objects, SpendHour.objects.of_all_dimensions(), ExposureHour.objects):
         stored.filter(hour=hour).delete()
     VersionHour.objects.bulk_create(rows.versions, batch_size=500)

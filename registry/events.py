@@ -77,6 +77,20 @@ def after(
     return Page(events[:limit], events[limit - 1].sequence if more else newest, more)
 
 
+def newest(
+    *,
+    before: int | None,
+    limit: int,
+    type: str | None = None,  # noqa: A002 (the field's name on the wire)
+    prompt: str | None = None,
+) -> tuple[list[Event], bool]:
+    """For people: the last events below a number, the newest first, at most so many; and whether there are more."""
+    wanted = {"type": type, "prompt": prompt, "sequence__lt": before}
+    rows = Event.objects.filter(**{name: value for name, value in wanted.items() if value is not None})
+    events = list(rows.order_by("-sequence")[: limit + 1])
+    return events[:limit], len(events) > limit
+
+
 def find_event(event_id: str, reach: Reach = EVERYTHING) -> Event:
     """Raises NotFound unknown_event, also for one that was deleted or is out of reach."""
     event = Event.objects.filter(_within(reach), id=event_id).first()

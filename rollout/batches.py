@@ -40,7 +40,7 @@ def report_of(metric: Metric, plan: Plan) -> statistics.Report:
     """What the metric says now."""
     if metric.batches == 0:
         return statistics.nothing_yet(declared(metric))
-    return statistics.report(*_process_of(metric, plan))
+    return statistics.report(*standing_of(metric, plan))
 
 
 def absorb(metric: Metric, plan: Plan, *, step: int, arms: Arms, design_effect: float) -> bool:
@@ -48,10 +48,18 @@ def absorb(metric: Metric, plan: Plan, *, step: int, arms: Arms, design_effect: 
     if metric.batches == 0 and statistics.learns_first(declared(metric), bins_of(metric.baseline)):
         metric.baseline = dict(Counter(bins_of(metric.baseline)) + Counter(arms["control"]))
         return False
-    frozen, state = _process_of(metric, plan)
+    frozen, state = standing_of(metric, plan)
     state = statistics.fold(frozen, state, step=step, **arms, design_effect=design_effect)
     metric.frozen, metric.state, metric.batches = frozen.to_json(), state.to_json(), metric.batches + 1
     return True
+
+
+def standing_of(metric: Metric, plan: Plan) -> tuple[statistics.Frozen, statistics.State]:
+    """What is frozen of the metric and where its e-processes stand; after an upgrade that has to be found out again."""
+    frozen = frozen_of(metric, plan)
+    if metric.state is None:
+        return frozen, refold(frozen, metric.closed_batches.order_by("number") if metric.batches else ())
+    return frozen, statistics.State.from_json(metric.state)
 
 
 def declared(metric: Metric) -> PlanMetric:
@@ -131,11 +139,3 @@ def _close(metric: Metric, step: int, arms: Arms, plan: Plan, units: Units) -> b
     )
     metric.save(update_fields=["frozen", "state", "batches"])
     return True
-
-
-def _process_of(metric: Metric, plan: Plan) -> tuple[statistics.Frozen, statistics.State]:
-    """What is frozen of the metric and where its e-processes stand; after an upgrade that has to be found out again."""
-    frozen = frozen_of(metric, plan)
-    if metric.state is None:
-        return frozen, refold(frozen, metric.closed_batches.order_by("number") if metric.batches else ())
-    return frozen, statistics.State.from_json(metric.state)

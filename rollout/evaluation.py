@@ -23,6 +23,7 @@ from rollout.core.plan import Plan
 from rollout.core.verdict import Finding, decide
 from rollout.core.verdict_body import Inputs, situation, verdict_body
 from rollout.models import ACTIVE, HoldReason, Metric, Rollout, Status, Verdict
+from rollout.outlooks import foresee_one
 from rollout.selectors import find_rollout
 from rollout.units import Units
 
@@ -37,19 +38,23 @@ DATABASE_AWAY = (OperationalError, InterfaceError)
 
 
 def evaluate_due() -> int:
-    """Look at every rollout whose look is due; how many were looked at. One that fails does not stop the others."""
+    """Look at every rollout whose look is due; how many were looked at. One that fails does not stop the others.
+
+    After the looks, since nothing waits for it, one of the rollouts may be foreseen anew.
+    """
     _recall_looks()
     due = Rollout.objects.filter(status__in=ACTIVE, next_look_at__lte=now()).order_by("next_look_at")
-    looked = 0
+    looked = []
     for rollout_id in list(due.values_list("id", flat=True)):
         try:
-            looked += look(rollout_id)
+            looked += [rollout_id] if look(rollout_id) else []
         except DATABASE_AWAY:
             logger.warning("evaluation.database_away", exc_info=True, extra={"rollout": rollout_id})
         except Exception as error:
             logger.exception("evaluation.failed", extra={"rollout": rollout_id})
             _hold_failed(rollout_id, error)
-    return looked
+    _foresee_one(looked)
+    return len(looked)
 
 
 @transaction.atomic
@@ -145,6 +150,15 @@ def _recall_looks() -> None:
         if planned_at and planned_at > latest:
             Rollout.objects.filter(pk=rollout_id, next_look_at=planned_at).update(next_look_at=now())
             logger.warning("evaluation.clock_went_back", extra={"rollout": rollout_id})
+
+
+def _foresee_one(looked: Sequence[str]) -> None:
+    try:
+        foresee_one(looked)
+    except DATABASE_AWAY:
+        logger.warning("evaluation.database_away", exc_info=True)
+    except Exception:  # it is only for display
+        logger.exception("evaluation.foresight_failed")
 
 
 def _hold_failed(rollout_id: str, error: Exception) -> None:

@@ -50,6 +50,34 @@ def interval(bounds: Sequence[float] | None, unit: str) -> str:
     return f"{_signed(low, unit)} to {difference(high, unit)}"
 
 
+def money(usd: float | None) -> str:
+    """`$1 204.50`, `$0.00210`: to a cent, and three digits that mean something of less than a dollar."""
+    if usd is None:
+        return DASH
+    if abs(usd) >= 1 or not usd:
+        return f"${usd:,.2f}".replace(",", GAP)
+    return f"${_digits(usd, 'USD')}"
+
+
+def milliseconds(ms: float | None) -> str:
+    """`84 ms`, `1.42 s`: as long as people feel it."""
+    if ms is None:
+        return DASH
+    if ms < 1000:
+        return f"{ms:.{0 if ms >= 10 or not ms else 1 if ms >= 1 else 2}f}{GAP}ms"
+    return f"{ms / 1000:.{2 if ms < 10_000 else 1}f}{GAP}s" if ms < 100_000 else duration(ms / 1000)
+
+
+def between(bounds: Sequence[float] | None, unit: str) -> str:
+    """`1.2 to 3.4 %`: the ends of an interval of something that is no difference."""
+    if bounds is None:
+        return DASH
+    low, high = bounds
+    if unit == "share":
+        return f"{_percent(low).removesuffix(GAP + '%')} to {_percent(high)}"
+    return f"{_digits(low, unit)} to {estimate(high, unit)}"
+
+
 def margin(written: Mapping[str, float] | None, unit: str, direction: str) -> str:
     """What still counts as not worse: a factor, or a difference with the sign of worse."""
     if written is None:

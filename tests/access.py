@@ -85,10 +85,18 @@ api/v1/data-quality                                               GET read
 ^api/v1/rollouts/(?P<rollout_id>[-a-zA-Z0-9_]+)/(?P<action>start|pause|resume|promote|rollback|cancel)$ POST write
 """
 
-OPEN_PAGES = {"", "rollouts/<slug:rollout_id>"}
+OPEN_PAGES = {
+    "",
+    "rollouts/<slug:rollout_id>",
+    "insights/prompts",
+    "insights/prompts/<str:name>",
+    "insights/events",
+}
 """Open to everyone unless settings.STATUS_PAGES says otherwise (tests/http/test_pages.py). They are only read."""
 
 PAGES = """
+insights/spend                                                    neros  405
+^insights/traces/(?P<trace_id>[0-9a-fA-F]{32})\\Z                 eros   405
 admin/                                                            neros  neros
 admin/password_change/                                            neros  neros
 admin/password_change/done/                                       neros  405

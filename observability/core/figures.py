@@ -87,6 +87,11 @@ def percentile(bins: Mapping[int, int], share: float, measure: str) -> float | N
     return None
 
 
+def only_zero_or_one(sums: ScoreSums) -> bool:
+    """Whether no score was anything between, so that their mean is a rate: then, and only then, all are their squares."""
+    return abs(sums.total - sums.squares) <= 1e-9 * sums.n
+
+
 def mean_with_interval(sums: ScoreSums) -> tuple[float, float, float]:
     """The mean of scores in [0, 1] and the ends of its 95 % interval. sums.n: at least 1.
 

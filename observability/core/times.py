@@ -1,6 +1,6 @@
 """Times as telemetry tells them, in nanoseconds since 1970, and as moments."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NS_PER_S = 10**9
@@ -14,3 +14,8 @@ def nanoseconds(at: datetime) -> int:
 def moment(ns: int) -> datetime:
     """To the microsecond before it."""
     return EPOCH + timedelta(microseconds=ns // 1000)
+
+
+def midnight(day: date) -> datetime:
+    """The beginning of a day, UTC."""
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)

@@ -7,7 +7,16 @@ from observability.models.calls import Call, CostSource, OtherSpan
 from observability.models.evidence import Counted, Evidence, UnitBucket
 from observability.models.prices import PriceOverride
 from observability.models.quality import Refused, RefusedHour
-from observability.models.rollups import Dimension, ExposureHour, RollUpState, SpendHour, StaleHour, VersionHour
+from observability.models.rollups import (
+    Dimension,
+    ExposureHour,
+    RolledDay,
+    RollUpState,
+    SpendHour,
+    StaleHour,
+    VersionHour,
+    VersionSpan,
+)
 from observability.models.scores import Score, ScoreSource
 from observability.models.spans import Span
 from observability.models.texts import CallText, KeptBecause
@@ -26,6 +35,7 @@ __all__ = [
     "Refused",
     "RefusedHour",
     "RollUpState",
+    "RolledDay",
     "Score",
     "ScoreSource",
     "Span",
@@ -33,4 +43,5 @@ __all__ = [
     "StaleHour",
     "UnitBucket",
     "VersionHour",
+    "VersionSpan",
 ]

@@ -1,35 +1,33 @@
 """Roll-ups: what the calls of an hour came to, kept after the calls themselves are gone.
 
-An hour's rows are computed whole from its calls and replaced whole; observability.rollups is all that writes them.
+An hour's rows are computed whole from its calls and replaced whole, a day's from its hours; observability.rollups is
+all that writes them.
 """
 
-from typing import Self
+from collections.abc import Sequence
+from typing import Any, Self
 
 from django.db import models
 from django.db.models import CheckConstraint, Q, UniqueConstraint
 
+from observability.core.figures import SUMS, TIMES, Figures, ScoreSums
 from registry.models import PromptVersion
 
 
-class VersionHour(models.Model):
-    """The figures (core.figures) of the LLM calls that started in an hour, by what they name.
+class VersionFigures(models.Model):
+    """The figures (core.figures) of the LLM calls of some time, by what they name.
 
     version: null where no such version exists; version_text is then what the client sent. errors: class → calls.
     ttft, latency, inter_token: bins of 1 %, and the calls of each, as two lists: read twice as fast as an object.
     scores: name → source → [n, sum, sum of squares].
     """
 
-    hour = models.DateTimeField()
     prompt_name = models.CharField(max_length=200, null=True)
-    version = models.ForeignKey(
-        PromptVersion, null=True, on_delete=models.PROTECT, related_name="hours", db_index=False
-    )
+    version = models.ForeignKey(PromptVersion, null=True, on_delete=models.PROTECT, related_name="+", db_index=False)
     version_text = models.CharField(max_length=200, null=True)
     label = models.CharField(max_length=200, null=True)
     environment = models.CharField(max_length=200, null=True)
-    feature = models.CharField(max_length=200, null=True)
     calls = models.PositiveBigIntegerField()
-    errors = models.JSONField()
     attempts = models.PositiveBigIntegerField()
     input_tokens = models.PositiveBigIntegerField()
     output_tokens = models.PositiveBigIntegerField()
@@ -41,10 +39,43 @@ class VersionHour(models.Model):
     timed_ms = models.FloatField()
     merged = models.PositiveBigIntegerField()
     ttft_is_total = models.PositiveBigIntegerField()
+    errors = models.JSONField()
+    scores = models.JSONField()
     ttft = models.JSONField()
     latency = models.JSONField()
     inter_token = models.JSONField()
-    scores = models.JSONField()
+
+    class Meta:
+        abstract = True
+
+    @property
+    def figures(self) -> Figures:
+        found = Figures(**{name: getattr(self, name) for name in SUMS})
+        found.errors.update(self.errors)
+        for name in TIMES:
+            bins, calls = getattr(self, name)
+            getattr(found, name).update(dict(zip(bins, calls, strict=True)))
+        for name, by_source in self.scores.items():
+            for source, sums in by_source.items():
+                found.scores[name, source] = ScoreSums(*sums)
+        return found
+
+
+def columns_of(figures: Figures) -> dict[str, Any]:
+    """The figures as VersionFigures keeps them."""
+    columns = {name: getattr(figures, name) for name in (*SUMS, "errors")}
+    bins = {name: [[*getattr(figures, name).keys()], [*getattr(figures, name).values()]] for name in TIMES}
+    scores: dict[str, dict[str, Sequence[float]]] = {}
+    for (name, source), sums in figures.scores.items():
+        scores.setdefault(name, {})[source] = sums
+    return {**columns, **bins, "scores": scores}
+
+
+class VersionHour(VersionFigures):
+    """Of the calls that started in an hour."""
+
+    hour = models.DateTimeField()
+    feature = models.CharField(max_length=200, null=True)
 
     class Meta:
         indexes = [
@@ -54,6 +85,27 @@ class VersionHour(models.Model):
 
     def __str__(self) -> str:
         return f"{self.prompt_name} {self.hour:%Y-%m-%dT%H}: {self.calls}"
+
+
+QUARTER, WHOLE_DAY = 6, 24  # hours: what a week and what a month are read in
+SPANS = (QUARTER, WHOLE_DAY)
+
+
+class VersionSpan(VersionFigures):
+    """Of some hours of a day together, features not told apart: so that weeks are read in few rows."""
+
+    starts_at = models.DateTimeField()
+    hours = models.PositiveSmallIntegerField()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["starts_at"], name="version_spans_by_start"),
+            models.Index(fields=["prompt_name", "hours", "starts_at"], name="version_spans_by_prompt"),
+        ]
+        constraints = [CheckConstraint(condition=Q(hours__in=SPANS), name="a_span_is_a_quarter_of_a_day_or_a_day")]
+
+    def __str__(self) -> str:
+        return f"{self.prompt_name} {self.starts_at:%Y-%m-%dT%H} {self.hours} h: {self.calls}"
 
 
 class Dimension(models.TextChoices):
@@ -139,6 +191,17 @@ class RollUpState(models.Model):
 
     def __str__(self) -> str:
         return f"rolled up until {self.rolled_until}"
+
+
+class RolledDay(models.Model):
+    """A mark that a day's VersionSpan rows up to `until`, where a span ends, are the sums of its VersionHour rows; gone
+    when one of these changes."""
+
+    day = models.DateField(primary_key=True)
+    until = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.day} until {self.until:%Y-%m-%dT%H}"
 
 
 class StaleHour(models.Model):

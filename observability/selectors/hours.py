@@ -5,7 +5,7 @@ failed attempt that another may follow (Call.held) is not a call yet.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -77,18 +77,20 @@ def next_hour_with_calls(since: datetime) -> datetime | None:
     return hour_of(moment) if (moment := first.first()) else None
 
 
-def version_figures(hour: datetime, *, prompt: str | None = None) -> dict[VersionKey, Figures]:
-    """The figures of an hour's LLM calls, of one prompt or of all."""
+def version_figures(
+    hour: datetime, *, prompts: Collection[str] | None = None, with_times: bool = True
+) -> dict[VersionKey, Figures]:
+    """The figures of an hour's LLM calls, of some prompts or of all; without the times they cost half."""
     calls = _llm_calls(hour)
     others = OtherSpan.objects.filter(_llm(hour, "call__"))
     scores = Score.objects.filter(_llm(hour, "call__"), counts=True)
-    if prompt is not None:
-        calls = calls.filter(prompt_name=prompt)
-        others, scores = others.filter(call__prompt_name=prompt), scores.filter(call__prompt_name=prompt)
+    if prompts is not None:
+        calls = calls.filter(prompt_name__in=prompts)
+        others, scores = others.filter(call__prompt_name__in=prompts), scores.filter(call__prompt_name__in=prompts)
     figures: dict[VersionKey, Figures] = defaultdict(Figures)
     for key, part in _sums(calls):
         figures[key].add(part)
-    for name, (field, measure) in TIMES.items():
+    for name, (field, measure) in TIMES.items() if with_times else ():
         for key, bin_, n in _histogram(calls, field, measure):
             getattr(figures[key], name)[bin_] = n
     by_call = others.order_by().values_list(*_key("call__").values())

@@ -1,5 +1,6 @@
 """Calls and scores one by one, as people and programs list them."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from django.db.models import Min, Q, QuerySet
@@ -41,6 +42,12 @@ def text_of_call(*, trace_id: str, span_id: str) -> CallText | None:
     except ValueError:
         return None
     return CallText.objects.select_related("call").filter(call__in=of_span).first()
+
+
+def calls_with_text(call_ids: Collection[int]) -> frozenset[int]:
+    """Those of these calls of which a text is stored, and not only its hash."""
+    stored = CallText.objects.filter(call__in=call_ids, kept_because__isnull=False)
+    return frozenset(stored.values_list("call_id", flat=True))
 
 
 def scores(

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from observability.core.figures import SUMS, TIMES, Figures, ScoreSums
+from observability.core.figures import Figures
 from observability.models import VersionHour
 from observability.selectors.hours import VersionKey, version_figures
 from observability.selectors.rolled import Range, hours_between
@@ -61,9 +61,9 @@ def version_hours(
     if prompt is not None:
         stored = stored.filter(prompt_name=prompt)
     for row in stored.iterator(chunk_size=500):
-        yield row.hour, VersionKey(*(getattr(row, name) for name in VersionKey._fields)), _figures(row)
+        yield row.hour, VersionKey(*(getattr(row, name) for name in VersionKey._fields)), row.figures
     for hour in between.live:
-        for key, figures in version_figures(hour, prompt=prompt).items():
+        for key, figures in version_figures(hour, prompts=None if prompt is None else [prompt]).items():
             if reach.sees(key.prompt_name) and reach.may_use(key.label):
                 yield hour, key, figures
 
@@ -72,18 +72,6 @@ def version_numbers(ids: Collection[int]) -> dict[int, str]:
     """By id: the versions as people write them."""
     named = PromptVersion.objects.filter(pk__in=ids).only("major", "minor", "patch")
     return {version.pk: version.number for version in named}
-
-
-def _figures(row: VersionHour) -> Figures:
-    figures = Figures(**{name: getattr(row, name) for name in SUMS})
-    figures.errors.update(row.errors)
-    for name in TIMES:
-        bins, calls = getattr(row, name)
-        getattr(figures, name).update(dict(zip(bins, calls, strict=True)))
-    for name, by_source in row.scores.items():
-        for source, sums in by_source.items():
-            figures.scores[name, source] = ScoreSums(*sums)
-    return figures
 
 
 def _start(hour: datetime, since: datetime, interval: str) -> datetime:

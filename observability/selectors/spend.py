@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from django.db.models import QuerySet, Sum
 from django.db.models.functions import TruncDate
 
-from observability.models import SpendHour
+from observability.models import Dimension, SpendHour
 from observability.selectors.hours import Spending, spending
 from observability.selectors.rolled import Range, hours_between
 from registry.reach import EVERYTHING, Reach
@@ -57,6 +57,19 @@ def spent_by_value(*, by: str, since: datetime, until: datetime) -> SpendingByVa
     """Only the sums over the whole range."""
     between = hours_between(since, until)
     return _totals(between, by, {hour: spending(hour, by) for hour in between.live})
+
+
+def spent_by_day(*, since: datetime, until: datetime) -> dict[date, Spending]:
+    """Over all values: every dimension has all calls, and environments are the fewest."""
+    between = hours_between(since, until)
+    days: defaultdict[date, Spending] = defaultdict(Spending)
+    by_day = _stored(between, Dimension.ENVIRONMENT).values_list(TruncDate("hour", tzinfo=UTC))
+    for day, *sums in by_day.annotate(**{f"sum_{name}": Sum(name) for name in SUMS}):
+        days[day] = Spending(*sums)
+    for hour in between.live:
+        for of_hour in spending(hour, Dimension.ENVIRONMENT).values():
+            days[hour.date()].add(of_hour)
+    return dict(days)
 
 
 def _totals(between: Range, by: str, live: Mapping[datetime, SpendingByValue]) -> SpendingByValue:

@@ -23,7 +23,7 @@ class Line:
 
     name: str
     points: Sequence[tuple[datetime, float | None]]
-    kind: Literal["plain", "guilty", "all"] = "plain"
+    kind: Literal["plain", "guilty", "all", "canary"] = "plain"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What is served and why: rollouts, the evidence they were judged on, and the webhooks that tell of them."""
 
-from rollout.models.decision import Batch, Metric, Verdict
+from rollout.models.decision import Batch, Metric, Outlook, Verdict
 from rollout.models.rollouts import ACTIVE, HoldReason, Rollout, Status, Transition
 from rollout.models.webhooks import (
     DeadReason,
@@ -24,6 +24,7 @@ __all__ = [
     "Heartbeat",
     "HoldReason",
     "Metric",
+    "Outlook",
     "Rollout",
     "Status",
     "Transition",

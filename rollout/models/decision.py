@@ -66,6 +66,25 @@ class Verdict(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        indexes = [models.Index(fields=["rollout", "found_at"], name="verdicts_by_time")]
 
     def __str__(self) -> str:
         return f"{self.rollout_id} {self.kind}"
+
+
+class Outlook(models.Model):
+    """How many calls of the canary an active rollout needs before it is proven safe, as the evaluator foresees it.
+
+    Not evidence, and nothing is decided by it. canary_calls: that prove the last guardrail, all since the start, in the
+    median, if the canary is as good as the control; null for hardly ever. metric: that guardrail. calls_per_s: of both
+    arms in the last day.
+    """
+
+    rollout = models.OneToOneField(Rollout, on_delete=models.PROTECT, primary_key=True, related_name="outlook")
+    foreseen_at = models.DateTimeField()
+    canary_calls = models.PositiveBigIntegerField(null=True)
+    metric = models.CharField(max_length=100)
+    calls_per_s = models.FloatField()
+
+    def __str__(self) -> str:
+        return f"{self.rollout_id} {self.canary_calls}"

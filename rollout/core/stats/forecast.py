@@ -88,17 +88,18 @@ def calls_until(
     log_threshold: float,
     least_batch: int,
     uncounted: float = 0.0,
+    start: Sequence[float] = (),
     seed: int,
 ) -> tuple[float, ...]:
     """Calls of both arms until ln of the e-value reaches the threshold, on each of PATHS; infinity for never.
 
     The last leg goes on without end. least_batch: observations before a batch is closed. uncounted: calls at the start
-    that are no evidence.
+    that are no evidence. start: the logs of the e-values that there are already, by alternative.
     """
     rng = np.random.default_rng(seed)
     size, log_e = process.sizes[asked == "safe"], process.log_e_harm if asked == "harm" else process.log_e_safe
     reached, waiting = np.full(PATHS, math.inf), np.arange(PATHS)
-    logs, at, end = np.zeros((PATHS, size)), 0.0, 0.0
+    logs, at, end = np.tile(start or (0.0,) * size, (PATHS, 1)), 0.0, 0.0
     for leg in legs:
         end = MOST_CALLS if leg is legs[-1] else min(end + leg.calls, MOST_CALLS)
         at = min(max(at, uncounted), end)

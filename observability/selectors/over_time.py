@@ -1,0 +1,83 @@
+"""How did prompts do over a week or a month? Read in steps of hours, quarters of days or days, for pages.
+
+The same figures as those of selectors.metrics, from fewer and shorter rows: features are not told apart.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django.db.models import Q
+
+from observability.core.figures import SUMS, Figures, ScoreSums
+from observability.models import VersionHour, VersionSpan
+from observability.models.rollups import WHOLE_DAY
+from observability.selectors.hours import VersionKey, version_figures
+from observability.selectors.rolled import hours_between, spans_between
+
+HOUR = 1
+KEY = ("prompt_name", "version_id", "version_text", "label", "environment")
+SHORT = ("calls", "cost_usd", "priced")  # of SUMS
+HISTOGRAMS = ("ttft", "latency")
+
+
+class Part(NamedTuple):
+    """What came of a version in a step, under a label and in an environment. No inter-token latencies."""
+
+    start: datetime
+    key: VersionKey
+    figures: Figures
+
+
+def prompt_over_time(*, prompt: str, since: datetime, until: datetime, step: int) -> Iterator[Part]:
+    """A prompt's figures. since: the beginning of a day, UTC, unless step is HOUR. step: HOUR, QUARTER or WHOLE_DAY."""
+    columns = (*KEY, *SUMS, "errors", "scores", *HISTOGRAMS)
+    for start, values, live in _read([prompt], since, until, step, columns):
+        yield Part(_floor(start, step), VersionKey._make((*values[: len(KEY)], None)), live or _figures(values, SUMS))
+
+
+def prompts_over_days(*, prompts: Collection[str], since: datetime, until: datetime) -> Iterator[Part]:
+    """Calls, errors, costs and scores of prompts, day by day. since: the beginning of a day, UTC."""
+    columns = (*KEY, *SHORT, "errors", "scores")
+    for start, values, live in _read(prompts, since, until, WHOLE_DAY, columns):
+        yield Part(
+            _floor(start, WHOLE_DAY), VersionKey._make((*values[: len(KEY)], None)), live or _figures(values, SHORT)
+        )
+
+
+Row = tuple[datetime, Sequence[Any], Figures | None]
+
+
+def _read(
+    prompts: Collection[str], since: datetime, until: datetime, step: int, columns: tuple[str, ...]
+) -> Iterator[Row]:
+    """(start, values of the columns, None) of what is rolled up; (hour, its key, its figures) of what is not."""
+    named = Q(prompt_name__in=prompts)
+    if step == HOUR:
+        between: Any = hours_between(since, until)
+    else:
+        between = spans_between(since, until, step)
+        for start, *values in VersionSpan.objects.filter(named & between.spans).values_list("starts_at", *columns):
+            yield start, values, None
+    for hour, *values in VersionHour.objects.filter(named & between.stored).values_list("hour", *columns):
+        yield hour, values, None
+    for hour in between.live:
+        found = version_figures(hour, prompts=prompts, with_times="latency" in columns)
+        for key, figures in found.items():
+            yield hour, key[: len(KEY)], figures
+
+
+def _figures(values: Sequence[Any], sums: Sequence[str]) -> Figures:
+    errors, scores, *histograms = values[len(KEY) + len(sums) :]
+    found = Figures(**dict(zip(sums, values[len(KEY) :], strict=False)))
+    found.errors.update(errors)
+    for name, (bins, calls) in zip(HISTOGRAMS, histograms, strict=False):
+        getattr(found, name).update(dict(zip(bins, calls, strict=True)))
+    for name, by_source in scores.items():
+        for source, of_source in by_source.items():
+            found.scores[name, source] = ScoreSums(*of_source)
+    return found
+
+
+def _floor(start: datetime, step: int) -> datetime:
+    return start.replace(hour=start.hour // step * step)

@@ -1,0 +1,83 @@
+"""One prompt: how its versions do beside each other and over time, what its labels point at, and its rollouts."""
+
+from django.contrib import admin
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from common.clock import now
+from common.errors import NotFound
+from observability.selectors.over_time import prompt_over_time
+from registry import rights
+from registry import selectors as registry
+from registry.models import LabelMove, Prompt
+from rollout import selectors
+from rollout.formats import moment
+from rollout.models import Rollout
+from rollout.pages import asked, version_chart
+from rollout.pages import versions_parts as parts
+from rollout.pages.readers import for_readers
+from rollout.pages.windows import DAYS, window
+
+MOVES_SHOWN = 10
+ROLLOUTS_SHOWN = 10
+
+
+@require_safe
+@never_cache
+@for_readers
+def prompt_page(request: HttpRequest, name: str) -> HttpResponse:
+    try:
+        prompt = registry.known_prompt(name)
+    except NotFound as error:
+        raise Http404(error.detail) from error
+    at = now()
+    shown = window(int(asked.choice(request, "days", [str(days) for days in DAYS], "7")), at)
+    label, environment = asked.word(request, "label"), asked.word(request, "environment")
+    read = list(prompt_over_time(prompt=name, since=shown.since, until=shown.until, step=shown.step))
+    labels = list(registry.labels(prompt))
+    rollouts = list(selectors.rollouts(prompt=name)[:ROLLOUTS_SHOWN])
+    active = list(selectors.active_rollouts().filter(prompt=prompt))
+    moves = list(_moves(prompt)[:MOVES_SHOWN])
+    numbers = {version.pk: version for version in prompt.versions.only("ordinal", "major", "minor", "patch")}
+    tracks = parts.tracks(
+        (part for part in read if parts.asked_for(part.key, label, environment)),
+        numbers=numbers,
+        labels=labels,
+        active=active,
+    )
+    last = selectors.newest_transitions(active)
+    context = {
+        "prompt": prompt,
+        "headline": parts.headline(tracks, labels, shown.days),
+        "active": [parts.active_row(rollout, last.get(rollout.pk), at) for rollout in active],
+        "versions": [parts.version_row(track) for track in tracks],
+        "scores": parts.score_tables(tracks),
+        "rates": parts.rate_bars(tracks),
+        "chart": version_chart.chart(tracks, shown, moves=moves, rollouts=rollouts),
+        "labels": [parts.label_row(each, moves, at) for each in labels],
+        "moves": [parts.move_row(move, at) for move in moves],
+        "rollouts": [parts.rollout_row(rollout, at) for rollout in rollouts],
+        "in_labels": parts.values(read, "label"),
+        "in_environments": parts.values(read, "environment"),
+        "label": label,
+        "environment": environment,
+        "days": shown.days,
+        "windows": DAYS,
+        "may_view_versions": request.user.has_perm(rights.VIEW_VERSIONS),
+        "newest": parts.to_roll_out(numbers.values(), labels) if _may_start(request) else None,
+        "at": moment(at, at),
+    }
+    return render(request, "insights/prompt.html", context)
+
+
+def _moves(prompt: Prompt) -> parts.Moves:
+    """Of labels that people and rollouts move: `latest` follows every publication."""
+    found = LabelMove.objects.filter(label__prompt=prompt).exclude(label__name="latest")
+    return found.select_related("label", "from_version", "to_version")
+
+
+def _may_start(request: HttpRequest) -> bool:
+    """Whether the admin has a form for it that this person may use."""
+    return admin.site.get_model_admin(Rollout).has_add_permission(request)
