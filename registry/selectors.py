@@ -10,7 +10,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import connection
-from django.db.models import BooleanField, QuerySet
+from django.db.models import BooleanField, Exists, F, OuterRef, Prefetch, Q, QuerySet
 from django.db.models.expressions import RawSQL
 
 from common.errors import Gone, NotFound
@@ -55,6 +55,28 @@ def prompts(
     if tag is not None:
         found = _tagged(found, tag)
     return found.prefetch_related("labels__version")
+
+
+def with_states(among: QuerySet[Prompt]) -> QuerySet[Prompt]:
+    """For lists: labels and draft are at hand, without the texts; `draft_is_published` when a version says the same."""
+    texts = ("template", "config", "input_schema", "response_schema", "notes")
+    labels = Label.objects.select_related("version").defer(*(f"version__{text}" for text in texts))
+    return (
+        among.select_related("draft")
+        .defer(*(f"draft__{text}" for text in texts))
+        .prefetch_related(Prefetch("labels", queryset=labels))
+        .annotate(draft_is_published=Exists(_saying_the_same_as_the_draft()))
+    )
+
+
+def _saying_the_same_as_the_draft() -> QuerySet[PromptVersion]:
+    same = Q()
+    for field in ("type", "template", "config"):
+        same &= Q(**{field: F(f"prompt__draft__{field}")})
+    for field in ("input_schema", "response_schema"):
+        draft = f"prompt__draft__{field}"
+        same &= Q(**{field: F(draft)}) | Q(**{f"{field}__isnull": True, f"{draft}__isnull": True})
+    return PromptVersion.objects.filter(same, prompt=OuterRef("pk"))
 
 
 def known_prompt(name: str, reach: Reach = EVERYTHING, *, among: QuerySet[Prompt] | None = None) -> Prompt:
@@ -157,13 +179,17 @@ def content_of(row: TemplateContent) -> Content:
     return Content(row.type, row.template, row.config, row.input_schema, row.response_schema)
 
 
+def highest_version(prompt: Prompt, *, below: SemVer | None = None) -> PromptVersion | None:
+    numbers = (SemVer(*number) for number in prompt.versions.values_list("major", "minor", "patch"))
+    highest = max((number for number in numbers if below is None or number < below), default=None)
+    return highest and versions(prompt).get(**highest._asdict())
+
+
 def propose(prompt: Prompt, content: Content, *, below: SemVer | None = None) -> Proposal:
     """Compares a publishable content with the highest version, or with the highest below the one named."""
-    numbers = (SemVer(*number) for number in prompt.versions.values_list("major", "minor", "patch"))
-    lower = max((number for number in numbers if below is None or number < below), default=None)
-    if lower is None:
+    base = highest_version(prompt, below=below)
+    if base is None:
         return Proposal(None, (), None)
-    base = versions(prompt).get(**lower._asdict())
     changes = compare(content_of(base), content)
     return Proposal(base, changes, smallest_bump(changes))
 

@@ -104,9 +104,12 @@ admin/autocomplete/                                               -      405
 admin/jsi18n/                                                     neros  405
 admin/r/<path:content_type_id>/<path:object_id>/                  neros  neros
 admin/registry/prompt/<int:prompt_id>/draft/                      ers   ers
+admin/registry/prompt/<int:prompt_id>/draft/preview/              405   ers
 admin/registry/prompt/<int:prompt_id>/publish/                    ers   ers
 admin/registry/prompt/<int:prompt_id>/label/                      ers   ers
 rollouts/<slug:rollout_id>/<slug:act>                             ros   ros
+admin/registry/label/<int:label_id>/restore/                      rs    rs
+admin/registry/auditentry/export/<str:ending>/                    s     405
 admin/rollout/webhookendpoint/<slug:endpoint_id>/edit/            os    os
 admin/rollout/webhookendpoint/<slug:endpoint_id>/rotate/          os    os
 admin/rollout/webhookendpoint/<slug:endpoint_id>/disable/         os    os

@@ -9,11 +9,13 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from common.errors import DomainError
+from registry import selectors
 from registry.core.content import Content
+from registry.core.problems import Problem
 from registry.core.versions import Bump
-from registry.models import Draft, Prompt, PromptVersion, Scope, TemplateType
+from registry.models import Draft, Label, LabelMove, Prompt, PromptVersion, Scope, TemplateType
 
-WIDE = {"class": "vLargeTextField", "spellcheck": "false", "style": "font-family: monospace"}
+WIDE = {"class": "vLargeTextField written", "spellcheck": "false"}
 
 
 class JSONField(forms.JSONField):
@@ -111,6 +113,17 @@ class DraftForm(RevisionForm):
         config = {} if fields["config"] is None else fields["config"]
         return Content(fields["type"], fields["template"], config, fields["input_schema"], fields["response_schema"])
 
+    @property
+    def typed(self) -> tuple[Content, list[Problem]]:
+        """What was filled in as far as it can be read, and what of it cannot be. Only of a form that was sent."""
+        errors = {name: messages for name, messages in self.errors.items() if name in self.fields}
+        unread = {name: self.data.get(name, "") for name in ("type", "template") if name in errors}
+        read: dict[str, Any] = {"config": None, "input_schema": None, "response_schema": None} | unread
+        read |= self.cleaned_data
+        problems = [Problem(name, "invalid", str(text)) for name, messages in errors.items() for text in messages]
+        config = {} if read["config"] is None else read["config"]
+        return Content(read["type"], read["template"], config, read["input_schema"], read["response_schema"]), problems
+
 
 class PublishForm(RevisionForm):
     bump = forms.ChoiceField(required=False, label="Step")
@@ -130,6 +143,27 @@ class MoveForm(forms.Form):
     def __init__(self, *arguments: Any, prompt: Prompt, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.fields["version"].queryset = prompt.versions.select_related("prompt")  # type: ignore[attr-defined]  # of ModelChoiceField
+
+
+class MomentForm(forms.Form):
+    at = forms.DateTimeField(label="At", help_text="UTC, such as 2027-01-31 14:05")
+
+
+class RestoreForm(RevisionForm, MomentForm):
+    """revision: of the label, so that nobody moves it back from what they have not seen."""
+
+    reason = forms.CharField(max_length=2000, widget=forms.Textarea(attrs={"class": "vLargeTextField", "rows": 3}))
+
+    def __init__(self, *arguments: Any, label: Label, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.label = label
+
+    def clean_at(self) -> LabelMove:
+        """The move in force then."""
+        move = selectors.moves(self.label, at=self.cleaned_data["at"]).first()
+        if move is None:
+            raise ValidationError(f"{self.label} did not point anywhere yet.")
+        return move
 
 
 class KeyForm(forms.Form):

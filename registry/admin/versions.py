@@ -1,8 +1,13 @@
 """Published versions: to be read."""
 
-from django.contrib import admin
+from typing import Any
 
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+
+from registry.admin.outlook import compared
 from registry.admin.read_only import ReadOnlyAdmin, as_written
+from registry.core import outline, reading
 from registry.models import PromptVersion
 from registry.selectors import content_of
 
@@ -12,31 +17,34 @@ class PromptVersionAdmin(ReadOnlyAdmin):
     list_display = ["ref", "ordinal", "type", "notes", "published_at", "published_by"]
     list_select_related = ["prompt"]
     search_fields = ["prompt__name", "notes", "sha256"]
-    fields = [
-        "ref", "ordinal", "type", "template_text", "variables", "config_text", "input_schema_text",
-        "response_schema_text", "notes", "published_at", "published_by", "sha256",
-    ]  # fmt: skip
+    fields = ["ref"]
+    change_form_template = "registry/admin/version.html"
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        version = self.get_object(request, object_id)
+        context = _context(request, version) if version else {}
+        return super().change_view(request, object_id, form_url, context | (extra_context or {}))
 
     @admin.display(description="version", ordering="prompt__name")
     def ref(self, version: PromptVersion) -> str:
         return version.ref
 
-    @admin.display(description="template")
-    def template_text(self, version: PromptVersion) -> str:
-        return as_written(version.template)
 
-    @admin.display
-    def variables(self, version: PromptVersion) -> str:
-        return ", ".join(content_of(version).variables) or "none"
-
-    @admin.display(description="config")
-    def config_text(self, version: PromptVersion) -> str:
-        return as_written(version.config)
-
-    @admin.display(description="input schema")
-    def input_schema_text(self, version: PromptVersion) -> str:
-        return as_written(version.input_schema)
-
-    @admin.display(description="response schema")
-    def response_schema_text(self, version: PromptVersion) -> str:
-        return as_written(version.response_schema)
+def _context(request: HttpRequest, version: PromptVersion) -> dict[str, Any]:
+    content = content_of(version)
+    settings = {
+        "Config": content.config,
+        "Input schema": content.input_schema,
+        "Response schema": content.response_schema,
+    }
+    previous = version.prompt.versions.filter(ordinal__lt=version.ordinal).first()
+    return {
+        "shown": reading.as_written(content.template),
+        "variables": outline.variable_rows(content),
+        "answers": outline.expected_answers(content.response_schema),
+        "labels": version.labels.order_by("name"),
+        "settings": {name: as_written(value) for name, value in settings.items() if value},
+        **compared(version.prompt, content, against=request.GET.get("against", ""), otherwise=previous),
+    }

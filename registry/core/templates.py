@@ -8,7 +8,7 @@ docs/reference/contract.md tells the same to people.
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from registry.core.problems import Problem, ProblemsFound
@@ -21,6 +21,18 @@ REST_OF_VARIABLE = re.compile(rf"\s*({NAME.pattern})\s*\}}\}}", re.ASCII)
 @dataclass(frozen=True, slots=True)
 class Variable:
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of rendered text. variable: the one that it stands for; where that has no value, it is not filled."""
+
+    text: str
+    variable: str | None = None
+    is_filled: bool = True
+
+    def cut(self, length: int) -> "Piece":
+        return self if len(self.text) <= length else replace(self, text=self.text[:length])
 
 
 class TemplateSyntaxError(ValueError):
@@ -74,6 +86,23 @@ def render(template: Any, values: Mapping[str, Any]) -> str | list[dict[str, Any
     return messages
 
 
+def pieces(text: str, values: Mapping[str, Any]) -> Iterator[Piece]:
+    """The rendered text, piece by piece; a variable without a value as it is written. Raises TemplateSyntaxError."""
+    for part in parse(text):
+        if isinstance(part, str):
+            yield Piece(part)
+        elif part.name in values:
+            yield Piece(_as_text(values[part.name]), part.name)
+        else:
+            yield Piece(f"{{{{ {part.name} }}}}", part.name, is_filled=False)
+
+
+def line_of(text: str, name: str) -> int:
+    """The line, counted from 1, in which the text first uses the variable; 0 where it does not."""
+    found = re.search(rf"(?<!\\)\{{\{{\s*{re.escape(name)}\s*\}}\}}", text, re.ASCII)
+    return text.count("\n", 0, found.start()) + 1 if found else 0
+
+
 def _names(template: Any) -> Iterator[str]:
     if isinstance(template, str):
         yield from (part.name for part in parse(template) if isinstance(part, Variable))
@@ -86,10 +115,10 @@ def _names(template: Any) -> Iterator[str]:
 
 
 def _fill(text: str, values: Mapping[str, Any]) -> str:
-    return "".join(part if isinstance(part, str) else _written(values[part.name]) for part in parse(text))
+    return "".join(piece.text for piece in pieces(text, values))
 
 
-def _written(value: Any) -> str:
+def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

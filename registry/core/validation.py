@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
 from typing import Any
 
 from jsonschema.exceptions import best_match
@@ -11,7 +12,7 @@ from jsonschema.validators import validator_for
 from registry.core.content import Content, normalised
 from registry.core.problems import Problem, ProblemsFound
 from registry.core.schema_compatibility import DIALECTS, dialect
-from registry.core.templates import NAME, TemplateSyntaxError, is_placeholder, variables
+from registry.core.templates import NAME, TemplateSyntaxError, is_placeholder, line_of, variables
 
 TYPES = ("text", "chat")
 MAX_DEPTH = 64
@@ -159,9 +160,25 @@ def _schema_problems(schema: Any, path: str) -> Iterator[Problem]:
 
 
 def _undeclared_variables(content: Content) -> Iterator[Problem]:
+    known = ", ".join(content.declared) or "none"
     for name in content.variables:
         if name not in content.declared:
-            known = ", ".join(content.declared) or "none"
-            yield Problem(
-                "template", "unknown_variable", f"{name} is not declared by input_schema, which knows {known}"
-            )
+            field, line = _place(content.template, name)
+            where = f"line {line}: " if line else ""
+            alike = get_close_matches(name, content.declared, n=1)
+            hint = f"; was {{{{ {alike[0]} }}}} meant?" if alike else ""
+            message = f"{where}unknown variable {{{{ {name} }}}}: input_schema declares {known}{hint}"
+            yield Problem(field, "unknown_variable", message)
+
+
+def _place(template: Any, name: str) -> tuple[str, int]:
+    """The field that first names the variable, and the line in it; 0 for a placeholder."""
+    if isinstance(template, str):
+        return "template", line_of(template, name)
+    for index, message in enumerate(template):
+        if is_placeholder(message):
+            if message["name"] == name:
+                return f"template[{index}].name", 0
+        elif line := line_of(message["content"], name):
+            return f"template[{index}].content", line
+    raise LookupError(name)

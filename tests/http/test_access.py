@@ -60,6 +60,8 @@ def world() -> dict[str, Any]:
         "action": "pause",
         "act": "pause",
         "prompt_id": rollout.prompt_id,
+        "label_id": rollout.label_id,
+        "ending": "csv",
         "content_type_id": 1,
         "app_label": "registry",
         "url": "nothing",
