@@ -40,3 +40,8 @@ def on_a_phone(page: Page) -> Iterator[None]:
     page.set_viewport_size(PHONE)
     yield
     page.set_viewport_size(WIDE)
+
+
+def spread(page: Page) -> int:
+    """By how many pixels a page is wider than its window, so that it has to be pushed from side to side."""
+    return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))

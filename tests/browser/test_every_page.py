@@ -1,33 +1,12 @@
 """Every page, with something on it: everybody can use it, in light, in dark and on a phone."""
 
-import re
-
 import pytest
 from playwright.sync_api import Page
 
-from tests import access
 from tests.browser import axe, site_map, story
 from tests.browser.instance import SUPERUSER, Instance
-from tests.browser.pictures import Camera, on_a_phone
+from tests.browser.pictures import Camera, on_a_phone, spread
 from tests.browser.windows import Windows
-
-NOT_OURS = re.compile(
-    r"admin/(auth|axes|django_q)/"  # stock pages of others' models
-    r"|.*/(history|delete)/$|admin/r/|admin/\(|admin/\^|admin/password_change|.*<path:object_id>/$"
-)
-"""Django's own pages as they are, which it tests itself."""
-
-SPREAD = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
-
-
-def routes() -> list[str]:
-    """Every page that a superuser may open, but for Django's own."""
-    pages = [route for route, (who, _) in access.pages().items() if "s" in who and is_ours(route)]
-    return sorted([*access.OPEN_PAGES, *pages])
-
-
-def is_ours(route: str) -> bool:
-    return not NOT_OURS.match(route)
 
 
 @pytest.fixture(scope="package")
@@ -47,11 +26,11 @@ def page(windows: Windows, told: story.Story, addresses: dict[str, str]) -> Page
     page = windows.open(SUPERUSER)
     if not addresses:
         begin = [f"/rollouts/{told.running}", f"/admin/registry/prompt/?q={story.NAME}", "/", "/admin/"]
-        addresses |= site_map.addresses(page.request, begin, is_ours)
+        addresses |= site_map.addresses(page.request, begin)
     return page
 
 
-@pytest.mark.parametrize("route", routes())
+@pytest.mark.parametrize("route", site_map.routes())
 def test_page__with_data__accessible_and_no_wider_than_a_phone(
     route: str, page: Page, addresses: dict[str, str], camera: Camera
 ) -> None:
@@ -59,10 +38,10 @@ def test_page__with_data__accessible_and_no_wider_than_a_phone(
 
     page.goto(addresses[route])
 
-    camera.take(page, re.sub(r"\W+", "-", route).strip("-") or "status")
+    camera.take(page, site_map.name_of(route))
     assert not axe.grave_violations(page)
     with on_a_phone(page):
-        assert page.evaluate(SPREAD) <= 0
+        assert not spread(page)
 
 
 def test_rollout_page__rolled_back__accessible(told: story.Story, windows: Windows, camera: Camera) -> None:
@@ -73,4 +52,4 @@ def test_rollout_page__rolled_back__accessible(told: story.Story, windows: Windo
     camera.take_for_readme(page)
     assert not axe.grave_violations(page)
     with on_a_phone(page):
-        assert page.evaluate(SPREAD) <= 0
+        assert not spread(page)

@@ -1,7 +1,7 @@
 """A receiver refused what it was sent: the operator hears of it on the status page, and sends it again."""
 
-from pytest_httpserver import HTTPServer
 from playwright.sync_api import expect
+from pytest_httpserver import HTTPServer
 from standardwebhooks import Webhook
 from werkzeug import Request, Response
 
