@@ -110,6 +110,7 @@ admin/registry/prompt/<int:prompt_id>/label/                      ers   ers
 rollouts/<slug:rollout_id>/<slug:act>                             ros   ros
 admin/registry/label/<int:label_id>/restore/                      rs    rs
 admin/registry/auditentry/export/<str:ending>/                    s     405
+admin/rollout/rollout/forecast/                                   405   rs
 admin/rollout/webhookendpoint/<slug:endpoint_id>/edit/            os    os
 admin/rollout/webhookendpoint/<slug:endpoint_id>/rotate/          os    os
 admin/rollout/webhookendpoint/<slug:endpoint_id>/disable/         os    os
@@ -129,7 +130,7 @@ registry/auditentry           s     -     -     -
 registry/label                eros  -     -     -
 registry/prompt               eros  ers   -     -
 registry/promptversion        eros  -     -     -
-rollout/rollout               eros  -     -     -
+rollout/rollout               eros  rs    -     -
 rollout/verdict               eros  -     -     -
 rollout/webhookendpoint       os    os    -     -
 rollout/delivery              os    -     -     -

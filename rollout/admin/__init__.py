@@ -1,6 +1,14 @@
 """The admin of rollouts and webhooks: everything is shown, and changed by the services alone."""
 
 from rollout.admin.rollouts import RolloutAdmin, VerdictAdmin
+from rollout.admin.versions import RolledOutPromptAdmin, UsedVersionAdmin
 from rollout.admin.webhooks import DeliveryAdmin, WebhookEndpointAdmin
 
-__all__ = ["DeliveryAdmin", "RolloutAdmin", "VerdictAdmin", "WebhookEndpointAdmin"]
+__all__ = [
+    "DeliveryAdmin",
+    "RolledOutPromptAdmin",
+    "RolloutAdmin",
+    "UsedVersionAdmin",
+    "VerdictAdmin",
+    "WebhookEndpointAdmin",
+]

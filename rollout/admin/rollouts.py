@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 
 from registry.admin.read_only import ReadOnlyAdmin, ReadOnlyInline, as_written
 from rollout import wording
+from rollout.admin.starting import StartsRollouts
 from rollout.formats import weight
 from rollout.models import Rollout, Transition, Verdict
 from rollout.pages.acts import offered
@@ -32,7 +33,7 @@ class TransitionInline(ReadOnlyInline):
 
 
 @admin.register(Rollout)
-class RolloutAdmin(ReadOnlyAdmin):
+class RolloutAdmin(StartsRollouts):
     list_display = ["id", "versions", "label", "state", "share", "started_at", "ended_at"]
     list_filter = ["status", "hold_reason"]
     list_select_related = ["prompt", "label__prompt", "control", "canary", "verdict"]
