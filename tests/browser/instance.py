@@ -52,7 +52,7 @@ class Instance(Operator):
 
     def wait_for_both_arms(self, name: str) -> None:
         """Until the canary is served in every process, or near enough."""
-        wait_until(lambda: len({served["reason"] for served in self.serve(name, 20)}) == 2, REACHES_ALL_S)
+        wait_until(lambda: {each["reason"] for each in self.serve(name, 20)} == {"control", "canary"}, REACHES_ALL_S)
 
     def serve(self, name: str, units: int) -> list[dict[str, Any]]:
         """What that many customers get, each of whom has never asked before; nothing while the prompt is not known."""
