@@ -7,7 +7,10 @@ from tests.browser.instance import PLAN, Instance
 from tests.process.server import wait_until
 
 NAME = "order-extractor"
-HARMFUL = {"control": 0.018, "canary": 0.3}
+HARMFUL = {"control": 0.019, "canary": 0.3}
+LESS_HARMFUL = {"control": 0.019, "canary": 0.054}
+"""What the README tells of; it takes some thousand calls to be found."""
+
 ALIKE = {"control": 0.02, "canary": 0.02}
 CONFIG = {"model": "gpt-4o-mini", "temperature": 0}
 TEXTS = {
@@ -16,6 +19,7 @@ TEXTS = {
     "2.4": "List every article with its number, and quote its line.\nWrite null for what the order does not say.",
 }
 DECIDED_WITHIN_S = 15
+MOST_BATCHES = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +30,17 @@ class Story:
     running: str
 
 
-def tell(serinus: Instance, prompt: str = NAME) -> Story:
+def tell(serinus: Instance, *, at_length: bool = False) -> Story:
+    """at_length: harm is found as slowly as the README tells, for its picture."""
+    prompt = NAME
     publish(serinus, prompt)
     serinus.call("POST", "/api/v1/webhooks", {"url": "http://localhost:1/hook", "events": ["rollout.rolled_back"]})
-    rolled_back = start(serinus, prompt, "2.3")
-    serinus.take_orders(prompt, HARMFUL, units=400)
+    steps = [{"weight": "25%", "hold": "1h"}, {"weight": "50%", "hold": "1h"}]
+    rolled_back = start(serinus, prompt, "2.3", steps=steps)
+    for _ in range(MOST_BATCHES):
+        serinus.take_orders(prompt, LESS_HARMFUL if at_length else HARMFUL, units=400)
+        if ended(serinus, rolled_back):
+            break
     wait_until(lambda: ended(serinus, rolled_back), DECIDED_WITHIN_S)
     running = start(serinus, prompt, "2.4")
     serinus.take_orders(prompt, ALIKE)

@@ -10,8 +10,8 @@ from tests.browser.windows import Windows
 
 
 @pytest.fixture(scope="package")
-def told(serinus: Instance) -> story.Story:
-    return story.tell(serinus)
+def told(serinus: Instance, camera: Camera) -> story.Story:
+    return story.tell(serinus, at_length=camera.on)
 
 
 @pytest.fixture(scope="package")
