@@ -152,26 +152,25 @@ def add_transitions(rollout: Any) -> None:
 
 def add_deliveries(rollout: Any) -> None:
     """Each of an event of its own, as many others as the rollout's, tried twice."""
+    from django.db import transaction
+
     from common.clock import now
     from common.ids import new_id
-    from registry.models import Event
+    from registry.events import record
     from rollout.models import Delivery, DeliveryAttempt
     from rollout.webhooks.services import create_endpoint
     from tests.rollouts import ANNA
 
     endpoint = create_endpoint(url="https://hooks.example/rollouts", actor=ANNA)
-    first = Event.objects.latest("sequence").sequence + 1
-    events = [
-        Event(
-            sequence=first + number,
-            id=new_id("evt"),
-            type="rollout.paused",
-            prompt=rollout.prompt.name,
-            occurred_at=now(),
-            data={"rollout": {"id": rollout.pk if number % 2 else "rol_another"}},
-        )
-        for number in range(2 * DELIVERIES)
-    ]
+    with transaction.atomic():
+        events = [
+            record(
+                type="rollout.paused",
+                prompt=rollout.prompt.name,
+                data={"rollout": {"id": rollout.pk if number % 2 else "rol_another"}},
+            )
+            for number in range(2 * DELIVERIES)
+        ]
     deliveries = [
         Delivery(
             id=new_id("dlv"),
@@ -184,7 +183,6 @@ def add_deliveries(rollout: Any) -> None:
         )
         for event in events
     ]
-    Event.objects.bulk_create(events)
     Delivery.objects.bulk_create(deliveries)
     DeliveryAttempt.objects.bulk_create(
         DeliveryAttempt(delivery=delivery, number=number, attempted_at=now(), duration_ms=212, http_status=200)

@@ -63,7 +63,5 @@ def _in_force(rollout: Rollout, times: Collection[datetime], others: Collection[
 
 def _point(verdict: Verdict) -> Point:
     body = verdict.body
-    guardrails = {
-        metric["name"]: metric["log_e_harm"] for metric in body["metrics"] if metric["role"] == "guardrail"
-    }
+    guardrails = {metric["name"]: metric["log_e_harm"] for metric in body["metrics"] if metric["role"] == "guardrail"}
     return Point(verdict.found_at, body["log_e_harm"], guardrails)

@@ -107,6 +107,11 @@ def e_value(log_e: float) -> str:
     return f"{floored:,.{places}f}".replace(",", GAP)
 
 
+def signed_log(log_e: float) -> str:
+    """A logarithm of an e-value: to a tenth."""
+    return f"{log_e:.1f}".replace("-0.0", "0.0").replace("-", MINUS)
+
+
 def of_limit(log_e: float, log_limit: float) -> str:
     """`3.1 of 20`: an e-value against what it must reach."""
     limit = f"{round(math.exp(log_limit), 1):,g}".replace(",", GAP)

@@ -67,6 +67,11 @@ def newest_transitions(shown: Iterable[Rollout]) -> dict[str, Transition]:
     return {transition.rollout_id: transition for transition in newest.select_related("verdict")}
 
 
+def weight_changes(rollout: Rollout) -> QuerySet[Transition]:
+    """The transitions that gave the canary another weight: its start, its steps, its end. The oldest first."""
+    return rollout.transitions.exclude(from_weight_bp=F("to_weight_bp")).order_by("id")
+
+
 def dead_deliveries() -> int:
     return Delivery.objects.filter(status=DeliveryStatus.DEAD).count()
 

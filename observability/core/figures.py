@@ -88,7 +88,7 @@ def percentile(bins: Mapping[int, int], share: float, measure: str) -> float | N
 
 
 def only_zero_or_one(sums: ScoreSums) -> bool:
-    """Whether no score was anything between, so that their mean is a rate: then, and only then, all are their squares."""
+    """Whether no score was anything between, so that their mean is a rate: only then each is its square."""
     return abs(sums.total - sums.squares) <= 1e-9 * sums.n
 
 

@@ -10,17 +10,21 @@ from observability.selectors.past import (
     score_names,
     traffic,
 )
+from observability.selectors.samples import Sample, Samples, samples
 from observability.selectors.traces import trace
 from observability.selectors.unpriced import UNPRICED_FOR, unpriced_models
 
 __all__ = [
     "UNPRICED_FOR",
+    "Sample",
+    "Samples",
     "ScoreName",
     "Traffic",
     "baseline",
     "calls",
     "example_trace_ids",
     "measures",
+    "samples",
     "score_names",
     "scores",
     "text_of_call",

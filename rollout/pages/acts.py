@@ -31,11 +31,7 @@ CHANGES_SHOWN = 20
 class ActForm(RevisionForm):
     """revision: of the rollout that was read."""
 
-    reason = forms.CharField(
-        max_length=2000,
-        widget=forms.Textarea(attrs={"rows": 3, "aria-describedby": "kept"}),
-        help_text="Kept in the history.",
-    )
+    reason = forms.CharField(max_length=2000, widget=forms.Textarea(attrs={"rows": 3}))
     revision = forms.IntegerField(widget=forms.HiddenInput)
 
 
@@ -108,7 +104,7 @@ def _ask(request: HttpRequest, rollout: Rollout, act: str, form: ActForm) -> Htt
         "form": form,
         "words": words_of(act),
         "what": wording.what_will_happen(act, rollout) if is_allowed(act, rollout.status) else "",
-        "ends": act in {"rollback", "cancel"},
+        "is_rollback": act == "rollback",
     }
     return render(request, "act.html", context)
 

@@ -1,4 +1,4 @@
-"""What an address asks a page for: read leniently, since people edit addresses by hand. What cannot be meant is left out."""
+"""What an address asks a page for. People edit addresses by hand: what cannot be meant is left out, not refused."""
 
 from collections.abc import Collection
 
@@ -9,8 +9,8 @@ LARGEST = 2**63 - 1
 
 
 def word(request: HttpRequest, name: str) -> str:
-    """The text, without what no database takes; empty where there is none."""
-    return request.GET.get(name, "").replace("\0", "").strip()[:LONGEST]
+    """The text, empty where there is none. It holds no NUL: common.requests refuses such an address as a whole."""
+    return request.GET.get(name, "").strip()[:LONGEST]
 
 
 def choice(request: HttpRequest, name: str, among: Collection[str], default: str) -> str:

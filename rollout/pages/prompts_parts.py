@@ -94,7 +94,7 @@ def worst_change(of_prompt: Weeks) -> Change | None:
     mean, *new = mean_with_interval(last)
     apart = max(old[0], new[0]) > min(old[1], new[1])
     words = f"{difference(mean - mean_with_interval(before)[0], unit)} to {estimate(mean, unit)}"
-    return Change(name, words, State("harm", "clearly worse") if apart else State("open", "within its interval"))
+    return Change(name, words, State("harm", "clearly worse") if apart else State("open", "may be chance"))
 
 
 def _worsenings(of_prompt: Weeks) -> Iterator[tuple[float, ScoreKey, ScoreSums, ScoreSums]]:

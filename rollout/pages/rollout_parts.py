@@ -11,7 +11,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from rollout import wording
-from rollout.core.plan import ERROR_RATE, Plan, PlanMetric
+from rollout.charts import difference_plot
+from rollout.core.plan import Plan, PlanMetric
 from rollout.formats import (
     DASH,
     count,
@@ -24,7 +25,7 @@ from rollout.formats import (
     moment,
     of_limit,
 )
-from rollout.models import Delivery, DeliveryAttempt, DeliveryStatus, Rollout, Transition, Verdict
+from rollout.models import Delivery, DeliveryAttempt, DeliveryStatus, Rollout, Transition
 from rollout.wording import State
 
 ATTEMPTS_SHOWN = 3
@@ -48,21 +49,18 @@ class MetricRow:
     canary: Arm
     difference: str
     interval: str
+    plot: SafeString
     harm: str
     proof: str
     state: State
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
-    """Of a verdict over all metrics, and whether it may be trusted: that the arms got their shares of units."""
+class Metrics:
+    """Those that decide, and those that are only observed."""
 
-    harm: str
-    at: SafeString
-    control_units: str
-    canary_units: str
-    ratio: str
-    ratio_state: State
+    guardrails: list[MetricRow]
+    observed: list[MetricRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,32 +77,36 @@ class Happening:
 class DeliveryRow:
     """host: all that is shown of the address, whose path may hold a secret."""
 
+    id: str
     event: str
     host: str
     state: State
+    dead: bool
     attempts: list[str]
 
 
-def metric_rows(rollout: Rollout) -> list[MetricRow]:
+def metric_rows(rollout: Rollout) -> Metrics:
     """As the newest verdict has them, or as the plan declares them before there is one."""
     plan = Plan.from_json(rollout.plan)
     metrics = rollout.verdict.body["metrics"] if rollout.verdict else [_unmeasured(metric) for metric in plan.metrics]
-    return [_metric_row(metric, -math.log(plan.alpha)) for metric in metrics]
+    rows: dict[str, list[MetricRow]] = {"guardrail": [], "observed": []}
+    for metric in metrics:
+        rows[metric["role"]].append(_metric_row(metric, -math.log(plan.alpha)))
+    return Metrics(rows["guardrail"], rows["observed"])
 
 
-def evidence(verdict: Verdict, now: datetime) -> Evidence:
-    body = verdict.body
-    ratio = body["sample_ratio"]
-    broken = body["kind"] == "invalid" or ratio["log_e"] >= ratio["log_threshold"]
-    calls: Mapping[str, Any] = next((metric for metric in body["metrics"] if metric["name"] == ERROR_RATE), {})
-    return Evidence(
-        harm=of_limit(body["log_e_harm"], body["log_threshold"]),
-        at=moment(verdict.found_at, now),
-        control_units=count(calls["control"]["units"]) if calls else DASH,
-        canary_units=count(round(body["canary_units"])),
-        ratio=of_limit(ratio["log_e"], ratio["log_threshold"]),
-        ratio_state=State("held", "Broken") if broken else State("safe", "As planned"),
-    )
+def allowed_difference(metric: Mapping[str, Any]) -> float | None:
+    """How much worse than the control's estimate its margin lets the canary be; None where that does not count."""
+    control, kept = metric["control"]["estimate"], metric["margin"]
+    if metric["limit"] or not kept or control is None:
+        return None
+    if "absolute" in kept:
+        return float(kept["absolute"])
+    bad = 1 - control if metric["direction"] == "higher" else control
+    if metric["kind"] not in {"rate", "complaint"}:
+        return float(bad * (kept["ratio"] - 1))
+    odds = kept["ratio"] * bad
+    return float(odds / (1 - bad + odds) - bad)  # their ratio is one of odds
 
 
 def happening(transition: Transition, now: datetime) -> Happening:
@@ -118,9 +120,11 @@ def happening(transition: Transition, now: datetime) -> Happening:
 
 def delivery_row(delivery: Delivery, now: datetime) -> DeliveryRow:
     return DeliveryRow(
+        id=delivery.pk,
         event=delivery.event.type,
         host=urlsplit(delivery.endpoint.url).hostname or DASH,
         state=wording.state_of_delivery(delivery),
+        dead=delivery.status == DeliveryStatus.DEAD,
         attempts=_attempts(delivery, now),
     )
 
@@ -130,24 +134,46 @@ def _unmeasured(metric: PlanMetric) -> dict[str, Any]:
 
 
 def _metric_row(metric: Mapping[str, Any], log_limit: float) -> MetricRow:
-    kind, direction, unit = metric["kind"], metric["direction"], metric["unit"]
-    about = [
-        kind,
-        f"{direction} is better",
-        limit(metric["limit"], kind, direction)
-        if metric["limit"]
-        else f"margin {margin(metric['margin'], unit, direction)}",
-    ]
+    unit = metric["unit"]
     return MetricRow(
         name=metric["name"],
-        about=", ".join(about if metric["role"] == "guardrail" else [*about, "observed: never decides"]),
+        about=_about(metric),
         control=_arm(metric["control"], unit),
         canary=_arm(metric["canary"], unit),
         difference=difference(metric["difference"], unit),
-        interval=interval(metric["interval"], unit),
+        interval=interval(metric["interval"], unit) if metric["interval"] else "",
+        plot=_plot(metric),
         harm=e_value(metric["log_e_harm"]),
         proof=of_limit(metric["max_log_e_safe"], log_limit),
         state=wording.state_of_metric(metric),
+    )
+
+
+def _about(metric: Mapping[str, Any]) -> str:
+    kind, direction = metric["kind"], metric["direction"]
+    return ", ".join([kind, f"{direction} is better", _kept(metric)])
+
+
+def _kept(metric: Mapping[str, Any]) -> str:
+    """What is to be kept, the margin or the limit."""
+    kind, direction, unit = metric["kind"], metric["direction"], metric["unit"]
+    if metric["limit"]:
+        return limit(metric["limit"], kind, direction)
+    return f"margin {margin(metric['margin'], unit, direction)}"
+
+
+def _plot(metric: Mapping[str, Any]) -> SafeString:
+    """Nothing where nothing was measured: an empty picture would say that there is no difference."""
+    if metric["difference"] is None:
+        return SafeString("")
+    unit, bounds = metric["unit"], metric["interval"]
+    told = f"from {interval(bounds, unit)}" if bounds else "interval not known yet"
+    return difference_plot(
+        difference=metric["difference"],
+        interval=(bounds[0], bounds[1]) if bounds else None,
+        margin=allowed_difference(metric),
+        higher_is_better=metric["direction"] == "higher",
+        words=f"Canary minus control: {difference(metric['difference'], unit)}, {told}; {_kept(metric)}",
     )
 
 

@@ -71,7 +71,7 @@ def about(trace: Trace) -> list[str]:
 
 
 def worth_showing(trace: Trace, most: int) -> list[Placed]:
-    """The spans in the order of the tree; of more than can be shown the calls and the longest, with those above them."""
+    """The spans in the order of the tree; if there are too many the calls and the longest, with those above."""
     every, parents = _in_order(trace.nodes)
     if len(every) <= most:
         return every
@@ -149,8 +149,9 @@ def _facts(call: Call) -> list[str]:
 def _told(call: Call) -> Iterator[str]:
     if model := call.response_model or call.request_model:
         yield model
-    if call.input_tokens is not None or call.output_tokens is not None:
-        yield f"{count(call.input_tokens)} tokens in, {count(call.output_tokens)} out"
+    told = ((call.input_tokens, "in"), (call.output_tokens, "out"))
+    if tokens := ", ".join(f"{count(n)} {way}" for n, way in told if n is not None):
+        yield f"tokens {tokens}"
     yield money(float(call.cost_usd)) if call.cost_usd is not None else "cost not known"
     if call.ttft_ms is not None:
         yield f"first token after {milliseconds(call.ttft_ms)}"

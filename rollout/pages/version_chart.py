@@ -1,7 +1,7 @@
 """How did the versions do over time, and what was done meanwhile? The lines and marks of the prompt page's chart."""
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.utils.safestring import SafeString
 
@@ -19,18 +19,25 @@ SCORES = 4
 MARKS = 8
 ENDS = {Status.PROMOTED: "promoted", Status.ROLLED_BACK: "rolled back", Status.CANCELLED: "cancelled"}
 P95 = 0.95
+FEWEST = 20  # calls of a point, or a fifth of the busiest point: the step that has just begun tells nothing yet
 ONE_TRANSACTION = timedelta(seconds=5)
+SHORTEST = timedelta(minutes=5)  # of a step that calls per hour are told of
 
 
 def chart(
-    tracks: Sequence[Track], window: Window, *, moves: Sequence[LabelMove], rollouts: Sequence[Rollout]
+    tracks: Sequence[Track],
+    window: Window,
+    *,
+    moves: Sequence[LabelMove],
+    rollouts: Sequence[Rollout],
+    now: datetime,
 ) -> SafeString:
     """None where no call came."""
     drawn = [track for track in tracks if track.total.calls][:LINES]
     if not drawn:
         return SafeString("")
     panels = [
-        _panel("Calls per hour", drawn, window, lambda figures: figures.calls / window.step, _whole),
+        Panel("Calls per hour", [_calls(track, window, now) for track in drawn], _whole),
         _panel("Error rate", drawn, window, _error_rate, _share),
         _panel("P95 latency", drawn, window, lambda figures: percentile(figures.latency, P95, LATENCY), milliseconds),
         _panel(
@@ -77,14 +84,34 @@ def _is_promotion(move: LabelMove, rollout: Rollout) -> bool:
     )
 
 
+def _calls(track: Track, window: Window, now: datetime) -> Line:
+    """Of the step that is not over by the time that has passed of it."""
+    pace = timedelta(hours=window.step)
+
+    def per_hour(start: datetime, figures: Figures) -> float:
+        passed = min(pace, max(now - start, SHORTEST))
+        return figures.calls * timedelta(hours=1) / passed
+
+    return _line(track, window, per_hour)
+
+
 def _panel(
     name: str,
     tracks: Sequence[Track],
     window: Window,
     value: Callable[[Figures], float | None],
     written: Callable[[float], str],
+    counted: Callable[[Figures], int] = lambda figures: figures.calls,
 ) -> Panel:
-    return Panel(name, [_line(track, window, value) for track in tracks], written)
+    """counted: how many there are behind a value; of too few there is no point."""
+    return Panel(name, [_line(track, window, _of_enough(track, value, counted)) for track in tracks], written)
+
+
+def _of_enough(
+    track: Track, value: Callable[[Figures], float | None], counted: Callable[[Figures], int]
+) -> Callable[[datetime, Figures], float | None]:
+    fewest = min(FEWEST, max(map(counted, track.steps.values()), default=0) / 5)
+    return lambda _, figures: value(figures) if counted(figures) >= fewest else None
 
 
 def _score_panel(key: ScoreKey, tracks: Sequence[Track], window: Window) -> Panel:
@@ -92,16 +119,19 @@ def _score_panel(key: ScoreKey, tracks: Sequence[Track], window: Window) -> Pane
         sums = figures.scores.get(key)
         return sums.total / sums.n if sums else None
 
+    def given(figures: Figures) -> int:
+        return figures.scores[key].n if key in figures.scores else 0
+
     units = {unit_of(track.total.scores[key]) for track in tracks if key in track.total.scores}
     written = _share if units == {"share"} else _score
-    return _panel(f"{key[0]} by {key[1]}", tracks, window, mean, written)
+    return _panel(f"{key[0]} by {key[1]}", tracks, window, mean, written, given)
 
 
-def _line(track: Track, window: Window, value: Callable[[Figures], float | None]) -> Line:
+def _line(track: Track, window: Window, value: Callable[[datetime, Figures], float | None]) -> Line:
     """A point in the middle of each step; the axis goes from the beginning to the end of the window."""
     half = timedelta(hours=window.step) / 2
     points = [
-        (min(start + half, window.until), value(track.steps[start]) if start in track.steps else None)
+        (min(start + half, window.until), value(start, track.steps[start]) if start in track.steps else None)
         for start in window.starts
     ]
     return Line(

@@ -11,7 +11,7 @@ from common.errors import NotFound
 from observability.selectors.over_time import prompt_over_time
 from registry import rights
 from registry import selectors as registry
-from registry.models import LabelMove, Prompt
+from registry.models import LabelMove, Prompt, PromptVersion
 from rollout import selectors
 from rollout.formats import moment
 from rollout.models import Rollout
@@ -40,7 +40,8 @@ def prompt_page(request: HttpRequest, name: str) -> HttpResponse:
     rollouts = list(selectors.rollouts(prompt=name)[:ROLLOUTS_SHOWN])
     active = list(selectors.active_rollouts().filter(prompt=prompt))
     moves = list(_moves(prompt)[:MOVES_SHOWN])
-    numbers = {version.pk: version for version in prompt.versions.only("ordinal", "major", "minor", "patch")}
+    versions = PromptVersion.objects.filter(prompt=prompt).only("ordinal", "major", "minor", "patch")
+    numbers = {version.pk: version for version in versions}
     tracks = parts.tracks(
         (part for part in read if parts.asked_for(part.key, label, environment)),
         numbers=numbers,
@@ -55,7 +56,7 @@ def prompt_page(request: HttpRequest, name: str) -> HttpResponse:
         "versions": [parts.version_row(track) for track in tracks],
         "scores": parts.score_tables(tracks),
         "rates": parts.rate_bars(tracks),
-        "chart": version_chart.chart(tracks, shown, moves=moves, rollouts=rollouts),
+        "chart": version_chart.chart(tracks, shown, moves=moves, rollouts=rollouts, now=at),
         "labels": [parts.label_row(each, moves, at) for each in labels],
         "moves": [parts.move_row(move, at) for move in moves],
         "rollouts": [parts.rollout_row(rollout, at) for rollout in rollouts],

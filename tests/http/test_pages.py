@@ -17,7 +17,7 @@ from pytest_django import Settings
 from common.clock import now
 from registry import services as registry
 from rollout import services
-from rollout.models import Delivery, DeliveryAttempt, Rollout
+from rollout.models import Delivery, Rollout
 from rollout.webhooks.services import create_endpoint
 from tests import rollouts as given
 from tests.rollouts import ANNA
@@ -182,100 +182,6 @@ def test_status__ended__outcome_why_and_who(client: Client) -> None:
     assert section(page, "attention") == ""
 
 
-def test_rollout__with_a_verdict__every_number_behind_it(client: Client) -> None:
-    rollout = given.rollout()
-    given.observe(rollout, "error_rate", control=(1900, 19), canary=(100, 1))
-    given.look_now(rollout)
-
-    page = client.get(f"/rollouts/{rollout.pk}")
-
-    assert REFRESH in html_of(page)
-    metrics = section(page, "metrics")
-    for shown in ("error_rate rate, lower is better", "1.0 % n 1 900", "n 100", "points", "of 20", "No harm found"):
-        assert shown in metrics
-    assert re.search(r"[\d.]+ of 20 e-value of harm", section(page, "evidence"))
-    assert re.search(r"As planned sample ratio: [\d.]+ of 1 000", section(page, "evidence"))
-    assert "5 % for 10 s" in section(page, "steps")
-    assert "Started at 5 % by anna" in section(page, "happened")
-    assert "It is rolled back when the e-value of harm reaches 20" in section(page, "plan")
-
-
-def test_rollout__no_verdict_yet__undefined_is_an_en_dash(client: Client) -> None:
-    rollout = given.rollout()
-
-    page = client.get(f"/rollouts/{rollout.pk}")
-
-    assert "No look at the evidence has found anything yet" in section(page, "evidence")
-    assert "hallucination rate, lower is better, margin default - n 0, units 0 - n 0, units 0 - - 1.0" in section(
-        page, "metrics"
-    )
-    assert "None" not in words(html_of(page))
-    assert "nan" not in words(html_of(page)).split()
-
-
-def test_rollout__metric_without_evidence_in_a_verdict__en_dash(client: Client) -> None:
-    rollout = given.rollout()
-    given.observe(rollout, "error_rate", control=(950, 9), canary=(50, 1))
-    given.look_now(rollout)
-
-    page = client.get(f"/rollouts/{rollout.pk}")
-
-    assert "hallucination rate, lower is better, margin x1.5 - n 0, units 0 - n 0, units 0 - - 1.0" in section(
-        page, "metrics"
-    )
-    assert "None" not in words(html_of(page))
-
-
-def test_rollout__ended__shows_its_last_verdict_and_stands_still(client: Client) -> None:
-    rollout = rolled_back()
-
-    page = client.get(f"/rollouts/{rollout.pk}")
-
-    assert REFRESH not in html_of(page)
-    assert "Evidence of the last verdict" in section(page, "evidence")
-    assert "30.0 % n 100" in section(page, "metrics")
-    assert "Harmful" in section(page, "metrics")
-    assert "hallucination: 30.0 % (n 100) against 1.8 % (n 1 900), e-value of harm over 10 000" in section(
-        page, "happened"
-    )
-
-
-def test_rollout__draft__nothing_yet(client: Client) -> None:
-    rollout = given.rollout(start=False)
-
-    page = client.get(f"/rollouts/{rollout.pk}")
-
-    assert "Not started. Nobody is given v1.1 by it until it is started." in words(html_of(page))
-
-
-def test_rollout__deliveries__attempts_without_address_or_payload(client: Client) -> None:
-    create_endpoint(url="https://hooks.example/services/T0-SECRET", description="for the shop", actor=ANNA)
-    rollout = given.rollout()
-    given.rollout("another")
-    delivery = Delivery.objects.get(event__data__rollout__id=rollout.pk)
-    for number in range(1, 6):
-        DeliveryAttempt.objects.create(
-            delivery=delivery,
-            number=number,
-            attempted_at=now(),
-            duration_ms=number,
-            error="ConnectionError: https://hooks.example/services/T0-SECRET refused",
-        )
-    DeliveryAttempt.objects.create(delivery=delivery, number=6, attempted_at=now(), duration_ms=212, http_status=503)
-
-    page = client.get(f"/rollouts/{rollout.pk}")
-
-    deliveries = section(page, "deliveries")
-    assert deliveries.count("rollout.started") == 1
-    assert "hooks.example" in deliveries
-    assert "3 earlier ones" in deliveries
-    assert "failed: ConnectionError after 5 ms" in deliveries
-    assert "answered 503 after 212 ms" in deliveries
-    assert "next at" in deliveries
-    assert "SECRET" not in html_of(page)
-    assert "for the shop" not in html_of(page)
-
-
 def test_pages__names_from_outside_never_become_markup(client: Client) -> None:
     hostile = "<script>alert('x')</script><b>"
     rollout = given.rollout(metrics=[{"name": "error_rate"}])
@@ -311,15 +217,6 @@ def test_pages__well_formed_with_headings_in_order_and_no_inline_script_or_style
         assert read.levels[0] == 1
         assert all(after - before <= 1 for before, after in zip(read.levels, read.levels[1:], strict=False))
         assert '<html lang="en">' in html_of(page)
-
-
-@pytest.mark.parametrize("rollout_id", ["rol_00000000000000000000", "x", "%00", "%3Cb%3E"])
-def test_rollout__unknown__404_page(client: Client, rollout_id: str) -> None:
-    page = client.get(f"/rollouts/{rollout_id}")
-
-    assert page.status_code == 404
-    assert page["Content-Type"] == "text/html; charset=utf-8"
-    assert "There is nothing at this address" in words(html_of(page))
 
 
 def test_pages__post__405(client: Client) -> None:
@@ -368,19 +265,3 @@ def test_status__number_of_queries__the_same_for_1_and_50_rollouts(client: Clien
 
     # active, rolled back, ended, newest transitions, dead deliveries
     assert (none, one, fifty) == (4, 5, 5)
-
-
-def test_rollout__number_of_queries__the_same_with_more_transitions_and_deliveries(client: Client) -> None:
-    for number in range(3):
-        create_endpoint(url=f"https://hooks.example/{number}", actor=ANNA)
-    rollout = rolled_back()
-    young = given.rollout("young")
-    old = given.rollout("old")
-    for _ in range(10):
-        services.pause(rollout_id=old.pk, actor=ANNA)
-        services.resume(rollout_id=old.pk, actor=ANNA)
-
-    counts = {queries_of(client, f"/rollouts/{each.pk}") for each in (rollout, young, old)}
-
-    # rollout, transitions, deliveries, attempts
-    assert counts == {4}

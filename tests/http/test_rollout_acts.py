@@ -65,7 +65,7 @@ def test_running__asks_for_the_reason_and_says_what_will_happen(anna: Client, na
 
     assert said in words_of(page)
     assert "No evidence yet. 5 % of units get v1.1 since" in words_of(page)
-    assert "Reason Kept in the history." in words_of(page)
+    assert "Reason, kept in the history" in words_of(page)
     assert f'name="revision" value="{rollout.revision}"' in page.content.decode()
     assert "no-store" in page["Cache-Control"]
 
