@@ -14,9 +14,11 @@ from django.http import QueryDict
 from registry.core.differences import MessageDifference, template_differences
 
 FIELD = "kept"
+MOST_OF_A_TITLE = 300
 TAKE = "_take"
 NAMES = ("type", "template", "config", "input_schema", "response_schema", "notes")
-TAKEN_OUT = "The text that was in the form"
+TITLE = "title"
+YOURS = "Your text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +51,24 @@ def read_kept(data: QueryDict) -> list[KeptText]:
 
 
 def keep(kept: list[KeptText], title: str, fields: Mapping[str, Any]) -> list[KeptText]:
-    """With one more, unless the same is there already."""
+    """With one more at the front, unless the same is there already."""
     text = KeptText(title, typed_fields(fields))
     return kept if any(other.fields == text.fields for other in kept) else [text, *kept]
 
 
-def take(kept: list[KeptText], chosen: str, data: QueryDict) -> tuple[dict[str, Any], list[KeptText]]:
+def take(kept: list[KeptText], data: QueryDict) -> tuple[dict[str, Any], list[KeptText]]:
     """The form's data with the chosen text in it, and the texts that are now kept: that of the form in its place."""
     typed: dict[str, Any] = data.dict()
-    if not chosen.isdecimal() or int(chosen[:6]) >= len(kept):
-        return typed, kept
-    index = int(chosen)
-    others = [*kept[:index], KeptText(TAKEN_OUT, typed_fields(typed)), *kept[index + 1 :]]
-    return typed | dict(kept[index].fields), others
+    for index, text in enumerate(kept):
+        if data[TAKE] == str(index):
+            others = [*kept[:index], KeptText(title_of(data), typed_fields(typed)), *kept[index + 1 :]]
+            return {**typed, **text.fields, TITLE: text.title}, others
+    return typed, kept
+
+
+def title_of(data: Mapping[str, Any]) -> str:
+    """Whose text is in the form."""
+    return str(data.get(TITLE) or YOURS)[:MOST_OF_A_TITLE]
 
 
 def typed_fields(data: Mapping[str, Any]) -> dict[str, str]:
@@ -93,7 +100,7 @@ def _read(written: str) -> KeptText | None:
     try:
         match json.loads(written):
             case {"title": str(title), "fields": dict(fields)} if fields.keys() == set(NAMES):
-                return KeptText(title[:200], typed_fields(fields))
+                return KeptText(title[:MOST_OF_A_TITLE], typed_fields(fields))
     except (ValueError, RecursionError):
         pass
     return None

@@ -7,6 +7,7 @@ from typing import Any
 
 from common.errors import NotFound
 from registry import selectors
+from registry.admin.telling import by_field
 from registry.core import outline
 from registry.core.content import Content
 from registry.core.differences import MessageDifference, template_differences
@@ -32,12 +33,12 @@ def outlook(
 ) -> dict[str, Any]:
     """For parts/outlook.html. against: a version to compare with, else the highest. found: problems known already."""
     base = selectors.highest_version(prompt)
-    problems = [*found, *(() if found else _problems(content)), *_kept_by(prompt, notes)]
-    is_sound = all(problem.field in ("notes", "") for problem in problems)
+    sound, wrong = (None, found) if found else _checked(content)
+    problems = [*wrong, *_kept_by(prompt, notes)]
     return {
-        "problems": problems,
+        "problems_of": by_field(problems),
         "base": base,
-        **(_step(prompt, content) if is_sound else {}),
+        **(_step(prompt, sound) if sound else {}),
         "variables": outline.variable_rows(content, selectors.content_of(base) if base else None),
         "answers": outline.expected_answers(content.response_schema),
         "answers_changed": base is not None and base.response_schema != content.response_schema,
@@ -70,19 +71,19 @@ def choices(prompt: Prompt) -> list[tuple[str, str]]:
     labels: dict[int, list[str]] = {}
     for label in prompt.labels.order_by("name"):
         labels.setdefault(label.version_id, []).append(label.name)
-    rows = prompt.versions.only("major", "minor", "patch").order_by("-ordinal")
+    rows = prompt.versions.only("prompt", "major", "minor", "patch").order_by("-ordinal")
     return [
         (version.number, version.number + (f" ({', '.join(labels[version.pk])})" if version.pk in labels else ""))
         for version in rows
     ]
 
 
-def _problems(content: Content) -> Sequence[Problem]:
+def _checked(content: Content) -> tuple[Content | None, Sequence[Problem]]:
+    """The content as it would be published, or everything that is wrong with it."""
     try:
-        publishable(content)
+        return publishable(content), ()
     except ProblemsFound as found:
-        return found.problems
-    return ()
+        return None, found.problems
 
 
 def _kept_by(prompt: Prompt, notes: str) -> list[Problem]:
@@ -95,7 +96,7 @@ def _kept_by(prompt: Prompt, notes: str) -> list[Problem]:
 
 
 def _step(prompt: Prompt, content: Content) -> dict[str, Any]:
-    proposal = selectors.propose(prompt, publishable(content))
+    proposal = selectors.propose(prompt, content)
     if proposal.base is None or proposal.smallest is None:
         return {"proposal": proposal, "number": FIRST}
     base = SemVer(proposal.base.major, proposal.base.minor, proposal.base.patch)

@@ -15,7 +15,7 @@ class PagesAdmin(ReadOnlyAdmin):
     def find(self, request: HttpRequest, row_id: int, *any_of: str) -> Any:
         """The row, for someone who has one of the rights. Raises PermissionDenied or Http404."""
         rights.require(request, *any_of)
-        return get_object_or_404(self.get_queryset(request), pk=row_id)
+        return get_object_or_404(self.model, pk=row_id)
 
     def done(self, request: HttpRequest, row: Any, sentence: str) -> None:
         self.log_change(request, row, sentence)

@@ -2,20 +2,25 @@
 
 import html
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.contrib.auth.models import User
+from django.template import engines
 from django.test import Client
 
+from common.clock import now
 from registry import rights, services
 from registry.keys import hash_key
-from registry.models import ApiKey, Event, Label, Prompt
+from registry.models import ApiKey, Event, Label, Prompt, PromptVersion
 from tests import make
 from tests.browsing import page, send, someone_who_may, text_of
 
 pytestmark = pytest.mark.django_db
+
+DASH = "\N{EN DASH}"
 
 
 @pytest.fixture
@@ -106,12 +111,13 @@ def test_version__page__shows_everything_and_can_only_be_read(anna: Client, prom
     assert anna.get("/admin/registry/promptversion/add/").status_code == 403
 
 
-@pytest.mark.parametrize("model", ["prompt", "promptversion", "label", "apikey"])
+@pytest.mark.parametrize("model", ["prompt", "promptversion", "label", "apikey", "auditentry"])
 def test_lists__show_rows_in_bounded_queries_and_cannot_delete(
     anna: Client, model: str, django_assert_max_num_queries: Any
 ) -> None:
     for name in "abcdef":
-        make.label(make.version(make.prompt(name)))
+        make.label(make.version(made := make.prompt(name)))
+        make.draft(made)
         make.key()
 
     with django_assert_max_num_queries(8):  # session, user, counts, rows, and those of prefetched or filtered columns
@@ -119,6 +125,87 @@ def test_lists__show_rows_in_bounded_queries_and_cannot_delete(
 
     assert answer.status_code == 200
     assert "delete_selected" not in answer.content.decode()
+
+
+def rows(client: Client) -> dict[str, tuple[str, str]]:
+    """Each prompt's production version and draft, as the list shows them."""
+    shown = client.get("/admin/registry/prompt/").content.decode()
+    columns = [
+        re.findall(rf'field-{name}">(?:<a [^>]+>)?([^<]+)<', shown) for name in ("name", "production", "draft_state")
+    ]
+    return {name: (production, draft) for name, production, draft in zip(*columns, strict=True)}
+
+
+def test_prompts__list__what_is_live_and_whose_words_are_not_published(anna: Client, prompt: Prompt) -> None:
+    make.label(make.version(prompt, "2.2"))
+    make.version(make.prompt("no-label"), "2.3")
+    make.prompt("empty")
+    with time_machine.travel(now() - timedelta(hours=2, minutes=5)):
+        make.draft(prompt, "Other words")
+
+    assert rows(anna) == {
+        "order-extractor": ("v2.2", "draft by anna, 2 h ago"),
+        "no-label": (DASH, DASH),
+        "empty": (DASH, DASH),
+    }
+
+
+@pytest.mark.parametrize("schema", [None, {"type": "object", "properties": {"order_text": {"type": "string"}}}])
+def test_prompts__draft_that_says_what_a_version_says__is_none(anna: Client, prompt: Prompt, schema: Any) -> None:
+    content = make.content(config={"b": 1, "a": [1.0, None]}, input_schema=schema)
+    services.save_draft(prompt=prompt, content=content, notes="n", expected_revision=None, actor=make.ANNA)
+    before = rows(anna)
+    services.publish_draft(prompt=prompt, expected_revision=1, actor=make.ANNA)
+
+    after = rows(anna)
+
+    assert before["order-extractor"][1] == "draft by anna, just now"
+    assert after["order-extractor"][1] == DASH
+    other = make.content(config={"b": 1, "a": [1, None]}, input_schema=schema, response_schema={})
+    services.save_draft(prompt=prompt, content=other, notes="n", expected_revision=2, actor=make.ANNA)
+    assert rows(anna)["order-extractor"][1] == "draft by anna, just now"
+
+
+def version_page(version: PromptVersion) -> str:
+    return f"/admin/registry/promptversion/{version.pk}/change/"
+
+
+def test_version__page__contract_labels_and_what_changed_since_the_one_before(anna: Client, prompt: Prompt) -> None:
+    make.version(prompt, "2.2", template="Read the order")
+    version = make.version(prompt, "2.3", template="Read every order", response_schema={"type": "object"})
+    make.label(version, "staging")
+
+    answer = anna.get(version_page(version))
+
+    shown = text_of(answer)
+    assert "latest , staging point here" in shown
+    assert "What changed since v2.2" in shown
+    assert "Read <del>the</del><ins>every</ins> order" in answer.content.decode()
+    assert "An answer must be object." in shown
+
+
+def test_version__compared_with_any_other__also_with_a_newer_one(anna: Client, prompt: Prompt) -> None:
+    first = make.version(prompt, "2.2", template="Read the order")
+    make.version(prompt, "3.0", template=[{"role": "user", "content": "Read every order"}])
+
+    alone = anna.get(version_page(first))
+    compared = anna.get(version_page(first), {"against": "v3.0"})
+
+    assert "What changed since" not in text_of(alone)
+    assert "What changed since v3.0" in text_of(compared)
+    assert "message removed" in text_of(compared)
+    assert "<del>Read every order</del>" in compared.content.decode()
+
+
+def test_version__page__others_put_its_usage_into_it(anna: Client, prompt: Prompt) -> None:
+    version = make.version(prompt)
+    extended = '{% extends "registry/admin/version.html" %}{% block usage %}used by {{ original }}{% endblock %}'
+
+    shown = anna.get(version_page(version))
+    context = {name: shown.context[name] for name in ("original", "opts", "shown", "variables", "labels", "difference")}
+    rendered = engines["django"].from_string(extended).render({"change": True} | context)
+
+    assert "used by order-extractor@v1.0" in rendered
 
 
 def test_versions__of_one_prompt__listed(anna: Client, prompt: Prompt) -> None:

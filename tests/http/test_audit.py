@@ -1,8 +1,10 @@
 """The audit trail: what an entry holds, and reading it over REST, as a file and in the admin."""
 
 import csv
+import html
 import io
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -213,6 +215,37 @@ def test_admin__export__all_that_the_filters_leave(admin: Client, action: str, f
     assert text.count("version.published") == 2
     assert "label.moved" not in text
     assert answer["Content-Disposition"].endswith(f'"audit.{action.removeprefix("export_as_")}"')
+
+
+def test_admin__entry__before_and_after_side_by_side(admin: Client) -> None:
+    prompt = given.prompt()
+    services.move_label(
+        prompt_name=prompt.name, label="production", version="1.1", reason="<script>1</script>", actor=make.ANNA
+    )
+    moved = AuditEntry.objects.filter(action="label.moved").latest("pk")
+
+    shown = admin.get(f"{LIST}{moved.pk}/change/").content.decode()
+
+    assert "<del>v1.0</del>" in shown
+    assert "<ins>v1.1</ins>" in shown
+    assert "<script>1" not in shown
+
+
+@pytest.mark.parametrize(("ending", "first"), [("csv", "id,at,actor"), ("jsonl", '{"id": ')])
+def test_admin__export_link__leads_to_all_that_the_filters_leave(admin: Client, ending: str, first: str) -> None:
+    given.prompt()
+    shown = admin.get(f"{LIST}?action__exact=version.published").content.decode()
+    (way,) = re.findall(rf'href="({LIST}export/{ending}/[^"]+)"', shown)
+
+    text = b"".join(admin.get(html.unescape(way)).streaming_content).decode()
+
+    assert text.startswith(first)
+    assert text.count("version.published") == 2
+    assert "label.moved" not in text
+
+
+def test_admin__export_of_another_kind__not_found(admin: Client) -> None:
+    assert admin.get(f"{LIST}export/xlsx/").status_code == 404
 
 
 USER = {"username": "bob", "is_active": "on", "date_joined_0": "2026-01-01", "date_joined_1": "12:00:00"}
