@@ -13,6 +13,13 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "var" / "pictures"
 README = ROOT / "docs" / "rollout.png"
 
+BEYOND = """() => {
+  const width = document.documentElement.clientWidth;
+  if (document.documentElement.scrollWidth <= width) return [];
+  const wide = [...document.body.querySelectorAll("*")].filter((one) => one.getBoundingClientRect().right > width);
+  return ["a page that is too wide", ...wide.map((one) => one.outerHTML.slice(0, 200))];
+}"""
+
 
 @dataclass(frozen=True, slots=True)
 class Camera:
@@ -42,6 +49,7 @@ def on_a_phone(page: Page) -> Iterator[None]:
     page.set_viewport_size(WIDE)
 
 
-def spread(page: Page) -> int:
-    """By how many pixels a page is wider than its window, so that it has to be pushed from side to side."""
-    return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+def beyond(page: Page) -> list[str]:
+    """What makes a page wider than its window, so that it has to be pushed from side to side: its last few elements."""
+    found: list[str] = page.evaluate(BEYOND)
+    return found[-3:]

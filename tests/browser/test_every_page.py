@@ -5,7 +5,7 @@ from playwright.sync_api import Page
 
 from tests.browser import axe, site_map, story
 from tests.browser.instance import SUPERUSER, Instance
-from tests.browser.pictures import Camera, on_a_phone, spread
+from tests.browser.pictures import Camera, beyond, on_a_phone
 from tests.browser.windows import Windows
 
 
@@ -41,7 +41,7 @@ def test_page__with_data__accessible_and_no_wider_than_a_phone(
     camera.take(page, site_map.name_of(route))
     assert not axe.grave_violations(page)
     with on_a_phone(page):
-        assert not spread(page)
+        assert not beyond(page)
 
 
 def test_rollout_page__rolled_back__accessible(told: story.Story, windows: Windows, camera: Camera) -> None:
@@ -52,4 +52,4 @@ def test_rollout_page__rolled_back__accessible(told: story.Story, windows: Windo
     camera.take_for_readme(page)
     assert not axe.grave_violations(page)
     with on_a_phone(page):
-        assert not spread(page)
+        assert not beyond(page)

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, StorageState, expect
 
 from tests.browser import axe, instance, site_map
 from tests.browser.instance import SUPERUSER, Instance
-from tests.browser.pictures import Camera, on_a_phone, spread
+from tests.browser.pictures import Camera, beyond, on_a_phone
 from tests.browser.windows import Windows
 
 PAGES = [route for route in site_map.routes() if "<" not in route and not route.startswith("admin/")]
@@ -38,4 +38,4 @@ def test_page__nothing_there_yet__says_so(route: str, windows: Windows, camera: 
     camera.take(page, f"{site_map.name_of(route)}-empty")
     assert not axe.grave_violations(page)
     with on_a_phone(page):
-        assert not spread(page)
+        assert not beyond(page)

@@ -27,7 +27,9 @@ def test_rollout_page__scores_come_in__changes_by_itself(serinus: Instance, wind
     serinus.take_orders(prompt, story.HARMFUL)
 
     expect(page).to_have_title(ROLLED_BACK, timeout=CHANGES_WITHIN_MS)
-    expect(page.get_by_role("region", name="Metrics").get_by_role("row", name="hallucination")).to_contain_text("30 %")
+    expect(page.get_by_role("region", name="Metrics").get_by_role("row", name="hallucination")).to_contain_text(
+        "Harmful"
+    )
 
 
 def test_status_page__a_rollout_starts_and_ends__comes_and_goes_by_itself(serinus: Instance, windows: Windows) -> None:
@@ -60,7 +62,7 @@ def test_roll_back__by_button_with_a_reason__everyone_gets_the_old_version(serin
     expect(page).to_have_url(f"{serinus.url}/rollouts/{rollout}")
     expect(page).to_have_title(ROLLED_BACK)
     happened = page.get_by_role("region", name="What happened")
-    expect(happened).to_contain_text(f"{OPERATOR}: Customers complain about the tone")
+    expect(happened).to_contain_text(f"Rolled back by {OPERATOR}: “Customers complain about the tone”")
     expect(page.get_by_role("link", name="Roll back")).to_be_hidden()
 
 
