@@ -11,7 +11,7 @@ BENCHMARKS := "serving --quick" sdk verdict "ingest --stages" "ingest --quick" "
 MAKEFLAGS += --jobs=2  # .venv-clients is filled while .venv is, and while lint runs
 unexport PYTHONDONTWRITEBYTECODE  # some images set it, and each of hundreds of processes would compile everything anew
 
-.PHONY: demo serve test lint bench fuzz soak
+.PHONY: demo serve test lint chromium pictures bench fuzz soak
 
 demo: .venv/installed  # make demo ARGS=--exit ends by itself
 	$(BIN)/python -m demo $(ARGS)
@@ -19,7 +19,7 @@ demo: .venv/installed  # make demo ARGS=--exit ends by itself
 serve: .venv/installed  # make serve ARGS="--port 8080"
 	$(BIN)/python manage.py serve $(ARGS)
 
-test: lint .venv-clients/installed
+test: lint .venv-clients/installed chromium
 	$(BIN)/pytest -q -n $(WORKERS) --dist loadgroup $(addprefix --ignore ,$(ON_POSTGRES_ALONE))
 	$(BIN)/pytest -q -n $(WORKERS) --dist loadgroup --postgres $(addprefix --ignore ,$(ON_SQLITE_ALONE)) $(ON_BOTH_DATABASES)
 
@@ -28,6 +28,12 @@ lint: .venv/installed
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+chromium:  # Debian's, for tests/browser
+	@tests/browser/get_chromium.sh
+
+pictures: .venv/installed chromium  # every page, light, dark and on a phone, in var/pictures; and docs/rollout.png
+	$(BIN)/pytest -q tests/browser --pictures
 
 bench: .venv/installed
 	set -e; for benchmark in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$benchmark; done

@@ -58,6 +58,7 @@ LEAK_WATCH = LeakWatch()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--postgres", action="store_true", help="run on a PostgreSQL started for this run")
+    parser.addoption("--pictures", action="store_true", help="tests/browser take their pictures (make pictures)")
 
 
 def pytest_configure() -> None:

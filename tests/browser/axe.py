@@ -1,0 +1,33 @@
+"""Can everybody use a page? What axe finds in it (WCAG AA and good practices), in light and in dark."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+GRAVE = {"serious", "critical"}
+MORE_ROWS = ["#result_list tbody tr:nth-child(n + 4)"]
+STOCK = {"exclude": [[".breadcrumbs"], [".vDateField"], [".vTimeField"], MORE_ROWS]}
+"""Django's admin as it is: links told apart by their colour alone, a time's two fields without labels of their own.
+Of its long lists three rows are enough."""
+
+EVERYTHING = {"preload": False}  # else axe reads the stylesheets by itself, which the pages' policy refuses
+COLOURS = {**EVERYTHING, "runOnly": ["color-contrast"]}
+"""All that can differ in the dark."""
+
+
+def grave_violations(page: Page) -> list[str]:
+    """The serious and critical ones: the rule, how often it is broken, and where first."""
+    found = []
+    for scheme, options in (("dark", COLOURS), ("light", EVERYTHING)):
+        page.emulate_media(color_scheme=scheme)
+        page.evaluate("document.getAnimations().forEach((each) => each.finish())")  # colours on their way to others
+        violations = Axe().run(page, context=STOCK, options=options).response["violations"]
+        found += [f"{scheme}: {_told(violation)}" for violation in violations if violation["impact"] in GRAVE]
+    return found
+
+
+def _told(violation: Mapping[str, Any]) -> str:
+    nodes = violation["nodes"]
+    return f"{violation['id']}, {len(nodes)} times, first in {nodes[0]['html'][:300]}: {nodes[0]['failureSummary']}"

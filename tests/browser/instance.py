@@ -1,0 +1,104 @@
+"""A Serinus as people meet it: served, with accounts of every kind, and an app that uses its prompts."""
+
+import itertools
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.process.operators import Operator
+from tests.process.server import HOST, Server, serving, wait_until
+
+EDITOR, OTHER_EDITOR, RELEASER, OPERATOR, NEWCOMER, SUPERUSER = "emma", "eric", "rosa", "otto", "nina", "sam"
+GROUPS = {EDITOR: "editor", OTHER_EDITOR: "editor", RELEASER: "releaser", OPERATOR: "operator"}
+PEOPLE = (*GROUPS, NEWCOMER, SUPERUSER)
+REACHES_ALL_S = 5
+"""The promise is one second (tests of rollbacks hold it); others only wait until it is so."""
+
+PASSWORD = "correct horse battery staple"
+PLAN: dict[str, Any] = {
+    "steps": [{"weight": "50%", "hold": "10m"}],
+    "metrics": [{"name": "hallucination", "kind": "rate", "margin": {"ratio": 2}}],
+    "look_every": "1s",
+}
+MAKE_PEOPLE = f"""
+from django.contrib.auth.hashers import make_password
+password = make_password({PASSWORD!r})  # once: it takes its time
+for name in {PEOPLE!r}:
+    user = User.objects.create(username=name, password=password, is_staff=True, is_superuser=name == {SUPERUSER!r})
+    user.groups.set(Group.objects.filter(name={GROUPS!r}.get(name)))
+"""
+
+
+class Instance(Operator):
+    """What operators and apps do over HTTP, beside what people do in the browser."""
+
+    def __init__(self, server: Server) -> None:
+        super().__init__(server)
+        self._customers = (f"customer-{number}" for number in itertools.count())
+
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.server.port}"
+
+    def roll_out(self, name: str, **plan: Any) -> str:
+        """The id of a rollout of the prompt's version 1.1, which production is to become."""
+        self.publish(name)
+        started = self.call("POST", "/api/v1/rollouts", {"prompt": name, "canary": "1.1", "plan": PLAN | plan})
+        self.wait_for_both_arms(name)
+        return str(started["id"])
+
+    def wait_for_both_arms(self, name: str) -> None:
+        """Until the canary is served in every process, or near enough."""
+        wait_until(lambda: {each["reason"] for each in self.serve(name, 20)} == {"control", "canary"}, REACHES_ALL_S)
+
+    def serve(self, name: str, units: int) -> list[dict[str, Any]]:
+        """What that many customers get, each of whom has never asked before; nothing while the prompt is not known."""
+        headers = {"Authorization": f"Bearer {self.key}"}
+        asked = [f"/prompts/{name}?unit={unit}" for unit in itertools.islice(self._customers, units)]
+        answers = [self.server.request("GET", path, **headers) for path in asked]
+        return [json.loads(body) for status, body in answers if status == 200]
+
+    def take_orders(self, name: str, hallucinated: Mapping[str, float], units: int = 200) -> None:
+        """A call of each of that many new customers, reported and judged. hallucinated: which share of an arm's."""
+        served = self.serve(name, units)
+        calls = [_call(each, number) for number, each in enumerate(served)]
+        stored = self.call("POST", "/api/v1/calls", calls)["items"]
+        scores, seen = [], Counter[str]()
+        for each, call in zip(served, stored, strict=True):
+            arm = each["reason"]
+            seen[arm] += 1
+            share = hallucinated.get(arm, 0)
+            bad = int(seen[arm] * share) > int((seen[arm] - 1) * share)  # spread evenly, and none of them by chance
+            scores.append({**call, "name": "hallucination", "value": int(bad), "source": "judge"})
+        self.call("POST", "/api/v1/scores", scores)
+
+
+def _call(served: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """One that is stamped as the prompt's answer asks for; the canary's are a bit slower."""
+    slower = 200 if served["reason"] == "canary" else 0
+    return {
+        "prompt": served["name"],
+        "version": served["version"],
+        "label": served["label"],
+        "exposure": served["trace"].get("serinus.exposure"),
+        "provider": "openai",
+        "request_model": "gpt-4o-mini",
+        "input_tokens": 700 + number % 200,
+        "output_tokens": 80 + number % 40,
+        "ttft_ms": 200 + number % 90,
+        "duration_ms": 1200 + slower + 7 * (number % 90),
+        "user": f"user-{number % 20}",
+        "feature": ("mail", "phone")[number % 2],
+        "environment": "production",
+    }
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Instance]:
+    """With everybody's account."""
+    with serving(folder, SERINUS_WEBHOOK_ALLOW="localhost", SERINUS_API_RATE="100000") as server:
+        server.manage("shell", "-c", MAKE_PEOPLE)
+        yield Instance(server)

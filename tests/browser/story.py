@@ -1,0 +1,75 @@
+"""Something on every page: a bad version that was rolled back, one that is rolled out, and what goes with them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tests.browser.instance import PLAN, Instance
+from tests.process.server import wait_until
+
+NAME = "order-extractor"
+HARMFUL = {"control": 0.019, "canary": 0.3}
+LESS_HARMFUL = {"control": 0.019, "canary": 0.054}
+"""What the README tells of; it takes some thousand calls to be found."""
+
+ALIKE = {"control": 0.02, "canary": 0.02}
+CONFIG = {"model": "gpt-4o-mini", "temperature": 0}
+TEXTS = {
+    "2.2": "List every article with its number.\nWrite null for what the order does not say.",
+    "2.3": "List every article with its number.\nFill in what the customer most likely means.",
+    "2.4": "List every article with its number, and quote its line.\nWrite null for what the order does not say.",
+}
+DECIDED_WITHIN_S = 15
+MOST_BATCHES = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """The rollouts that it tells of."""
+
+    rolled_back: str
+    running: str
+
+
+def tell(serinus: Instance, *, at_length: bool = False) -> Story:
+    """at_length: harm is found as slowly as the README tells, for its picture."""
+    prompt = NAME
+    publish(serinus, prompt)
+    serinus.call("POST", "/api/v1/webhooks", {"url": "http://localhost:1/hook", "events": ["rollout.rolled_back"]})
+    steps = [{"weight": "25%", "hold": "1h"}, {"weight": "50%", "hold": "1h"}]
+    rolled_back = start(serinus, prompt, "2.3", steps=steps)
+    for _ in range(MOST_BATCHES):
+        serinus.take_orders(prompt, LESS_HARMFUL if at_length else HARMFUL, units=400)
+        if ended(serinus, rolled_back):
+            break
+    wait_until(lambda: ended(serinus, rolled_back), DECIDED_WITHIN_S)
+    running = start(serinus, prompt, "2.4")
+    serinus.take_orders(prompt, ALIKE)
+    draft = {"type": "chat", "template": messages("Be brief."), "config": CONFIG, "notes": "shorter", "revision": None}
+    serinus.call("PUT", f"/api/v1/prompts/{prompt}/draft", draft)
+    price = {"pattern": "gpt-4o-mini", "effective_from": "2026-01-01T00:00:00Z", "input": "0.15", "output": "0.6"}
+    serinus.call("POST", "/api/v1/prices", price)
+    return Story(rolled_back, running)
+
+
+def publish(serinus: Instance, prompt: str) -> None:
+    """The three versions, of which production serves the first."""
+    serinus.call("POST", "/api/v1/prompts", {"name": prompt, "description": "Reads orders that come by e-mail"})
+    for version, text in TEXTS.items():
+        body = {"type": "chat", "template": messages(text), "config": CONFIG, "version": version, "notes": "as agreed"}
+        serinus.call("POST", f"/api/v1/prompts/{prompt}/versions", body)
+    serinus.point(prompt, "2.2")
+
+
+def start(serinus: Instance, prompt: str, canary: str, **plan: Any) -> str:
+    body = {"prompt": prompt, "canary": canary, "plan": PLAN | plan}
+    rollout = serinus.call("POST", "/api/v1/rollouts", body)["id"]
+    serinus.wait_for_both_arms(prompt)
+    return str(rollout)
+
+
+def messages(system: str) -> list[dict[str, str]]:
+    return [{"role": "system", "content": system}, {"role": "user", "content": "{{ order_text }}"}]
+
+
+def ended(serinus: Instance, rollout: str) -> bool:
+    return serinus.call("GET", f"/api/v1/rollouts/{rollout}")["ended_at"] is not None

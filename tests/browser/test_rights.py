@@ -1,0 +1,90 @@
+"""Everybody sees the buttons that they have the rights to, and is refused at the addresses of the others."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.instance import EDITOR, NEWCOMER, OPERATOR, RELEASER, SUPERUSER, Instance
+from tests.browser.windows import Windows
+
+STEERING = ["Pause", "Roll back", "Cancel"]
+OF_A_ROLLOUT = {EDITOR: [], RELEASER: [*STEERING, "Promote"], OPERATOR: STEERING, NEWCOMER: [], "": []}
+OF_A_PROMPT = {
+    EDITOR: ["Edit the draft", "Move a label"],
+    RELEASER: ["Edit the draft", "Move a label"],
+    OPERATOR: [],
+}
+ADDRESSES = {
+    "/rollouts/{rollout}/rollback": {RELEASER, OPERATOR, SUPERUSER},
+    "/rollouts/{rollout}/promote": {RELEASER, SUPERUSER},
+    "/admin/registry/prompt/{prompt}/draft/": {EDITOR, RELEASER, SUPERUSER},
+    "/admin/rollout/webhookendpoint/add/": {OPERATOR, SUPERUSER},
+    "/admin/registry/apikey/": {OPERATOR, SUPERUSER},
+    "/admin/registry/auditentry/": {SUPERUSER},
+    "/insights/spend": {EDITOR, RELEASER, OPERATOR, NEWCOMER, SUPERUSER},
+}
+"""Who gets in, of all."""
+
+
+@pytest.fixture(scope="module")
+def rollout(serinus: Instance) -> str:
+    return serinus.roll_out("guarded")
+
+
+def links_of(page: Page, *names: str) -> set[str]:
+    return {name for name in names if page.get_by_role("main").get_by_role("link", name=name).count()}
+
+
+@pytest.mark.parametrize("person", OF_A_ROLLOUT, ids=lambda person: person or "nobody")
+def test_rollout_page__offers_what_the_person_may_do(person: str, rollout: str, windows: Windows) -> None:
+    page = windows.open(person)
+
+    page.goto(f"/rollouts/{rollout}")
+
+    expect(page.get_by_role("heading", level=1)).to_contain_text("guarded")
+    assert links_of(page, *STEERING, "Promote", "Resume", "Start") == set(OF_A_ROLLOUT[person])
+
+
+@pytest.mark.parametrize("person", OF_A_PROMPT)
+def test_prompt__offers_what_the_person_may_do(person: str, rollout: str, windows: Windows) -> None:
+    page = windows.open(person)
+
+    page.goto("/admin/registry/prompt/?q=guarded")
+    page.get_by_role("link", name="guarded", exact=True).click()
+
+    expect(page.get_by_role("heading", level=2, name="guarded")).to_be_visible()
+    assert links_of(page, "Edit the draft", "Move a label") == set(OF_A_PROMPT[person])
+
+
+@pytest.mark.parametrize("person", [EDITOR, RELEASER, OPERATOR, NEWCOMER, SUPERUSER])
+def test_addresses__opened_by_each__those_of_others_are_refused(person: str, rollout: str, windows: Windows) -> None:
+    page = windows.open(person)
+    sam = windows.open(SUPERUSER)
+    sam.goto("/admin/registry/prompt/?q=guarded")
+    sam.get_by_role("link", name="guarded", exact=True).click()
+    prompt = sam.url.split("/")[-3]
+
+    statuses = {path: page.request.get(path.format(rollout=rollout, prompt=prompt)).status for path in ADDRESSES}
+
+    assert statuses == {path: 200 if person in people else 403 for path, people in ADDRESSES.items()}
+
+
+def test_refusal__says_which_right_is_missing(rollout: str, windows: Windows) -> None:
+    page = windows.open(EDITOR)
+    windows.expect_fault("403 (Forbidden)")
+
+    page.goto(f"/rollouts/{rollout}/rollback")
+
+    expect(page.get_by_role("heading", name="You may not do this")).to_be_visible()
+    expect(page.get_by_role("main")).to_contain_text("the right to pause, resume, roll back and cancel rollouts")
+
+
+def test_act__by_somebody_not_logged_in__leads_through_the_login(rollout: str, windows: Windows) -> None:
+    page = windows.open()
+
+    page.goto(f"/rollouts/{rollout}/rollback")
+    page.get_by_label("Username").fill(RELEASER)
+    page.get_by_label("Password").fill("correct horse battery staple")
+    page.get_by_role("button", name="Log in").click()
+
+    expect(page).to_have_url(f"/rollouts/{rollout}/rollback")
+    expect(page.get_by_role("button", name="Roll back")).to_be_visible()
