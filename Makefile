@@ -5,7 +5,7 @@ BIN := .venv/bin
 ON_BOTH_DATABASES := $(wildcard $(addprefix tests/,db http concurrency webhooks crash))
 ON_POSTGRES_ALONE := tests/concurrency tests/crash/test_evaluator_killed.py tests/crash/test_killed_between_statements.py  # slow, and pass on SQLite too
 ON_SQLITE_ALONE := tests/crash/test_ingest_killed.py tests/http/test_api_schema.py  # starts SQLite's servers; document with SQLite's bounds of whole numbers
-BENCHMARKS := "serving --quick" sdk verdict "ingest --stages" "ingest --quick" "operating_characteristics --quick"
+BENCHMARKS := "serving --quick" sdk verdict "ingest --stages" "ingest --quick" "operating_characteristics --quick" "pages --quick"
 
 .PHONY: demo serve test lint bench fuzz soak
 
