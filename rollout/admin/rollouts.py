@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -72,7 +73,7 @@ class RolloutAdmin(StartsRollouts):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        rollout = Rollout.objects.filter(pk=object_id).first()
+        rollout = Rollout.objects.filter(pk=unquote(object_id)).first()
         acts = offered(rollout, request.user) if rollout else {}
         context = {"acts": acts, **(extra_context or {})}
         return super().change_view(request, object_id, form_url, context)

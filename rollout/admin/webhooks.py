@@ -8,6 +8,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -138,7 +139,7 @@ class WebhookEndpointAdmin(ReadOnlyAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        endpoint = self.get_queryset(request).filter(pk=object_id).first()
+        endpoint = self.get_queryset(request).filter(pk=unquote(object_id)).first()
         context = {"pages": _pages(request, endpoint), "deliveries": _newest_deliveries(request, endpoint)}
         return super().change_view(request, object_id, form_url, context | (extra_context or {}))
 
