@@ -47,7 +47,7 @@ INSTALLED_APPS = [
     "common",
     "rest_framework",
     "django_q",
-    "django.contrib.admin",
+    "config.admin_app.SerinusAdminConfig",  # in the place of django.contrib.admin
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

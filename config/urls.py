@@ -11,8 +11,6 @@ from rollout.serving import views as serving
 handler404 = "common.requests.not_found"
 handler500 = "common.requests.failed"
 
-admin.site.site_header = admin.site.site_title = "Serinus"
-
 
 class FlagConverter(PathConverter):
     """Any key, also one with a line break, for which Django's own has no address: the protocol has an answer."""

@@ -49,7 +49,9 @@ def _if_worse(plan: Plan, overall: Mapping[str, Any]) -> str:
             then = "is rolled back" if plan.auto_rollback else "is found, and held for a person to roll back,"
             return f"A canary that is worse in one metric, by exactly its margin, {then} after about {after}."
         case "promote":
-            return f"A canary that is worse in one metric, by exactly its margin, is promoted after about {after}, unseen."
+            return (
+                f"A canary that is worse in one metric, by exactly its margin, is promoted after about {after}, unseen."
+            )
         case _:
             return (
                 "A canary that is worse in one metric, by exactly its margin, is not found before time is up, "

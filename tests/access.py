@@ -111,6 +111,7 @@ rollouts/<slug:rollout_id>/<slug:act>                             ros   ros
 admin/registry/label/<int:label_id>/restore/                      rs    rs
 admin/registry/auditentry/export/<str:ending>/                    s     405
 admin/rollout/rollout/forecast/                                   405   rs
+admin/rollout/delivery/<slug:delivery_id>/replay/                  os    os
 admin/rollout/webhookendpoint/<slug:endpoint_id>/edit/            os    os
 admin/rollout/webhookendpoint/<slug:endpoint_id>/rotate/          os    os
 admin/rollout/webhookendpoint/<slug:endpoint_id>/disable/         os    os

@@ -93,7 +93,9 @@ class PlanEditor:
         name = found.field.removeprefix("plan.")
         if name in ("steps", "metrics"):
             return name, found.message
-        return (self.once[name].id_for_label, found.message) if name in fields.ONCE else (ABOVE, _named(found))
+        if name in fields.ONCE:
+            return self.once[name].id_for_label, found.message
+        return ABOVE, _named(found)
 
     def _cell(self, table: str, index: int, name: str) -> str:
         rows: Any = self.steps if table == "steps" else self.metrics
@@ -110,7 +112,7 @@ class PlanEditor:
         self._name_the_usual()
 
     def _name_the_usual(self) -> None:
-        """Each row of a metric of the default plan says what its own default is; its kind is known and not asked for."""
+        """Each row of a metric of the default plan says its own default; its kind is known and not asked for."""
         for row in self.metrics:
             usual = self.usual.get((row["name"].value() or "").strip())
             if usual and not row["kind"].value():

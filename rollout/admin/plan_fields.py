@@ -29,7 +29,9 @@ class StepRow(forms.Form):
 
 
 class MetricRow(forms.Form):
-    name = forms.CharField(label="Metric", required=False, widget=forms.TextInput(attrs=SHORT | {"class": "vTextField"}))
+    name = forms.CharField(
+        label="Metric", required=False, widget=forms.TextInput(attrs=SHORT | {"class": "vTextField"})
+    )
     kind = forms.CharField(
         required=False, widget=forms.Select(choices=[(USUAL, "kind?"), *((kind, kind) for kind in KINDS_OF_SCORES)])
     )
@@ -68,7 +70,7 @@ class PlanFields(forms.Form):
                 ("no_harm_found", "no harm was found, though nothing is proven"),
             ]
         ),
-        help_text="What a promotion takes, beside the last hold and enough units. Default: every guardrail is proven safe.",
+        help_text="What it takes, beside the last hold and enough units. Default: every guardrail is proven safe.",
     )
     on_inconclusive = forms.CharField(
         label="When time is up",

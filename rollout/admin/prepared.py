@@ -1,6 +1,6 @@
-"""A rollout before its start, as the page for it shows it: its fields, what stands against it, and what it may come to."""
+"""A rollout before its start, as its page shows it: the fields, what stands against it, and what it may come to."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 

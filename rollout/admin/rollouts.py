@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from registry.admin.read_only import ReadOnlyAdmin, ReadOnlyInline, as_written
 from rollout import wording
 from rollout.admin.starting import StartsRollouts
-from rollout.formats import weight
+from rollout.formats import DASH, weight
 from rollout.models import Rollout, Transition, Verdict
 from rollout.pages.acts import offered
 
@@ -34,19 +34,21 @@ class TransitionInline(ReadOnlyInline):
 
 @admin.register(Rollout)
 class RolloutAdmin(StartsRollouts):
-    list_display = ["id", "versions", "label", "state", "share", "started_at", "ended_at"]
-    list_filter = ["status", "hold_reason"]
-    list_select_related = ["prompt", "label__prompt", "control", "canary", "verdict"]
-    search_fields = ["id", "prompt__name"]
+    list_display = ["versions", "label_name", "state", "share", "verdict_kind", "started_at", "ended_at", "page"]
+    list_filter = ["status", "hold_reason", "label__name", ("prompt", admin.RelatedOnlyFieldListFilter)]
+    list_select_related = ["prompt", "label", "control", "canary", "verdict"]
+    list_per_page = 50
+    search_fields = ["id__exact", "prompt__name"]
+    search_help_text = "A part of the prompt's name, or a rollout's whole id"
     fieldsets = [
         (
             None,
-            {"fields": ["versions", "label", "state", "share", "revision", "verdicts", "created_by", "force_reason"]},
+            {"fields": ["versions", "label", "state", "share", "page", "verdicts", "created_by", "force_reason"]},
         ),
         ("Times", {"fields": TIMES, "classes": ["collapse"]}),
         ("Plan", {"fields": ["plan_written_out"], "classes": ["collapse"]}),
     ]
-    readonly_fields = ["versions", "state", "share", "verdicts", "plan_written_out"]
+    readonly_fields = ["versions", "state", "share", "page", "verdicts", "plan_written_out"]
     inlines = [TransitionInline]
 
     def view_on_site(self, rollout: Rollout) -> str:
@@ -63,6 +65,18 @@ class RolloutAdmin(StartsRollouts):
     @admin.display(description="prompt and versions", ordering="prompt__name")
     def versions(self, rollout: Rollout) -> str:
         return str(rollout)
+
+    @admin.display(description="label", ordering="label__name")
+    def label_name(self, rollout: Rollout) -> str:
+        return rollout.label.name
+
+    @admin.display(description="newest verdict")
+    def verdict_kind(self, rollout: Rollout) -> str:
+        return rollout.verdict.kind if rollout.verdict else DASH
+
+    @admin.display(description="its page")
+    def page(self, rollout: Rollout) -> SafeString:
+        return format_html('<a href="{}">Evidence and acts</a>', self.view_on_site(rollout))
 
     @admin.display(description="state", ordering="status")
     def state(self, rollout: Rollout) -> str:

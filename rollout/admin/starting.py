@@ -1,4 +1,4 @@
-"""Starting a rollout: of which version, under which plan, what that is to be expected to come to, and then the start."""
+"""Starting a rollout: of which version, under which plan, what that may be expected to come to, and the start."""
 
 from typing import Any
 

@@ -1,6 +1,5 @@
 """What is made of a version: the labels that point at it, its rollouts, and how its calls did in the last 7 days."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""The registry's pages of prompts and versions, with what only a rollout knows: their usage, and the way to a rollout."""
+"""The registry's pages of prompts and versions, with what it cannot know: their usage, and the way to a rollout."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Webhook endpoints with their health, whose secrets are shown once, and deliveries, which can be replayed."""
+"""Webhook endpoints: made, changed, enabled and disabled, with their health in words. A secret is shown once."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,17 +14,23 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
+from django.utils.safestring import SafeString
 
 from common.actors import Actor
 from common.clock import now
 from common.errors import DomainError
 from registry import rights
 from registry.admin.acting import actor_of, attempt
-from registry.admin.read_only import ReadOnlyAdmin, ReadOnlyInline
+from registry.admin.read_only import ReadOnlyAdmin
 from registry.events import EVENT_TYPES
-from rollout.models import Delivery, DeliveryAttempt, DeliveryStatus, WebhookEndpoint
+from rollout.admin.health import health_in_words
+from rollout.formats import count
+from rollout.models import Delivery, DeliveryStatus, WebhookEndpoint
+from rollout.pages.rollout_parts import DeliveryRow, delivery_row
 from rollout.webhooks import services
 from rollout.webhooks.health import with_counts
+
+DELIVERIES_SHOWN = 20
 
 
 class EndpointForm(forms.Form):
@@ -54,7 +60,11 @@ class RotationForm(forms.Form):
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What one click on a confirmation does. do: gets the endpoint's id and who acts; done: goes on after its name."""
+    """What one click on a confirmation does.
+
+    warning: with the counts `pending` and `dead` to be filled in. do: gets the endpoint's id and who acts. done: goes
+    on after its name.
+    """
 
     words: str
     warning: str
@@ -63,11 +73,14 @@ class Act:
     possible: Callable[[WebhookEndpoint], bool]
     do: Callable[[str, Actor], object]
 
+    def warns(self, endpoint: Any) -> str:
+        return self.warning.format(dead=count(endpoint.dead), pending=count(endpoint.pending))
+
 
 ACTS = {
     "disable": Act(
         "Disable",
-        "It is sent nothing any more, and what it was still to be sent is dead until it is replayed.",
+        "It is sent nothing any more. What it was still to be sent ({pending} pending) is dead until it is replayed.",
         "is disabled.",
         rights.CHANGE_WEBHOOKS,
         lambda endpoint: not endpoint.disabled_at,
@@ -75,7 +88,7 @@ ACTS = {
     ),
     "enable": Act(
         "Enable",
-        "It is told again of what happens from now on. What is dead can then be replayed.",
+        "It is told again of what happens from now on. What is dead, {dead} of it, can then be replayed.",
         "is enabled.",
         rights.CHANGE_WEBHOOKS,
         lambda endpoint: bool(endpoint.disabled_at),
@@ -83,7 +96,7 @@ ACTS = {
     ),
     "replay": Act(
         "Replay what is dead",
-        "Everything that is dead is sent again, now, with all retries and the same ids.",
+        "Everything that is dead, {dead} of it, is sent again, now, with all retries and the same ids.",
         "is being sent again what was dead.",
         rights.REPLAY,
         lambda endpoint: not endpoint.disabled_at,
@@ -96,17 +109,13 @@ ACTS = {
 
 @admin.register(WebhookEndpoint)
 class WebhookEndpointAdmin(ReadOnlyAdmin):
-    list_display = [
-        *("url", "wants", "format", "description", "disabled_at"),
-        *("last_success_at", "last_failure_at", "consecutive_failures", "pending", "dead"),
-    ]
+    list_display = ["url", "health", "wants", "format", "description", "last_success_at"]
     search_fields = ["id", "url", "description"]
     fields = [
-        *("id", "url", "wants", "format", "description", "created_at", "created_by", "secrets"),
-        *("disabled_at", "disabled_reason"),
-        *("last_success_at", "last_failure_at", "failing_since", "consecutive_failures", "pending", "dead"),
+        *("url", "health", "wants", "format", "description", "secrets", "last_success_at", "last_failure_at"),
+        *("disabled_at", "id", "created_at", "created_by"),
     ]
-    readonly_fields = ["wants", "secrets", "pending", "dead"]
+    readonly_fields = ["health", "wants", "secrets"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookEndpoint]:
         return with_counts(super().get_queryset(request))
@@ -130,10 +139,16 @@ class WebhookEndpointAdmin(ReadOnlyAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
+<<<<<<< HEAD
         endpoint = WebhookEndpoint.objects.filter(pk=unquote(object_id)).first()
         return super().change_view(
             request, object_id, form_url, {"pages": _pages(request, endpoint), **(extra_context or {})}
         )
+=======
+        endpoint = self.get_queryset(request).filter(pk=object_id).first()
+        context = {"pages": _pages(request, endpoint), "deliveries": _newest_deliveries(request, endpoint)}
+        return super().change_view(request, object_id, form_url, context | (extra_context or {}))
+>>>>>>> seven-start
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         """The answer itself shows the secret, so that its text is nowhere else: no session, no cookie, no log."""
@@ -170,8 +185,9 @@ class WebhookEndpointAdmin(ReadOnlyAdmin):
         rotated = attempt(form, lambda: rights.under_right(request, rights.CHANGE_WEBHOOKS, change))
         if rotated:
             self.log_change(request, rotated, "Secret rotated.")
-        title, context = f"Rotate the secret of {endpoint}", {"form": form, "original": endpoint, "rotated": rotated}
-        return self._page(request, "rotate_webhook", title, context)
+        kept_until = [until for _, until in rotated.kept_at(now())] if rotated else []
+        context = {"form": form, "original": endpoint, "rotated": rotated, "kept_until": kept_until}
+        return self._page(request, "rotate_webhook", f"Rotate the secret of {endpoint}", context)
 
     def act(self, request: HttpRequest, endpoint_id: str, *, name: str) -> HttpResponse:
         act = ACTS[name]
@@ -183,7 +199,8 @@ class WebhookEndpointAdmin(ReadOnlyAdmin):
                 self.message_user(request, error.detail, messages.ERROR)
                 return redirect("admin:rollout_webhookendpoint_change", endpoint_id)
             return self._done(request, endpoint, act.done)
-        return self._page(request, "act_webhook", f"{act.words}: {endpoint}", {"original": endpoint, "act": act})
+        context = {"original": endpoint, "act": act, "warning": act.warns(endpoint)}
+        return self._page(request, "act_webhook", f"{act.words}: {endpoint}", context)
 
     @admin.display(description="events")
     def wants(self, endpoint: WebhookEndpoint) -> str:
@@ -194,17 +211,13 @@ class WebhookEndpointAdmin(ReadOnlyAdmin):
         kept = [f"{until:%Y-%m-%d %H:%M} UTC" for _, until in endpoint.kept_at(now())]
         return "the present one" + "".join(f", an older one until {until}" for until in kept)
 
-    @admin.display(description="pending")
-    def pending(self, endpoint: Any) -> int:
-        return int(endpoint.pending)
-
-    @admin.display(description="dead")
-    def dead(self, endpoint: Any) -> int:
-        return int(endpoint.dead)
+    @admin.display(description="health")
+    def health(self, endpoint: WebhookEndpoint) -> SafeString:
+        return health_in_words(endpoint, now())
 
     def _find(self, request: HttpRequest, endpoint_id: str, right: str = rights.CHANGE_WEBHOOKS) -> WebhookEndpoint:
         rights.require(request, right)
-        return get_object_or_404(WebhookEndpoint, pk=endpoint_id)
+        return get_object_or_404(with_counts(WebhookEndpoint.objects.all()), pk=endpoint_id)
 
     def _done(self, request: HttpRequest, endpoint: WebhookEndpoint, words: str) -> HttpResponse:
         self.log_change(request, endpoint, words.capitalize())
@@ -216,6 +229,16 @@ class WebhookEndpointAdmin(ReadOnlyAdmin):
         return TemplateResponse(request, f"admin/rollout/{name}.html", shared | context)
 
 
+def _newest_deliveries(request: HttpRequest, endpoint: WebhookEndpoint | None) -> list[tuple[Delivery, DeliveryRow]]:
+    if endpoint is None or not request.user.has_perm("rollout.view_delivery"):
+        return []
+    newest = endpoint.deliveries.select_related("event", "endpoint").prefetch_related("log")
+    return [
+        (delivery, delivery_row(delivery, now()))
+        for delivery in newest.defer("payload", "event__data")[:DELIVERIES_SHOWN]
+    ]
+
+
 def _pages(request: HttpRequest, endpoint: WebhookEndpoint | None) -> dict[str, str]:
     """What this person may do with the endpoint: the words of the links by the names of their pages."""
     if endpoint is None:
@@ -224,51 +247,3 @@ def _pages(request: HttpRequest, endpoint: WebhookEndpoint | None) -> dict[str, 
     pages = edits if request.user.has_perm(rights.CHANGE_WEBHOOKS) else {}
     acts = {n: a.words for n, a in ACTS.items() if a.possible(endpoint) and request.user.has_perm(a.right)}
     return {f"admin:rollout_webhookendpoint_{name}": words for name, words in {**pages, **acts}.items()}
-
-
-class AttemptInline(ReadOnlyInline):
-    model = DeliveryAttempt
-    fields = ["number", "attempted_at", "http_status", "error", "duration_ms"]
-
-
-@admin.register(Delivery)
-class DeliveryAdmin(ReadOnlyAdmin):
-    list_display = ["event_type", "endpoint", "status", "dead_reason", "attempts", "created_at", "next_attempt_at"]
-    list_filter = ["status", "dead_reason"]
-    search_fields = ["id", "event__id", "event__prompt", "endpoint__url"]
-    fields = [
-        *("id", "event_type", "endpoint", "status", "dead_reason", "attempts"),
-        *("created_at", "next_attempt_at", "delivered_at", "sent"),
-    ]
-    readonly_fields = ["event_type", "sent"]
-    inlines = [AttemptInline]
-    actions = ["replay"]
-    show_full_result_count = False
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
-        return super().get_queryset(request).select_related("event", "endpoint").defer("payload", "event__data")
-
-    def has_replay_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm(rights.REPLAY)
-
-    @admin.action(description="Replay: send again, now, with all retries", permissions=["replay"])
-    def replay(self, request: HttpRequest, deliveries: QuerySet[Delivery]) -> None:
-        for delivery in deliveries:
-            replay = partial(
-                services.replay, endpoint_id=delivery.endpoint_id, delivery_id=delivery.pk, actor=actor_of(request)
-            )
-            try:
-                rights.under_right(request, rights.REPLAY, replay)
-            except DomainError as error:
-                self.message_user(request, error.detail, messages.ERROR)
-            else:
-                self.log_change(request, delivery, "Replayed.")
-                self.message_user(request, f"{delivery} is being sent again.", messages.SUCCESS)
-
-    @admin.display(description="event", ordering="event__type")
-    def event_type(self, delivery: Delivery) -> str:
-        return delivery.event.type
-
-    @admin.display(description="payload")
-    def sent(self, delivery: Delivery) -> str:
-        return bytes(delivery.payload).decode(errors="replace")

@@ -224,7 +224,8 @@ def losing(client: Client, monkeypatch: pytest.MonkeyPatch) -> Client:
         ("webhookendpoint/{id}/rotate/", {"keep_old_for": "24"}),
         ("webhookendpoint/{id}/disable/", {}),
         ("webhookendpoint/{id}/replay/", {}),
-        ("delivery/", {"action": "replay"}),
+        ("delivery/", {"action": "replay", "confirmed": "yes"}),
+        ("delivery/{delivery}/replay/", {}),
     ],
 )
 def test_right__taken_away_while_the_change_waits__all_is_undone(
@@ -233,7 +234,7 @@ def test_right__taken_away_while_the_change_waits__all_is_undone(
     delivery = dead_delivery()
     before = (*WebhookEndpoint.objects.values(), *Delivery.objects.values())
 
-    address = f"/admin/rollout/{page.format(id=delivery.endpoint_id)}"
+    address = f"/admin/rollout/{page.format(id=delivery.endpoint_id, delivery=delivery.pk)}"
     answer = losing.post(address, {**form, "_selected_action": [delivery.pk]})
 
     assert answer.status_code == 403
@@ -254,12 +255,11 @@ def test_webhook__change_page__its_health_and_what_may_be_done(anna: Client) -> 
         False,
         True,
     ]
-    assert "Consecutive failures" in page
-    assert "Dead" in page
+    assert "nothing was sent yet, 1 dead" in page
 
 
 def replay(client: Client, delivery: Delivery) -> HttpResponse:
-    return client.post(DELIVERIES, {"action": "replay", "_selected_action": [delivery.pk]})
+    return client.post(DELIVERIES, {"action": "replay", "_selected_action": [delivery.pk], "confirmed": "yes"})
 
 
 def test_delivery__shows_its_attempts_and_what_was_sent(anna: Client) -> None:
@@ -304,5 +304,22 @@ def test_lists__number_of_queries_does_not_grow(anna: Client, django_assert_max_
         given.rollout(f"prompt-{number}")
 
     for path in (ROLLOUTS, WEBHOOKS, DELIVERIES, "/admin/rollout/verdict/"):
-        with django_assert_max_num_queries(6):
+        with django_assert_max_num_queries(7):
             assert anna.get(path).status_code == 200
+
+
+def test_list__says_state_label_and_verdict_and_leads_to_the_page__filtered_by_prompt_label_and_state(
+    anna: Client,
+) -> None:
+    mine, other = given.rollout(), given.rollout("other")
+    services.rollback(rollout_id=other.pk, actor=ANNA)
+
+    both = anna.get(ROLLOUTS)
+    filters = ({"status": "running"}, {"prompt__id__exact": mine.prompt_id}, {"q": "order-ex"}, {"q": mine.pk})
+    found = [anna.get(ROLLOUTS, chosen).content.decode() for chosen in filters]
+
+    assert "Rolled back" in words_of(both)
+    assert "No evidence yet" in words_of(both)
+    assert f'href="/rollouts/{mine.pk}"' in both.content.decode()
+    assert [(f"/rollouts/{mine.pk}" in page, f"/rollouts/{other.pk}" in page) for page in found] == [(True, False)] * 4
+    assert f"/rollouts/{other.pk}" in anna.get(ROLLOUTS, {"label__name": "production"}).content.decode()

@@ -47,3 +47,42 @@ def test_admin__adding_and_deleting__forbidden(someone: Client, table: str) -> N
     deleted = someone.post(f"/admin/observability/{table}/{model.objects.get().pk}/delete/", {"post": "yes"})
 
     assert (added.status_code, deleted.status_code) == (403, 403)
+
+
+@pytest.mark.parametrize("table", ["call", "score"])
+def test_admin__rows__lead_to_the_trace(someone: Client, table: str) -> None:
+    model: Any = {"call": Call, "score": Score}[table]
+    address = f"/insights/traces/{bytes(Call.objects.get().trace_id).hex()}"
+
+    listed = someone.get(f"/admin/observability/{table}/").content.decode()
+    page = someone.get(f"/admin/observability/{table}/{model.objects.get().pk}/change/").content.decode()
+
+    assert address in listed
+    assert address in page
+
+
+@pytest.mark.parametrize(
+    ("sought", "found"),
+    [("order-extractor", 1), ("order", 0), (traces.TRACE_ID.hex(), 1), ("ab" * 16, 0), ("nothing", 0), ("", 1)],
+)
+def test_admin__calls__found_by_what_an_index_finds(someone: Client, sought: str, found: int) -> None:
+    page = someone.get("/admin/observability/call/", {"q": sought})
+
+    assert page.context["cl"].result_count == found
+
+
+def test_admin__many_rows__neither_counted_beyond_a_bound_nor_asked_for_one_by_one(
+    someone: Client, monkeypatch: pytest.MonkeyPatch, django_assert_max_num_queries: Any
+) -> None:
+    stamp = {"gen_ai.prompt.name": "order-extractor", "gen_ai.prompt.version": "v2.3"}
+    spans = [traces.span(traces.CHAT | stamp, number=number, trace=number) for number in range(1, 30)]
+    writer.store(decode_protobuf(traces.body(*spans), WANTED).spans)
+    record_scores(
+        scores=[NewScore("tone", 1, "judge", span_id=traces.span_id(number).hex()) for number in range(1, 30)]
+    )
+    monkeypatch.setattr("observability.admin.COUNTED", 20)
+
+    for table in ("call", "score"):
+        with django_assert_max_num_queries(5):
+            page = someone.get(f"/admin/observability/{table}/")
+        assert page.context["cl"].result_count == 20
