@@ -139,16 +139,9 @@ class WebhookEndpointAdmin(ReadOnlyAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-<<<<<<< HEAD
-        endpoint = WebhookEndpoint.objects.filter(pk=unquote(object_id)).first()
-        return super().change_view(
-            request, object_id, form_url, {"pages": _pages(request, endpoint), **(extra_context or {})}
-        )
-=======
-        endpoint = self.get_queryset(request).filter(pk=object_id).first()
+        endpoint = self.get_queryset(request).filter(pk=unquote(object_id)).first()
         context = {"pages": _pages(request, endpoint), "deliveries": _newest_deliveries(request, endpoint)}
         return super().change_view(request, object_id, form_url, context | (extra_context or {}))
->>>>>>> seven-start
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         """The answer itself shows the secret, so that its text is nowhere else: no session, no cookie, no log."""
