@@ -2,10 +2,14 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+WORKERS := 3  # of pytest: one more than the cores of a small machine, as one of them mostly waits for servers
 ON_BOTH_DATABASES := $(wildcard $(addprefix tests/,db http concurrency webhooks crash))
 ON_POSTGRES_ALONE := tests/concurrency tests/crash/test_evaluator_killed.py tests/crash/test_killed_between_statements.py  # slow, and pass on SQLite too
-ON_SQLITE_ALONE := tests/crash/test_ingest_killed.py tests/http/test_api_schema.py  # starts SQLite's servers; document with SQLite's bounds of whole numbers
+ON_SQLITE_ALONE := tests/crash/test_ingest_killed.py tests/http/test_api_schema.py tests/db/test_healthy_rollouts.py  # starts SQLite's servers; document with SQLite's bounds of whole numbers; a million calls, which ask statistics
 BENCHMARKS := "serving --quick" sdk verdict "ingest --stages" "ingest --quick" "operating_characteristics --quick"
+
+MAKEFLAGS += --jobs=2  # .venv-clients is filled while .venv is, and while lint runs
+unexport PYTHONDONTWRITEBYTECODE  # some images set it, and each of hundreds of processes would compile everything anew
 
 .PHONY: demo serve test lint chromium pictures bench fuzz soak
 
@@ -16,8 +20,8 @@ serve: .venv/installed  # make serve ARGS="--port 8080"
 	$(BIN)/python manage.py serve $(ARGS)
 
 test: lint .venv-clients/installed chromium
-	$(BIN)/pytest -q -n 2 --dist loadgroup $(addprefix --ignore ,$(ON_POSTGRES_ALONE))
-	$(BIN)/pytest -q -n 2 --dist loadgroup --postgres $(addprefix --ignore ,$(ON_SQLITE_ALONE)) $(ON_BOTH_DATABASES)
+	$(BIN)/pytest -q -n $(WORKERS) --dist loadgroup $(addprefix --ignore ,$(ON_POSTGRES_ALONE))
+	$(BIN)/pytest -q -n $(WORKERS) --dist loadgroup --postgres $(addprefix --ignore ,$(ON_SQLITE_ALONE)) $(ON_BOTH_DATABASES)
 
 lint: .venv/installed
 	$(BIN)/ruff format --check

@@ -8,7 +8,6 @@ Django's test client, the median of several; the unit is the page that says "not
 that figures of different machines can be compared. Nothing is asserted: a busy machine is not a fault.
 """
 
-import logging
 import os
 import random
 import sys

@@ -107,9 +107,9 @@ admin/registry/prompt/<int:prompt_id>/draft/                      ers   ers
 admin/registry/prompt/<int:prompt_id>/draft/preview/              405   ers
 admin/registry/prompt/<int:prompt_id>/publish/                    ers   ers
 admin/registry/prompt/<int:prompt_id>/label/                      ers   ers
-rollouts/<slug:rollout_id>/<slug:act>                             ros   ros
 admin/registry/label/<int:label_id>/restore/                      rs    rs
 admin/registry/auditentry/export/<str:ending>/                    s     405
+rollouts/<slug:rollout_id>/<slug:act>                             ros   ros
 admin/rollout/rollout/forecast/                                   405   rs
 admin/rollout/delivery/<slug:delivery_id>/replay/                  os    os
 admin/rollout/webhookendpoint/<slug:endpoint_id>/edit/            os    os

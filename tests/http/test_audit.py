@@ -13,7 +13,6 @@ from django.contrib.auth.models import Group, Permission, User
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django_q.models import Schedule
-from pytest_django import Settings
 
 from common.clock import now
 from registry import audit, services
@@ -40,9 +39,8 @@ def get(client: Client) -> Get:
 
 
 @pytest.fixture
-def admin(client: Client, settings: Settings) -> Client:
+def admin(client: Client) -> Client:
     """As a person who may do everything."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # the real one takes its time
     client.force_login(User.objects.create_superuser("root", password=PASSWORD))
     return client
 

@@ -46,7 +46,7 @@ def observed(version: str, number: int, *, age_h: float = 2, **attributes: Any) 
 def judged(numbers: range, name: str, value: Callable[[int], float]) -> None:
     record_scores(
         scores=[
-            NewScore(name=name, value=value(number), source="judge", span_id=traces.span_id(number).hex())
+            NewScore(name=name, value=float(value(number)), source="judge", span_id=traces.span_id(number).hex())
             for number in numbers
         ]
     )

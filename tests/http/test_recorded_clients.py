@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 
 from observability.privacy import user_hash
@@ -85,7 +86,11 @@ def read_calls() -> Callable[[Iterable[recorded.Request]], list[Call]]:
     return calls
 
 
-@pytest.mark.parametrize("arriving", [as_recorded, one_by_one, the_last_first, shuffled], ids=lambda how: how.__name__)
+# A client's spans are put together in the same way on every database: one order of them is enough on PostgreSQL.
+ARRIVING = [as_recorded, one_by_one, the_last_first, shuffled] if connection.vendor == "sqlite" else [shuffled]
+
+
+@pytest.mark.parametrize("arriving", ARRIVING, ids=lambda how: how.__name__)
 @pytest.mark.parametrize("case", CASES, ids=recorded.name_of)
 def test_recorded_client__calls_of_the_provider(
     case: dict[str, Any], arriving: Callable[[Requests], Requests], read_calls: Callable[[Requests], list[Call]]
