@@ -5,6 +5,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.utils import unquote
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -57,7 +58,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        delivery = self.get_queryset(request).filter(pk=object_id).first()
+        delivery = self.get_queryset(request).filter(pk=unquote(object_id)).first()
         ended = delivery is not None and delivery.status != DeliveryStatus.PENDING
         context = {"may_replay": ended and self.has_replay_permission(request), **(extra_context or {})}
         return super().change_view(request, object_id, form_url, context)
