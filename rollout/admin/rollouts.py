@@ -4,15 +4,17 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from common.clock import now
 from registry.admin.read_only import ReadOnlyAdmin, ReadOnlyInline, as_written
 from rollout import wording
 from rollout.admin.starting import StartsRollouts
-from rollout.formats import DASH, weight
+from rollout.formats import DASH, moment, weight
 from rollout.models import Rollout, Transition, Verdict
 from rollout.pages.acts import offered
 
@@ -32,10 +34,24 @@ class TransitionInline(ReadOnlyInline):
         return weight(transition.to_weight_bp)
 
 
+class LabelFilter(admin.SimpleListFilter):
+    """By the labels that were ever rolled out, whatever the prompt."""
+
+    title = "label"
+    parameter_name = "label"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        names = Rollout.objects.order_by("label__name").values_list("label__name", flat=True).distinct()
+        return [(name, name) for name in names]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Rollout]) -> QuerySet[Rollout]:
+        return queryset.filter(label__name=self.value()) if self.value() else queryset
+
+
 @admin.register(Rollout)
 class RolloutAdmin(StartsRollouts):
-    list_display = ["versions", "label_name", "state", "share", "verdict_kind", "started_at", "ended_at", "page"]
-    list_filter = ["status", "hold_reason", "label__name", ("prompt", admin.RelatedOnlyFieldListFilter)]
+    list_display = ["versions", "page", "label_name", "state", "share", "verdict_kind", "began", "ended"]
+    list_filter = ["status", "hold_reason", LabelFilter, ("prompt", admin.RelatedOnlyFieldListFilter)]
     list_select_related = ["prompt", "label", "control", "canary", "verdict"]
     list_per_page = 50
     search_fields = ["id__exact", "prompt__name"]
@@ -73,6 +89,14 @@ class RolloutAdmin(StartsRollouts):
     @admin.display(description="newest verdict")
     def verdict_kind(self, rollout: Rollout) -> str:
         return rollout.verdict.kind if rollout.verdict else DASH
+
+    @admin.display(description="started, UTC", ordering="started_at")
+    def began(self, rollout: Rollout) -> SafeString | str:
+        return moment(rollout.started_at, now()) if rollout.started_at else DASH
+
+    @admin.display(description="ended, UTC", ordering="ended_at")
+    def ended(self, rollout: Rollout) -> SafeString | str:
+        return moment(rollout.ended_at, now()) if rollout.ended_at else DASH
 
     @admin.display(description="its page")
     def page(self, rollout: Rollout) -> SafeString:

@@ -322,4 +322,4 @@ def test_list__says_state_label_and_verdict_and_leads_to_the_page__filtered_by_p
     assert "No evidence yet" in words_of(both)
     assert f'href="/rollouts/{mine.pk}"' in both.content.decode()
     assert [(f"/rollouts/{mine.pk}" in page, f"/rollouts/{other.pk}" in page) for page in found] == [(True, False)] * 4
-    assert f"/rollouts/{other.pk}" in anna.get(ROLLOUTS, {"label__name": "production"}).content.decode()
+    assert f"/rollouts/{other.pk}" in anna.get(ROLLOUTS, {"label": "production"}).content.decode()

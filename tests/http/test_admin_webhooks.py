@@ -1,5 +1,6 @@
 """The admin of webhooks as the person on call reads it: health in words, newest deliveries, replays that ask first."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -168,3 +169,16 @@ def test_pages__queries_do_not_grow_with_what_there_is(anna: Client, django_asse
         anna.get(DELIVERIES)
     with django_assert_max_num_queries(6):
         anna.get(WEBHOOKS)
+
+
+@pytest.mark.parametrize(
+    ("listed", "offered"), [(WEBHOOKS, "/replay/"), (DELIVERIES, "/replay/"), ("/admin/rollout/rollout/", "/pause")]
+)
+def test_link_of_a_list__whose_id_is_quoted_in_it__leads_to_what_may_be_done(
+    anna: Client, listed: str, offered: str
+) -> None:
+    dead(told())
+    (link,) = set(re.findall(rf'<a href="({listed}[^"]+/change/[^"]*)"', anna.get(listed).content.decode()))
+
+    assert "_5F" in link
+    assert offered in anna.get(link).content.decode()
