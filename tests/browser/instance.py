@@ -71,7 +71,7 @@ class Instance(Operator):
             arm = each["reason"]
             seen[arm] += 1
             share = hallucinated.get(arm, 0)
-            bad = int(seen[arm] * share) > int((seen[arm] - 1) * share)  # spread evenly, and none of them by chance
+            bad = round(seen[arm] * share) > round((seen[arm] - 1) * share)  # spread evenly, and none of them by chance
             scores.append({**call, "name": "hallucination", "value": int(bad), "source": "judge"})
         self.call("POST", "/api/v1/scores", scores)
 

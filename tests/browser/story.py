@@ -8,8 +8,8 @@ from tests.process.server import wait_until
 
 NAME = "order-extractor"
 HARMFUL = {"control": 0.019, "canary": 0.3}
-LESS_HARMFUL = {"control": 0.019, "canary": 0.054}
-"""What the README tells of; it takes some thousand calls to be found."""
+LESS_HARMFUL = {"control": 0.019, "canary": 0.05}
+"""What the README tells of; it takes some hundred of its calls to be found."""
 
 ALIKE = {"control": 0.02, "canary": 0.02}
 CONFIG = {"model": "gpt-4o-mini", "temperature": 0}
@@ -38,7 +38,7 @@ def tell(serinus: Instance, *, at_length: bool = False) -> Story:
     steps = [{"weight": "25%", "hold": "1h"}, {"weight": "50%", "hold": "1h"}]
     rolled_back = start(serinus, prompt, "2.3", steps=steps)
     for _ in range(MOST_BATCHES):
-        serinus.take_orders(prompt, LESS_HARMFUL if at_length else HARMFUL, units=400)
+        serinus.take_orders(prompt, LESS_HARMFUL if at_length else HARMFUL)
         if ended(serinus, rolled_back):
             break
     wait_until(lambda: ended(serinus, rolled_back), DECIDED_WITHIN_S)

@@ -48,9 +48,9 @@ def test_dead_delivery__replayed_by_the_operator__arrives_signed(
     page.get_by_role("button", name="Enable").click()
     expect(page.get_by_text("is enabled.")).to_be_visible()
     receiver.status = 204  # it is well again
-    page.get_by_role("link", name="Replay what is dead").click()
-    page.get_by_role("button", name="Replay what is dead").click()
-    expect(page.get_by_text("is being sent again what was dead.")).to_be_visible()
+    page.get_by_role("link", name="rollout.cancelled").click()
+    page.get_by_role("link", name="Replay").click()
+    page.get_by_role("button", name="Replay").click()
 
     wait_until(lambda: len(receiver.received) == 2, TOLD_WITHIN_S)
     first, second = receiver.received
