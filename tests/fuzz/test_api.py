@@ -131,7 +131,17 @@ def test_operation__asked_for_whatever_may_come__answers_as_documented(case: Any
 
 
 def is_coerced(case: Any) -> bool:
-    """Whether a member's type is wrong, such as 3 for "3", which forms read as what was meant."""
+    """Whether forms read what is wrong as what was meant: 3 for "3", or a text too long but for the space around it."""
     about = case.meta.phase.data
+    wrong = (about.description or "").lower()
     is_body = about.parameter_location is ParameterLocation.BODY
-    return is_body and "type" in (about.description or "").lower()
+    return is_body and ("type" in wrong or ("maxlength" in wrong and has_space_around(case.body)))
+
+
+def has_space_around(value: Any) -> bool:
+    """Whether a text in it has."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        return any(map(has_space_around, value))
+    return isinstance(value, str) and value != value.strip()
