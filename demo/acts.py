@@ -113,7 +113,8 @@ def _roll_out(stage: Stage, canary: str, *, first_hold: str, within_s: float) ->
         if rollout["ended_at"] is None:
             stage.narrator.progress(telling.progress(rollout, stage.app.orders - orders_before, stage.app.orders_per_s))
     orders, seconds = stage.app.orders - orders_before, time.monotonic() - started
-    stage.narrator.say(f"{telling.outcome(rollout)} after {orders} orders in {seconds:.0f} s")
+    stage.narrator.say(telling.outcome(rollout))
+    stage.narrator.detail(f"After {orders} orders, in {seconds:.0f} s. Its page has the evidence: {page}")
     return rollout
 
 

@@ -1,4 +1,4 @@
-"""A rollout in words, from what the API and the webhooks say about it."""
+"""A rollout in words, from what the API and the webhooks say about it: the words of its page (rollout.wording)."""
 
 import math
 from typing import Any
@@ -17,7 +17,15 @@ def changes(diff: str) -> str:
 
 
 def outcome(rollout: Rollout) -> str:
-    return f"{rollout['canary']} was {rollout['status'].replace('_', ' ')}"
+    """How it ended and why: `v2.3 was rolled back by the verdict: hallucination 5.4 % against 1.9 %`."""
+    ended = f"{rollout['canary']} was {rollout['status'].replace('_', ' ')}"
+    match rollout["verdict"]:
+        case {"kind": "harmful", "guilty": guilty, "metrics": metrics}:
+            harm = "; ".join(_against(metric) for metric in metrics if metric["name"] in guilty)
+            return f"{ended} by the verdict: {harm}"
+        case {"kind": "safe"}:
+            return f"{ended} by the verdict: every guardrail proven safe"
+    return ended
 
 
 def verdict(rollout: Rollout) -> str:
@@ -30,8 +38,8 @@ def progress(rollout: Rollout, orders: int, orders_per_s: float) -> str:
     """One line: where the rollout stands, and what its evidence says so far."""
     parts = [f"{rollout['canary']} at {weight(rollout)}", f"{orders} orders, {orders_per_s:.0f}/s"]
     if found := rollout["verdict"]:
-        parts.append(f"e-value {_e_value(found['log_e_harm'])} of {_e_value(found['log_threshold'])}")
-        parts += [f"{m['name']} {_percent(m['control'])} → {_percent(m['canary'])} %" for m in found["metrics"]]
+        parts.append(f"evidence of harm {_of_limit(found)}")
+        parts += [_against(metric) for metric in found["metrics"]]
     return " · ".join(parts)
 
 
@@ -39,18 +47,29 @@ def evidence(data: dict[str, Any]) -> str:
     """What a webhook says: who ended the rollout and why, a line for each metric, and the evidence of harm."""
     rollout, transition = data["rollout"], data["transition"]
     found = rollout["verdict"]
-    harm = f"e-value of harm: {_e_value(found['log_e_harm'])} (rolls back at {_e_value(found['log_threshold'])})"
-    cause = f"cause: {transition['cause']}, by {transition['actor']}"
-    return "\n".join([cause, *(_estimates(rollout, metric) for metric in found["metrics"]), harm])
+    cause = f"Cause: {transition['cause']}, by {transition['actor']}"
+    return "\n".join([cause, f"Evidence of harm: {_of_limit(found)}", *map(_numbers, found["metrics"])])
 
 
-def _estimates(rollout: Rollout, metric: dict[str, Any]) -> str:
-    arms = (f"{rollout[arm]} {_percent(metric[arm])} % of {metric[arm]['n']}" for arm in ("control", "canary"))
-    return f"{metric['name']}: {' calls, '.join(arms)}: {metric['verdict']}"
+def _numbers(metric: dict[str, Any]) -> str:
+    arms = (f"{_percent(metric[arm])} (n {metric[arm]['n']})" for arm in ("canary", "control"))
+    return f"{metric['name']}: {' against '.join(arms)}: {metric['verdict']}"
+
+
+def _against(metric: dict[str, Any]) -> str:
+    return f"{metric['name']} {_percent(metric['canary'])} against {_percent(metric['control'])}"
 
 
 def _percent(arm: dict[str, Any]) -> str:
-    return "?" if arm["estimate"] is None else f"{100 * arm['estimate']:.1f}"
+    """A share as the pages show it."""
+    if arm["estimate"] is None:
+        return "\N{EN DASH}"
+    points = 100 * arm["estimate"]
+    return f"{points:.{1 if points >= 1 else 2 if points else 0}f} %"
+
+
+def _of_limit(found: dict[str, Any]) -> str:
+    return f"{_e_value(found['log_e_harm'])} of {math.exp(found['log_threshold']):g}"
 
 
 def _e_value(log_e: float) -> str:

@@ -19,6 +19,7 @@ from common.errors import Conflict
 from observability import evidence
 from rollout import services
 from rollout.batches import close_batches, is_warming_up, report_of
+from rollout.core.course import longer
 from rollout.core.plan import Plan
 from rollout.core.verdict import Finding, decide
 from rollout.core.verdict_body import Inputs, situation, verdict_body
@@ -118,7 +119,8 @@ def _record(rollout: Rollout, finding: Finding, body: dict[str, Any], *, anythin
         return None
     verdict = Verdict.objects.create(rollout=rollout, kind=finding.kind, step=rollout.step, found_at=now(), body=body)
     rollout.verdict = verdict
-    rollout.save(update_fields=["verdict"])
+    rollout.course = longer(rollout.course, verdict.found_at, body["log_e_harm"])
+    rollout.save(update_fields=["verdict", "course"])
     return verdict
 
 

@@ -27,6 +27,12 @@ def count(n: int | None) -> str:
     return DASH if n is None else f"{n:,}".replace(",", GAP)
 
 
+def about(n: float) -> str:
+    """A number of which no more than two digits are known: `1 900`."""
+    places = max(len(str(round(n))) - 2, 0)
+    return count(int(round(n, -places)))
+
+
 def weight(basis_points: int) -> str:
     return f"{basis_points / 100:g}{GAP}%"
 
@@ -128,6 +134,12 @@ def duration(seconds: float) -> str:
         elif parts:
             break
     return "\N{NO-BREAK SPACE}".join(parts[:2]) or f"0{GAP}s"
+
+
+def roughly(seconds: float) -> str:
+    """As far as a forecast can tell: `40 min`, `3 h`, `38 h`, `2 d`."""
+    size, unit = next(((size, unit) for size, unit in UNITS if seconds >= (2 if unit == "d" else 1) * size), UNITS[-1])
+    return f"{round(seconds / size)}{GAP}{unit}"
 
 
 def moment(at: datetime, now: datetime) -> SafeString:

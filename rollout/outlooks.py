@@ -35,7 +35,8 @@ def foresee_one(looked: Sequence[str]) -> str | None:
 
 
 def _is_due(rollout: Rollout, plan: Plan) -> bool:
-    outlook, at = getattr(rollout, "outlook", None), now()
+    outlook: Outlook | None = getattr(rollout, "outlook", None)
+    at = now()
     if outlook is None:
         return True
     age = outlook.foreseen_at - (rollout.started_at or at)

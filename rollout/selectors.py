@@ -27,7 +27,7 @@ def rollouts(
     if status is not None and status not in Status.values:
         raise Invalid.field("status", f"expected one of {', '.join(Status.values)}, got {status!r}")
     wanted = {"prompt__name": prompt, "label__name": label, "status": status}
-    return Rollout.objects.select_related("prompt", "label", "control", "canary", "verdict").filter(
+    return Rollout.objects.select_related("prompt", "label", "control", "canary", "verdict", "outlook").filter(
         reach.rows(prompt="prompt__name", label="label__name"),
         **{field: value for field, value in wanted.items() if value is not None},
     )
@@ -42,16 +42,16 @@ def find_rollout(rollout_id: str, reach: Reach = EVERYTHING) -> Rollout:
 
 
 def active_rollouts() -> QuerySet[Rollout]:
-    return rollouts().filter(status__in=ACTIVE)
+    return _named_only().filter(status__in=ACTIVE)
 
 
 def ended_rollouts(*, limit: int) -> QuerySet[Rollout]:
     """The newest ends first."""
-    return rollouts().filter(status__in=ENDED).order_by("-ended_at")[:limit]
+    return _named_only().filter(status__in=ENDED).order_by("-ended_at")[:limit]
 
 
 def rolled_back_since(moment: datetime) -> QuerySet[Rollout]:
-    return rollouts().filter(status=Status.ROLLED_BACK, ended_at__gte=moment).order_by("-ended_at")
+    return _named_only().filter(status=Status.ROLLED_BACK, ended_at__gte=moment).order_by("-ended_at")
 
 
 def rollbacks_of(version: PromptVersion) -> list[Rollout]:
@@ -105,3 +105,9 @@ def refuse_latest(label: str) -> None:
         raise Invalid.field(
             "label", "the label latest moves by itself; expected production, staging or one of your own"
         )
+
+
+def _named_only() -> QuerySet[Rollout]:
+    """For lists of many: without what their versions say."""
+    said = ("template", "config", "input_schema", "response_schema", "notes")
+    return rollouts().defer(*(f"{version}__{field}" for version in ("control", "canary") for field in said))

@@ -4,7 +4,8 @@
 What comes back as SafeString holds a <time>; everything that people or programs named is escaped in it.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,9 +13,10 @@ from typing import Any
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from rollout.core.pace import seconds_until
 from rollout.core.plan import Plan
-from rollout.formats import count, duration, e_value, estimate, limit, moment, of_limit, weight
-from rollout.models import Delivery, DeliveryStatus, HoldReason, Rollout, Status, Transition, Verdict
+from rollout.formats import about, count, duration, e_value, estimate, limit, moment, of_limit, roughly, weight
+from rollout.models import Delivery, DeliveryStatus, HoldReason, Outlook, Rollout, Status, Transition, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,8 @@ CAUSES = {
     "evaluation_succeeded": "by the first look that succeeded again",
     "max_duration": "by the plan: its time was up before there was proof",
 }
+# Held or not, it goes on to be judged until it is proven safe.
+FORESEEN = ("", HoldReason.INCONCLUSIVE, HoldReason.EVALUATION_FAILED)
 PROMOTE_WHEN = {
     "proven_safe": "every guardrail is proven safe",
     "no_harm_found": "no harm was found",
@@ -71,15 +75,12 @@ ON_INCONCLUSIVE = {
 REPLACES = "A rollout of the label that is still active is cancelled for it, unless harm was found in that."
 
 
-def headline(*, attention: int, dead_deliveries: int, active: int) -> str:
-    """What is true of everything at once."""
-    parts = [
-        _counted(attention, "rollout needs attention", "rollouts need attention"),
-        _counted(dead_deliveries, "webhook delivery is dead", "webhook deliveries are dead"),
-    ]
-    urgent = [part for part, n in zip(parts, (attention, dead_deliveries), strict=True) if n]
+def headline(*, attention: int, alarms: Sequence[str], active: int) -> str:
+    """What is true of everything at once. alarms: what is wrong beside the rollouts that need attention."""
+    needed = [_counted(attention, "rollout needs attention", "rollouts need attention")] if attention else []
     running = _counted(active, "rollout is active", "rollouts are active") if active else "no rollout is active"
-    return ", ".join([*(urgent or ["Nothing needs attention"]), running])
+    found = ", ".join([*([*needed, *alarms] or ["nothing needs attention"]), running])
+    return found[0].upper() + found[1:]
 
 
 def state_of(rollout: Rollout) -> State:
@@ -154,7 +155,7 @@ def who(actor: str) -> str:
 
 
 def missing(rollout: Rollout, last: Transition | None) -> list[str]:
-    """What the newest verdict still waits for, as sentences."""
+    """What the newest verdict still waits for, as sentences; of proofs `needs` tells more, where it has an answer."""
     verdict = rollout.verdict
     if verdict is None or not rollout.active or verdict.step != rollout.step:
         return []
@@ -163,6 +164,35 @@ def missing(rollout: Rollout, last: Transition | None) -> list[str]:
         return reasons[1:]  # the first says that its time is up
     acted_upon = last and last.verdict and last.verdict.body["reasons"] == reasons
     return reasons if verdict.kind in {"undecided", "safe"} and not acted_upon else []
+
+
+def needs(rollout: Rollout, now: datetime) -> str:
+    """`Needs about 1 900 more canary calls to prove it safe, 3 h at today's traffic.`; empty where nothing is known."""
+    outlook: Outlook | None = getattr(rollout, "outlook", None)
+    waits = rollout.active and rollout.hold_reason in FORESEEN and _finding(rollout.verdict).icon != "safe"
+    if outlook is None or not waits:
+        return ""
+    if outlook.canary_calls is None:
+        return f"At this margin {outlook.metric} is hardly ever proven safe."
+    left = outlook.canary_calls - (canary_calls(rollout.verdict) or 0)
+    if left <= 0:
+        return f"As many canary calls as {outlook.metric} usually needs for its proof have come."
+    calls = f"Needs about {about(left)} more canary {'call' if left == 1 else 'calls'} to prove it safe"
+    seconds = _seconds_until(left, rollout, outlook, now)
+    if seconds is None:
+        return f"{calls}, and no calls come."
+    ends_s = (rollout.deadline_at - now).total_seconds() if rollout.deadline_at else math.inf
+    short = f", but its time is up in {roughly(ends_s)}" if seconds > ends_s > 0 else ""
+    return f"{calls}, {roughly(seconds)} at today's traffic{short}."
+
+
+def evidence_of_harm(rollout: Rollout) -> str:
+    """Of the picture beside a rollout: `Evidence of harm: 1.2 of 20 now, 2.4 at its highest`."""
+    logs = [log_e for _, log_e in rollout.course]
+    if not logs:
+        return "No evidence of harm yet"
+    limit = -math.log(rollout.plan["alpha"])
+    return f"Evidence of harm: {of_limit(logs[-1], limit)} now, {e_value(max(logs))} at its highest"
 
 
 def numbers(verdict: Verdict) -> list[str]:
@@ -301,6 +331,17 @@ def _why_held(rollout: Rollout, last: Transition) -> SafeString:
 def _kept(rollout: Rollout, until: str) -> str:
     harm = "still rolls it back" if rollout.plan["auto_rollback"] else "is still announced"
     return f"{weight(rollout.weight_bp)} of units keep {rollout.canary.number} until {until}; harm {harm}."
+
+
+def _seconds_until(calls: int, rollout: Rollout, outlook: Outlook, now: datetime) -> float | None:
+    """None while no calls come. What is held or paused stays on its step."""
+    plan = Plan.from_json(rollout.plan)
+    if not outlook.calls_per_s:
+        return None
+    goes_on = rollout.status == Status.RUNNING and not rollout.hold_reason
+    steps = plan.steps[rollout.step :] if goes_on else plan.steps[rollout.step : rollout.step + 1]
+    left_s = (rollout.hold_until - now).total_seconds() if rollout.hold_until else 0.0
+    return seconds_until(calls, calls_per_s=outlook.calls_per_s, steps=steps, left_s=left_s)
 
 
 def _share(rollout: Rollout, now: datetime) -> SafeString:

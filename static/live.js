@@ -10,7 +10,7 @@ let failures = 0;
 let timer;
 
 const main = () => document.querySelector("main[data-live]");
-const key = (node) => (node.nodeType === Node.ELEMENT_NODE ? node.dataset.part || node.id : "");
+const key = (node) => node.dataset?.part || node.id || node.getAttribute?.("aria-labelledby") || "";
 const alike = (one, other) => one.nodeName === other.nodeName && key(one) === key(other);
 
 async function update() {
@@ -66,7 +66,7 @@ function adoptAttributes(old, wanted) {
     if (old.getAttribute(name) !== value && !kept.includes(name)) old.setAttribute(name, value);
 }
 
-/* Goes through both lists side by side. Parts that carry an id or data-part are found again wherever they went. */
+/* Goes through both lists side by side. Sections, and parts with an id or data-part, are found again wherever they went. */
 function adoptChildren(old, wanted) {
   const keys = new Set([...wanted.childNodes].map(key).filter(Boolean));
   for (const child of [...old.childNodes]) if (key(child) && !keys.has(key(child))) child.remove();

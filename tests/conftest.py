@@ -134,8 +134,11 @@ def state_file(tmp_path: Path) -> "StateFile":
 @pytest.fixture(autouse=True)
 def _no_state_from_another_test(monkeypatch: pytest.MonkeyPatch, state_file: "StateFile") -> None:
     """Each test starts like a new process: serving knows nothing until `snapshot_cache.cache.refresh()`."""
+    from django.core.cache import cache
+
     from observability.ingest import versions
     from rollout.serving import snapshot_cache
 
     monkeypatch.setattr(snapshot_cache, "cache", snapshot_cache.SnapshotCache(state_file))
     monkeypatch.setattr(versions, "_found", {})
+    cache.clear()

@@ -41,7 +41,8 @@ class Rollout(models.Model):
     hold_until: when the step's hold is served; deadline_at: when max_duration is over; both move with pauses.
     hold_reason: what keeps it where it is, or empty; hold_before_failure: what that was before a look failed, and will
     be when one succeeds.
-    verdict: the newest one. looked_at: when the evaluator looked last; next_look_at: when it looks next.
+    verdict: the newest one. course: how the evidence of harm has gone, for display (core.course).
+    looked_at: when the evaluator looked last; next_look_at: when it looks next.
     """
 
     id = models.CharField(max_length=30, primary_key=True)
@@ -66,6 +67,7 @@ class Rollout(models.Model):
     deadline_at = models.DateTimeField(null=True)
     paused_at = models.DateTimeField(null=True)
     verdict = models.ForeignKey("Verdict", null=True, on_delete=models.PROTECT, related_name="+")
+    course = models.JSONField(default=list, db_default=[])
     looked_at = models.DateTimeField(null=True)
     next_look_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)

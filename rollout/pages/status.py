@@ -1,4 +1,4 @@
-"""The status page: what runs, what needs somebody, what ended lately."""
+"""The status page: what runs, what needs somebody, what ended lately, and how good the data is."""
 
 from datetime import timedelta
 
@@ -9,10 +9,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from common.clock import now
-from rollout import selectors, wording
+from rollout import selectors, wording, work
 from rollout.formats import moment
 from rollout.pages import status_parts as parts
 from rollout.pages.readers import for_readers
+from rollout.pages.status_alarms import alarms
+from rollout.pages.status_quality import quality_lately
 
 ATTENTION = timedelta(hours=24)
 ENDED_SHOWN = 10
@@ -31,13 +33,17 @@ def status_page(request: HttpRequest) -> HttpResponse:
     cards = [parts.card(rollout, last.get(rollout.pk), at) for rollout in active]
     held = [card for card in cards if card.rollout.hold_reason]
     attention = [*(parts.card(rollout, last.get(rollout.pk), at) for rollout in rolled_back), *held]
-    dead = selectors.dead_deliveries()
+    found = alarms(work.measure(), dead=selectors.dead_deliveries(), active=len(active))
     context = {
-        "headline": wording.headline(attention=len(attention), dead_deliveries=dead, active=len(cards)),
-        "cards": cards,
+        "headline": wording.headline(
+            attention=len(attention), alarms=[alarm.in_short for alarm in found], active=len(cards)
+        ),
+        "groups": parts.grouped(cards),
+        "active": len(cards),
         "attention": attention,
-        "dead_deliveries": dead,
+        "alarms": found,
         "ended": [parts.end(rollout, last[rollout.pk], at) for rollout in ended],
+        "quality": quality_lately(at) if active or ended else None,
         "base_url": settings.BASE_URL,
         "at": moment(at, at),
         "refresh_s": REFRESH_S,

@@ -1,15 +1,25 @@
 """A rollout at a glance and in a line: values ready to be printed, so that the templates only place them."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from django.utils.safestring import SafeString
 
 from rollout import wording
+from rollout.charts import spark
+from rollout.core.course import points
 from rollout.core.plan import Plan
 from rollout.formats import count, duration, moment, weight
 from rollout.models import Rollout, Transition
 from rollout.wording import State
+
+SHOWN_AT_ONCE = 12
+GROUPS = ("Held", "Evidence of harm", "No harm found yet", "Proven safe", "No evidence yet")
+WORRYING = math.log(3.0)  # from here on no step is left (core.verdict)
+NOT_PROVEN = " is not proven safe yet."  # the end of core.verdict's sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,17 +31,77 @@ class Rung:
     place: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Card:
-    """A rollout at a glance."""
+    """A rollout at a glance. last: its newest transition, None before its start. Of many rollouts not everything is
+    shown, so each part is made when it is asked for."""
 
     rollout: Rollout
-    state: State
-    sentence: SafeString
-    missing: list[str]
-    ladder: list[Rung]
-    weight: str
-    age: str
+    last: Transition | None
+    now: datetime
+
+    @cached_property
+    def state(self) -> State:
+        return wording.state_of(self.rollout)
+
+    @cached_property
+    def sentence(self) -> SafeString:
+        return wording.sentence(self.rollout, self.last, self.now)
+
+    @cached_property
+    def needs(self) -> str:
+        """How many calls the proof takes, or empty."""
+        return wording.needs(self.rollout, self.now)
+
+    @cached_property
+    def missing(self) -> list[str]:
+        """What else is waited for."""
+        reasons = wording.missing(self.rollout, self.last)
+        return [reason for reason in reasons if not (self.needs and reason.endswith(NOT_PROVEN))]
+
+    @cached_property
+    def ladder(self) -> list[Rung]:
+        return ladder(self.rollout)
+
+    @cached_property
+    def course(self) -> SafeString:
+        """The evidence of harm against its limit, as a picture; empty before there is any."""
+        if not self.rollout.course:
+            return SafeString("")
+        limit = -math.log(self.rollout.plan["alpha"])
+        return spark(points(self.rollout.course), limit=limit, title=wording.evidence_of_harm(self.rollout))
+
+    @property
+    def weight(self) -> str:
+        return weight(self.rollout.weight_bp)
+
+    @property
+    def age(self) -> str:
+        since = self.rollout.started_at or self.rollout.created_at
+        return duration((self.now - since).total_seconds())
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Active rollouts of which the same is true. words: what, or empty when there are so few that all are shown.
+
+    open: what needs somebody, or is short; dense: of many each in a line; level: of the headings of each.
+    """
+
+    words: str
+    cards: list[Card]
+
+    @property
+    def dense(self) -> bool:
+        return len(self.cards) > SHOWN_AT_ONCE
+
+    @property
+    def open(self) -> bool:
+        return self.words in GROUPS[:2] or not self.dense
+
+    @property
+    def level(self) -> int:
+        return 4 if self.words else 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +117,17 @@ class End:
 
 
 def card(rollout: Rollout, last: Transition | None, now: datetime) -> Card:
-    return Card(
-        rollout,
-        state=wording.state_of(rollout),
-        sentence=wording.sentence(rollout, last, now),
-        missing=wording.missing(rollout, last),
-        ladder=ladder(rollout),
-        weight=weight(rollout.weight_bp),
-        age=duration((now - (rollout.started_at or rollout.created_at)).total_seconds()),
-    )
+    return Card(rollout, last, now)
+
+
+def grouped(cards: Sequence[Card]) -> list[Group]:
+    """Few as they come; of many those first that need somebody, and in each group those nearest to harm."""
+    if len(cards) <= SHOWN_AT_ONCE:
+        return [Group("", list(cards))] if cards else []
+    groups: dict[str, list[Card]] = {words: [] for words in GROUPS}
+    for each in sorted(cards, key=lambda card: -_log_e(card.rollout)):
+        groups[_group_of(each)].append(each)
+    return [Group(words, of_group) for words, of_group in groups.items() if of_group]
 
 
 def ladder(rollout: Rollout) -> list[Rung]:
@@ -67,6 +139,20 @@ def ladder(rollout: Rollout) -> list[Rung]:
     return [
         Rung(weight(step.weight_bp), duration(step.hold_s), place) for step, place in zip(steps, places, strict=True)
     ]
+
+
+def _group_of(card: Card) -> str:
+    if card.state.icon in ("harm", "held"):
+        return GROUPS[0]
+    if _log_e(card.rollout) >= WORRYING:
+        return GROUPS[1]
+    if card.state.icon == "safe":
+        return GROUPS[3]
+    return GROUPS[2] if card.rollout.course else GROUPS[4]
+
+
+def _log_e(rollout: Rollout) -> float:
+    return float(rollout.course[-1][1]) if rollout.course else 0.0
 
 
 def end(rollout: Rollout, last: Transition, now: datetime) -> End:

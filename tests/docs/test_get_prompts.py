@@ -17,12 +17,14 @@ from registry.core import templates
 from registry.models import Prompt
 from rollout.serving import snapshot_cache
 from tests import make
+from tests.docs.blocks import shell_blocks
 from tests.process.server import free_port
 from tests.served import end, make_rollout
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "how-to" / "get-prompts.md").read_text()
+BLOCKS = [block for block in shell_blocks("docs/how-to/get-prompts.md") if block.language == "console"]
 SDK, CLASS, USE, OPENFEATURE = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 ROLLOUT_ID = re.compile(r"rol_[0-9a-z]+")
 
@@ -52,8 +54,8 @@ def fallback(greeter: Prompt) -> dict[str, Any]:
 
 def commands() -> Iterator[tuple[str, str]]:
     """Each command of the page, and what it is said to print."""
-    for block in re.findall(r"^```console\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL):
-        yield from re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE)
+    for block in BLOCKS:
+        yield from block.commands
 
 
 def run(command: str) -> str:

@@ -13,10 +13,12 @@ from pytest_django.live_server_helper import LiveServer
 
 from registry.models import Label
 from tests import make
+from tests.docs.blocks import shell_blocks
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "how-to" / "move-prompts.md").read_text()
+BLOCKS = [block for block in shell_blocks("docs/how-to/move-prompts.md") if block.language == "console"]
 MANAGE = ".venv/bin/python manage.py "
 GIVEN_HERE = re.compile(r"(?<=sha256: ).*|(?<=published_at: ).*")
 
@@ -36,8 +38,8 @@ def _greeter(live_server: LiveServer, tmp_path: Path, monkeypatch: pytest.Monkey
 
 def commands() -> Iterator[tuple[str, str]]:
     """Each command of the page, and what it is said to print."""
-    for block in re.findall(r"^```console\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL):
-        yield from re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE)
+    for block in BLOCKS:
+        yield from block.commands
 
 
 def run(command: str) -> str:

@@ -247,21 +247,3 @@ def test_login__stranger__learns_nothing_about_what_exists(client: Client, setti
 
     assert client.get("/").status_code == 302
     assert client.get("/rollouts/unknown").status_code == 302
-
-
-def test_status__number_of_queries__the_same_for_1_and_50_rollouts(client: Client) -> None:
-    create_endpoint(url="https://hooks.example/", actor=ANNA)
-    none = queries_of(client, "/")
-
-    rolled_back("first")
-    given.rollout("first-active")
-    one = queries_of(client, "/")
-    for number in range(49):
-        if number % 2:
-            rolled_back(f"prompt-{number}")
-        else:
-            given.rollout(f"prompt-{number}")
-    fifty = queries_of(client, "/")
-
-    # active, rolled back, ended, newest transitions, dead deliveries
-    assert (none, one, fifty) == (4, 5, 5)

@@ -41,6 +41,10 @@ class Server:
     def log(self) -> str:
         return (self.folder / "log").read_text()
 
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
     def get(self, path: str) -> int:
         """The status of the answer, 0 without one."""
         with suppress(OSError, http.client.HTTPException):

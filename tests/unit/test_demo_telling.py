@@ -8,6 +8,8 @@ import pytest
 
 from demo import telling
 from demo.narrator import Narrator
+from rollout.formats import estimate, plain
+from rollout.wording import CAUSES
 
 
 def metric(name: str, control: float | None, canary: float | None, verdict: str) -> dict[str, Any]:
@@ -28,6 +30,7 @@ def rollout(*metrics: dict[str, Any], log_e_harm: float = 0.0) -> dict[str, Any]
         "weight_bp": 500,
         "verdict": {
             "kind": "harmful",
+            "guilty": ["hallucination"],
             "reasons": ["hallucination is worse.", "So is error_rate."],
             "log_e_harm": log_e_harm,
             "log_threshold": math.log(20),
@@ -47,7 +50,10 @@ def test_progress__verdict__estimates_and_evidence() -> None:
         rollout(metric("hallucination", 0.0181, None, "undecided"), log_e_harm=math.log(3.42)), 1200, 640.4
     )
 
-    assert line == "v2.3 at 5 % · 1200 orders, 640/s · e-value 3.4 of 20.0 · hallucination 1.8 → ? %"
+    assert (
+        line
+        == "v2.3 at 5 % · 1200 orders, 640/s · evidence of harm 3.4 of 20 · hallucination \N{EN DASH} against 1.8 %"
+    )
 
 
 def test_evidence__rolled_back__cause_then_a_line_for_each_metric_then_harm() -> None:
@@ -57,9 +63,9 @@ def test_evidence__rolled_back__cause_then_a_line_for_each_metric_then_harm() ->
     text = telling.evidence({"rollout": ended, "transition": transition})
 
     assert text.splitlines() == [
-        "cause: guardrail:hallucination, by evaluator",
-        "hallucination: v2.2 1.8 % of 2950 calls, v2.3 4.3 % of 611: harmful",
-        "e-value of harm: over 1000 (rolls back at 20.0)",
+        "Cause: guardrail:hallucination, by evaluator",
+        "Evidence of harm: over 1000 of 20",
+        "hallucination: 4.3 % (n 611) against 1.8 % (n 2950): harmful",
     ]
 
 
@@ -74,8 +80,22 @@ def test_changes__unified_diff__only_what_goes_and_comes() -> None:
     assert telling.changes(diff) == "- Never guess.\n+ Be helpful."
 
 
-def test_outcome__rolled_back__in_words() -> None:
-    assert telling.outcome(rollout()) == "v2.3 was rolled back"
+@pytest.mark.parametrize("share", [None, 0.0, 0.0005, 0.0181, 0.5])
+def test_outcome__rolled_back__in_the_words_of_its_page(share: float | None) -> None:
+    ended = rollout(metric("hallucination", 0.0181, share, "harmful"), metric("error_rate", 0.005, 0.005, "undecided"))
+
+    told = plain(f"hallucination {estimate(share, 'share')} against {estimate(0.0181, 'share')}")
+    assert telling.outcome(ended) == f"v2.3 was rolled back by the verdict: {told}"
+
+
+def test_outcome__promoted__in_the_words_of_its_page() -> None:
+    ended = rollout() | {"status": "promoted", "verdict": {"kind": "safe"}}
+
+    assert telling.outcome(ended) == f"v2.3 was promoted {CAUSES['proven_safe']}"
+
+
+def test_outcome__before_any_verdict__how_it_ended() -> None:
+    assert telling.outcome(rollout() | {"status": "cancelled", "verdict": None}) == "v2.3 was cancelled"
 
 
 class Terminal(io.StringIO):

@@ -1,4 +1,7 @@
-"""docs/explanation/faults.md has every fault, and tests that are there and say which fault they are about."""
+"""docs/explanation/faults.md has every fault, and tests that are there and say which fault they are about.
+
+What guarantees.md promises is shown by tests that are there, too.
+"""
 
 import re
 from functools import cache
@@ -31,4 +34,13 @@ def test_faults_page__a_fault__has_its_tests_or_cannot_happen(number: str, outco
         assert named
         assert re.search(rf"[Ff]aults?[ _](\d+,? )*(and )?{number}\b|test_fault_{number}__", sources())
     for test in named:
+        assert re.search(rf"^def {test}\(", sources(), re.MULTILINE), f"{test} is gone"
+
+
+def test_guarantees_page__every_promise__has_its_test() -> None:
+    page = (ROOT / "docs/explanation/guarantees.md").read_text()
+    promises = re.findall(r"^\| \*\*.*", page.partition("\n## ")[0], re.MULTILINE)
+
+    assert [promise for promise in promises if "`test_" not in promise] == []
+    for test in re.findall(r"`(test_\w+)`", page):
         assert re.search(rf"^def {test}\(", sources(), re.MULTILINE), f"{test} is gone"

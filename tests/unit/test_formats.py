@@ -141,3 +141,18 @@ def test_moment__names_the_day_unless_it_is_today(at: datetime, shown: str) -> N
 @pytest.mark.parametrize(("bp", "shown"), [(500, "5 %"), (25, "0.25 %"), (9999, "99.99 %"), (0, "0 %")])
 def test_weight(bp: int, shown: str) -> None:
     assert plain(formats.weight(bp)) == shown
+
+
+@pytest.mark.parametrize(
+    ("n", "shown"), [(0, "0"), (7.4, "7"), (42, "42"), (1897, "1 900"), (994, "990"), (123_456, "120 000")]
+)
+def test_about__two_digits(n: float, shown: str) -> None:
+    assert plain(formats.about(n)) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0.4, "0 s"), (59, "59 s"), (2400, "40 min"), (10_900, "3 h"), (38 * 3600, "38 h"), (3 * 86_400, "3 d")],
+)
+def test_roughly__one_unit(seconds: float, shown: str) -> None:
+    assert plain(formats.roughly(seconds)) == shown

@@ -11,7 +11,7 @@ from registry.models import Label, Prompt, PromptVersion
 from rollout import wording
 from rollout.core.lifecycle import ALLOWED_FROM
 from rollout.core.plan import Plan, PlanMetric, PlanStep
-from rollout.models import Delivery, HoldReason, Rollout, Status, Transition, Verdict
+from rollout.models import Delivery, HoldReason, Outlook, Rollout, Status, Transition, Verdict
 from rollout.wording import State
 
 NOW = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
@@ -77,9 +77,12 @@ def said(of: Rollout, last: Transition | None) -> str:
 
 
 def test_headline() -> None:
-    assert wording.headline(attention=0, dead_deliveries=0, active=0) == "Nothing needs attention, no rollout is active"
-    assert wording.headline(attention=1, dead_deliveries=2, active=1) == (
-        "1 rollout needs attention, 2 webhook deliveries are dead, 1 rollout is active"
+    assert wording.headline(attention=0, alarms=[], active=0) == "Nothing needs attention, no rollout is active"
+    assert wording.headline(attention=1, alarms=["webhooks are not sent"], active=1) == (
+        "1 rollout needs attention, webhooks are not sent, 1 rollout is active"
+    )
+    assert wording.headline(attention=0, alarms=["no evaluator is at work"], active=2) == (
+        "No evaluator is at work, 2 rollouts are active"
     )
 
 
@@ -254,6 +257,64 @@ def test_missing__nothing_of_an_earlier_step_a_decided_verdict_or_an_end() -> No
     assert wording.missing(rollout(verdict=safe), transition("proven_safe", verdict=safe)) == []
     assert wording.missing(rollout(verdict=HARMFUL), transition()) == []
     assert wording.missing(rollout(verdict=waiting, status=Status.CANCELLED), transition()) == []
+
+
+def outlook(canary_calls: int | None = 2423, calls_per_s: float = 3.5) -> Outlook:
+    return Outlook(canary_calls=canary_calls, metric="hallucination", calls_per_s=calls_per_s, foreseen_at=NOW)
+
+
+def foreseen(what: Outlook, **fields: Any) -> Rollout:
+    """Running, with 523 canary calls."""
+    found = rollout(**{"verdict": verdict("undecided", metric(canary={"n": 523})), **fields})
+    found.outlook = what
+    return found
+
+
+def needs(found: Rollout) -> str:
+    return wording.needs(found, NOW).translate(GAPS)
+
+
+def test_needs__calls_and_how_long_they_take_at_the_steps_to_come() -> None:
+    # 1 900 more, of 3.5 calls a second 5 % now and 25 % on the next step
+    served = foreseen(outlook(), hold_until=NOW)
+    in_two_hours = foreseen(outlook(), hold_until=NOW + timedelta(hours=2))
+    held = foreseen(outlook(), hold_until=NOW, hold_reason=HoldReason.INCONCLUSIVE)
+
+    assert needs(served) == "Needs about 1 900 more canary calls to prove it safe, 36 min at today's traffic."
+    assert "2 h at today's traffic" in needs(in_two_hours)
+    assert "3 h at today's traffic" in needs(held)
+
+
+def test_needs__longer_than_its_time__says_so() -> None:
+    found = foreseen(outlook(canary_calls=90_000), hold_until=NOW, deadline_at=NOW + timedelta(hours=4))
+
+    assert needs(found).endswith("28 h at today's traffic, but its time is up in 4 h.")
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        (outlook(canary_calls=None), "At this margin hallucination is hardly ever proven safe."),
+        (outlook(canary_calls=500), "As many canary calls as hallucination usually needs for its proof have come."),
+        (outlook(canary_calls=524), "Needs about 1 more canary call to prove it safe, 6 s at today's traffic."),
+        (outlook(calls_per_s=0.0), "Needs about 1 900 more canary calls to prove it safe, and no calls come."),
+    ],
+)
+def test_needs__what_else_there_is_to_say(what: Outlook, words: str) -> None:
+    assert needs(foreseen(what)) == words
+
+
+def test_needs__proven_or_decided__empty() -> None:
+    assert needs(foreseen(outlook(), verdict=verdict("safe", metric(verdict="safe")))) == ""
+    assert needs(foreseen(outlook(), hold_reason=HoldReason.SAMPLE_RATIO)) == ""
+    assert needs(foreseen(outlook(), status=Status.ROLLED_BACK)) == ""
+
+
+def test_evidence_of_harm__says_what_its_picture_shows() -> None:
+    assert wording.evidence_of_harm(rollout()) == "No evidence of harm yet"
+    assert wording.evidence_of_harm(rollout(course=[[0, 0.0], [60, math.log(2.4)], [120, math.log(1.25)]])) == (
+        "Evidence of harm: 1.2 of 20 now, 2.4 at its highest"
+    )
 
 
 @pytest.mark.parametrize(
