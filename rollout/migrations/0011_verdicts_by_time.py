@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("rollout", "0009_outlooks")]
+    dependencies = [("rollout", "0010_course_of_the_evidence")]
 
     operations = [
         migrations.AddIndex(
