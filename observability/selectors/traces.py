@@ -10,6 +10,9 @@ from observability.models import Call, OtherSpan, Span
 from registry.reach import EVERYTHING, Reach
 
 MOST_SPANS = 5_000
+TEXTS_OF_VERSIONS = tuple(
+    f"version__{name}" for name in ("template", "config", "input_schema", "response_schema", "notes")
+)
 LLM, EMBEDDINGS, TWIN, SPAN = "llm", "embeddings", "twin", "span"
 
 
@@ -45,12 +48,13 @@ def trace(trace_id: bytes, reach: Reach = EVERYTHING) -> Trace:
     Where the reach does not hold all of the trace's calls, only the spans that tell of those it holds.
     """
     spans = _within(reach, trace_id, Span.objects.filter(trace_id=trace_id))
-    rows = list(spans.order_by("started_ns", "id")[: MOST_SPANS + 1])
+    rows = list(spans.defer("context").order_by("started_ns", "id")[: MOST_SPANS + 1])
     if not rows:
         raise NotFound("unknown_trace", f"There is no trace {trace_id.hex()}")
     cut, rows = len(rows) > MOST_SPANS, rows[:MOST_SPANS]
     found = Call.objects.filter(pk__in=[row.pk for row in rows])  # a call has the id of the span that stands for it
-    calls = {bytes(call.span_id): call for call in found.select_related("version").prefetch_related("scores")}
+    with_scores = found.select_related("version").defer(*TEXTS_OF_VERSIONS).prefetch_related("scores")
+    calls = {bytes(call.span_id): call for call in with_scores}
     twins = _twins(trace_id, [bytes(row.span_id) for row in rows])
     told = {bytes(row.span_id): _told(row, calls, twins) for row in rows}
     timed = [_timed(row, told[bytes(row.span_id)]) for row in rows]

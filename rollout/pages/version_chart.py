@@ -92,7 +92,7 @@ def _calls(track: Track, window: Window, now: datetime) -> Line:
         passed = min(pace, max(now - start, SHORTEST))
         return figures.calls * timedelta(hours=1) / passed
 
-    return _line(track, window, per_hour)
+    return line_of(track, window, per_hour)
 
 
 def _panel(
@@ -104,10 +104,10 @@ def _panel(
     counted: Callable[[Figures], int] = lambda figures: figures.calls,
 ) -> Panel:
     """counted: how many there are behind a value; of too few there is no point."""
-    return Panel(name, [_line(track, window, _of_enough(track, value, counted)) for track in tracks], written)
+    return Panel(name, [line_of(track, window, of_enough(track, value, counted)) for track in tracks], written)
 
 
-def _of_enough(
+def of_enough(
     track: Track, value: Callable[[Figures], float | None], counted: Callable[[Figures], int]
 ) -> Callable[[datetime, Figures], float | None]:
     fewest = min(FEWEST, max(map(counted, track.steps.values()), default=0) / 5)
@@ -127,7 +127,7 @@ def _score_panel(key: ScoreKey, tracks: Sequence[Track], window: Window) -> Pane
     return _panel(f"{key[0]} by {key[1]}", tracks, window, mean, written, given)
 
 
-def _line(track: Track, window: Window, value: Callable[[datetime, Figures], float | None]) -> Line:
+def line_of(track: Track, window: Window, value: Callable[[datetime, Figures], float | None]) -> Line:
     """A point in the middle of each step; the axis goes from the beginning to the end of the window."""
     half = timedelta(hours=window.step) / 2
     points = [

@@ -29,6 +29,7 @@ from observability.models import (
     SpendHour,
     UnitBucket,
     VersionHour,
+    VersionSpan,
 )
 from observability.services.scores import record_scores
 from tests import make, traces
@@ -123,6 +124,15 @@ def test_prune__hourly_figures__as_long_as_their_setting_says(ingest: Callable[.
     retention.prune()
 
     assert (VersionHour.objects.count(), SpendHour.objects.exists()) == (1, True)
+
+
+def test_prune__figures_of_days__as_long_as_those_of_hours(ingest: Callable[..., None]) -> None:
+    ingest(500, 300)
+    before = VersionSpan.objects.values("starts_at__date").distinct().count()
+
+    retention.prune()
+
+    assert (before, VersionSpan.objects.values("starts_at__date").distinct().count()) == (2, 1)
 
 
 def test_prune__scores_without_a_call__as_long_as_calls() -> None:
