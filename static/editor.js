@@ -108,13 +108,17 @@
   const list = element("ol", { className: "messages" });
   const asJson = button("Edit as JSON", () => setJson(true));
   const asCards = button("Edit as messages", () => setJson(false));
+  const putBackButton = button("Put the removed message back", () => putBack());
+  let removed = null;
   let isJson = false;
+  putBackButton.hidden = true;
   cards.append(
     list,
     element("p", { className: "card-tools" }, [
       button("Add a message", () => add({ role: nextRole(), content: "" })),
       button("Add a placeholder", () => add({ type: PLACEHOLDER, name: "history" })),
       asJson,
+      putBackButton,
     ]),
   );
   template.after(cards, asCards);
@@ -142,6 +146,7 @@
 
   function setJson(on) {
     isJson = on;
+    putBackButton.hidden = true;
     draw();
     (on ? template : list.querySelector("textarea, input"))?.focus();
   }
@@ -173,7 +178,7 @@
     for (const name of [...new Set([...ROLES, role, PLACEHOLDER])]) select.append(new Option(name, name, false, name === role));
     const says = isPlaceholder
       ? element("input", { type: "text", value: message.name, className: "says", ariaLabel: "Name of the list of messages" })
-      : element("textarea", { value: message.content, className: "says", ariaLabel: `Content`, spellcheck: false });
+      : element("textarea", { value: message.content, className: "says", ariaLabel: "Content", spellcheck: false });
     if (!isPlaceholder) says.rows = Math.min(24, Math.max(2, message.content.split("\n").length + 1));
     select.addEventListener("change", () => changeRole(item));
     item.append(
@@ -211,9 +216,19 @@
   }
 
   function remove(item) {
-    const next = item.nextElementSibling || item.previousElementSibling;
+    removed = { item, at: [...list.children].indexOf(item) };
     item.remove();
-    (next?.querySelector(".says") || cards.querySelector(":scope > .card-tools button")).focus();
+    putBackButton.hidden = false;
+    putBackButton.focus();
+    write();
+  }
+
+  function putBack() {
+    const { item, at } = removed;
+    if (at < list.children.length) list.children[at].before(item);
+    else list.append(item);
+    putBackButton.hidden = true;
+    item.querySelector(".says").focus();
     write();
   }
 
@@ -237,6 +252,7 @@
     texts[before] = template.value;
     template.value = texts[type] ?? converted(template.value);
     isJson = false;
+    putBackButton.hidden = true;
     draw();
     refreshSoon();
   }

@@ -181,7 +181,7 @@ def test_version__page__contract_labels_and_what_changed_since_the_one_before(an
     assert "latest , staging point here" in shown
     assert "What changed since v2.2" in shown
     assert "Read <del>the</del><ins>every</ins> order" in answer.content.decode()
-    assert "An answer must be object." in shown
+    assert "What an answer must be: object" in shown
 
 
 def test_version__compared_with_any_other__also_with_a_newer_one(anna: Client, prompt: Prompt) -> None:
