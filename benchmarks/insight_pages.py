@@ -8,6 +8,7 @@ seconds, the median of several. The unit is the page that says "not found", meas
 different machines can be compared. Nothing is asserted: a busy machine is not a fault.
 """
 
+import logging
 import os
 import random
 import sys
