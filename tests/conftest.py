@@ -138,11 +138,17 @@ def _folder_of_states(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def state_file(_folder_of_states: Path) -> "StateFile":
-    """Where serving keeps its last state: a file of this test's own."""
+def state_path(_folder_of_states: Path) -> Path:
+    """Of a file of this test's own, which is not there yet."""
+    return _folder_of_states / f"{next(NUMBERS)}.sqlite3"
+
+
+@pytest.fixture
+def state_file(state_path: Path) -> "StateFile":
+    """Where serving keeps its last state."""
     from rollout.serving.state_file import StateFile
 
-    return StateFile(_folder_of_states / f"{next(NUMBERS)}.sqlite3")
+    return StateFile(state_path)
 
 
 @pytest.fixture(autouse=True)

@@ -44,8 +44,8 @@ def app(prompt: Prompt) -> Reader:
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "serving.sqlite3"
+def path(state_path: Path) -> Path:
+    return state_path
 
 
 def refresh() -> None:
