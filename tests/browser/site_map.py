@@ -18,7 +18,7 @@ NOT_OURS = re.compile(
 """Django's own pages as they are, which it tests itself."""
 
 NO_PAGES = re.compile(r"admin/jsi18n/|admin/registry/auditentry/export/")
-MOST_OF_A_ROUTE = 2
+MOST_OF_A_ROUTE = 3
 LINK = re.compile(r'<a\b[^>]*\bhref="([^"#]+)')
 
 
