@@ -55,7 +55,7 @@ def addresses(request: APIRequestContext, begin: Sequence[str]) -> dict[str, str
             target = urlsplit(urljoin(answer.url, html.unescape(link)))
             if target.netloc == urlsplit(answer.url).netloc and target.path not in known:
                 known.add(target.path)
-                queue.append(target.path)
+                queue.append(target._replace(scheme="", netloc="", fragment="").geturl())
     return found
 
 
