@@ -18,7 +18,7 @@ NOT_OURS = re.compile(
 """Django's own pages as they are, which it tests itself."""
 
 NO_PAGES = re.compile(r"admin/jsi18n/|admin/registry/auditentry/export/")
-MOST_OF_A_ROUTE = 2
+MOST_OF_A_ROUTE = 3
 LINK = re.compile(r'<a\b[^>]*\bhref="([^"#]+)')
 
 
@@ -55,7 +55,7 @@ def addresses(request: APIRequestContext, begin: Sequence[str]) -> dict[str, str
             target = urlsplit(urljoin(answer.url, html.unescape(link)))
             if target.netloc == urlsplit(answer.url).netloc and target.path not in known:
                 known.add(target.path)
-                queue.append(target.path)
+                queue.append(target._replace(scheme="", netloc="", fragment="").geturl())
     return found
 
 

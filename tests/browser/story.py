@@ -18,6 +18,7 @@ TEXTS = {
     "2.3": "List every article with its number.\nFill in what the customer most likely means.",
     "2.4": "List every article with its number, and quote its line.\nWrite null for what the order does not say.",
 }
+NOBODY_LISTENS = {"url": "http://localhost:1/hook", "events": ["rollout.rolled_back"]}
 DECIDED_WITHIN_S = 15
 MOST_BATCHES = 40
 
@@ -34,7 +35,7 @@ def tell(serinus: Instance, *, at_length: bool = False) -> Story:
     """at_length: harm is found as slowly as the README tells, for its picture."""
     prompt = NAME
     publish(serinus, prompt)
-    serinus.call("POST", "/api/v1/webhooks", {"url": "http://localhost:1/hook", "events": ["rollout.rolled_back"]})
+    hooks = [serinus.call("POST", "/api/v1/webhooks", {**NOBODY_LISTENS, "description": each}) for each in "ab"]
     steps = [{"weight": "25%", "hold": "1h"}, {"weight": "50%", "hold": "1h"}]
     rolled_back = start(serinus, prompt, "2.3", steps=steps)
     for _ in range(MOST_BATCHES):
@@ -42,6 +43,7 @@ def tell(serinus: Instance, *, at_length: bool = False) -> Story:
         if ended(serinus, rolled_back):
             break
     wait_until(lambda: ended(serinus, rolled_back), DECIDED_WITHIN_S)
+    serinus.call("DELETE", f"/api/v1/webhooks/{hooks[0]['id']}")
     running = start(serinus, prompt, "2.4")
     serinus.take_orders(prompt, ALIKE)
     draft = {"type": "chat", "template": messages("Be brief."), "config": CONFIG, "notes": "shorter", "revision": None}
@@ -58,6 +60,9 @@ def publish(serinus: Instance, prompt: str) -> None:
         body = {"type": "chat", "template": messages(text), "config": CONFIG, "version": version, "notes": "as agreed"}
         serinus.call("POST", f"/api/v1/prompts/{prompt}/versions", body)
     serinus.point(prompt, "2.2")
+    for version in ("2.2", "2.3"):
+        move = {"version": version, "reason": "to try it"}
+        serinus.call("PUT", f"/api/v1/prompts/{prompt}/labels/staging", move)
 
 
 def start(serinus: Instance, prompt: str, canary: str, **plan: Any) -> str:

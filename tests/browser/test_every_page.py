@@ -25,7 +25,8 @@ def page(windows: Windows, told: story.Story, addresses: dict[str, str]) -> Page
     """A superuser's window."""
     page = windows.open(SUPERUSER)
     if not addresses:
-        begin = [f"/rollouts/{told.running}", f"/admin/registry/prompt/?q={story.NAME}", "/", "/admin/"]
+        lists = [f"/admin/registry/{each}/?q={story.NAME}" for each in ("prompt", "label")]
+        begin = [f"/rollouts/{told.running}", *lists, "/", "/admin/"]
         addresses |= site_map.addresses(page.request, begin)
     return page
 
