@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Collection
+from datetime import UTC, datetime
 from typing import Any
 
 from django import forms
@@ -38,6 +39,20 @@ class JSONField(forms.JSONField):
         if isinstance(value, forms.fields.InvalidJSONInput):
             return value
         return "" if value is None else json.dumps(value, indent=2, ensure_ascii=False)
+
+
+class MomentField(forms.DateTimeField):
+    """A moment in UTC, whatever offset it was written with."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"help_text": "UTC, such as 2027-01-31 14:05"} | options)
+
+    def to_python(self, value: Any) -> datetime | None:
+        moment: datetime | None = super().to_python(value)
+        try:
+            return moment and moment.astimezone(UTC)
+        except OverflowError as error:  # the first and the last hours of the calendar do not exist everywhere
+            raise ValidationError(self.error_messages["invalid"], code="invalid") from error
 
 
 class PromptForm(forms.ModelForm):  # type: ignore[type-arg]  # takes none at run time
@@ -146,7 +161,7 @@ class MoveForm(forms.Form):
 
 
 class MomentForm(forms.Form):
-    at = forms.DateTimeField(label="At", help_text="UTC, such as 2027-01-31 14:05")
+    at = MomentField(label="At")
 
 
 class RestoreForm(RevisionForm, MomentForm):
@@ -175,7 +190,7 @@ class KeyForm(forms.Form):
         help_text="It sees only prompts whose names begin with this; empty for all",
     )
     labels = forms.CharField(required=False, help_text="It may use only these, separated by commas; none for all")
-    expires_at = forms.DateTimeField(required=False, help_text="UTC, such as 2027-01-31 14:05; empty for never")
+    expires_at = MomentField(required=False, help_text="UTC, such as 2027-01-31 14:05; empty for never")
 
     def __init__(self, *arguments: Any, scopes: Collection[str], **options: Any) -> None:
         """scopes: those that the person may give."""
