@@ -271,6 +271,20 @@ def test_preview__problem__told_at_its_field(
     assert f'data-field="{field}"' in answer.content.decode()
 
 
+def test_preview__thousands_of_variables__a_page_of_a_size_to_be_read(anna: Client, prompt: Prompt) -> None:
+    schema = {"properties": {f"declared_{number}": {} for number in range(2000)}}
+
+    answer = preview(
+        anna,
+        prompt,
+        template="".join(f"{{{{ used_{number} }}}}" for number in range(2000)),
+        input_schema=json.dumps(schema),
+    )
+
+    assert "and 1950 more unknown variables" in part(answer, "step")
+    assert len(answer.content) < 2_000_000
+
+
 def test_preview__contract__what_callers_must_pass_and_what_became_otherwise(anna: Client, prompt: Prompt) -> None:
     make.version(prompt, template="{{ name }} {{ old }}", response_schema={"type": "object"})
     schema = {"type": "object", "properties": {"total": {"type": "number"}, "note": {}}, "required": ["total"]}
