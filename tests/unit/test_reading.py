@@ -52,6 +52,15 @@ def test_rendered__whatever_renders__the_same_words(text: str) -> None:
     assert set(reading.names(text)) == set(templates.variables(text))
 
 
+@given(st.lists(st.sampled_from(["{{ a }}", "{{ b }}", "é", "\\{{", "\n"]), min_size=1))
+def test_length__of_what_rendering_makes(parts: list[str]) -> None:
+    text, values = "".join(parts), {"a": "x {{ b }}", "b": [1, "é"]}
+    chat = [{"role": "user", "content": text}, {"type": "placeholder", "name": "c"}, {"role": "user", "content": text}]
+
+    assert templates.length(text, values) == len(templates.render(text, values))
+    assert templates.length(chat, values | {"c": []}) == 2 * templates.length(text, values)
+
+
 def test_rendered__no_template_yet__its_words_with_the_variables_that_can_be_made_out() -> None:
     (message,) = as_rendered("{{ a }} and {{", {"a": "x"})
 
