@@ -31,9 +31,11 @@ class JSONField(forms.JSONField):
 
     def to_python(self, value: Any) -> Any:
         try:
-            return super().to_python(value)
+            return _showable(super().to_python(value))
         except RecursionError as error:
             raise ValidationError("Enter JSON that is not nested so deeply.") from error
+        except ValueError as error:
+            raise ValidationError(str(error)) from error
 
     def prepare_value(self, value: Any) -> Any:
         if isinstance(value, forms.fields.InvalidJSONInput):
@@ -116,7 +118,7 @@ class DraftForm(RevisionForm):
     def clean(self) -> dict[str, Any]:
         if self.cleaned_data.get("type") == TemplateType.CHAT and "template" in self.cleaned_data:
             try:
-                self.cleaned_data["template"] = json.loads(self.cleaned_data["template"] or "[]")
+                self.cleaned_data["template"] = _showable(json.loads(self.cleaned_data["template"] or "[]"))
             except (ValueError, RecursionError) as error:
                 self.add_error("template", f"A chat template is a JSON list of messages: {error}")
         return self.cleaned_data
@@ -200,6 +202,15 @@ class KeyForm(forms.Form):
 
     def clean_labels(self) -> list[str]:
         return [label.strip() for label in self.cleaned_data["labels"].split(",") if label.strip()]
+
+
+def _showable(value: Any) -> Any:
+    """The value, if a page can show it. Raises ValueError."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("expected text without lone surrogate characters") from error
+    return value
 
 
 def written(template: Any) -> str:
