@@ -161,6 +161,7 @@
 
   function write() {
     template.value = JSON.stringify([...list.children].map(read), null, 2);
+    isUnsaved = true;
     refreshSoon();
   }
 
@@ -277,10 +278,18 @@
     return made;
   }
 
+  // Nobody leaves unsaved text without being asked
+
+  let isUnsaved = "unsaved" in form.dataset; // sent, but refused or overtaken
+  addEventListener("beforeunload", (event) => {
+    if (isUnsaved) event.preventDefault();
+  });
+
   // Listening
 
   form.addEventListener("input", (event) => {
     if (event.target.name?.startsWith("value.")) remember(event.target);
+    if (event.target.closest(".writing")) isUnsaved = true;
     if (event.target.classList.contains("says")) write();
     else if (event.target.name === "type") switchType();
     else refreshSoon();
@@ -303,6 +312,7 @@
       refresh();
       return;
     }
+    isUnsaved = false;
     for (const field of valueFields()) field.disabled = true; // they are for the preview alone
   });
   // A page that the browser brings back, by its button "back", is alive again.

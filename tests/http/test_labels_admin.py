@@ -144,7 +144,10 @@ def test_history__long__page_by_page_in_bounded_queries(
         ("2026-01-31 10:00", "it pointed at v2.3"),
         ("2099-01-01", "it pointed at v2.3"),
         ("2026-01-31 08:59", "there was no such label yet"),
+        ("2026-01-31T11:00+02:00", "At 2026-01-31 09:00:00 UTC it pointed at v2.2"),
         ("yesterday", "Enter a valid date/time"),
+        ("0001-01-01T00:00:00+14:00", "Enter a valid date/time"),
+        ("9999-12-31T23:59:59-12:00", "Enter a valid date/time"),
         ("", "This field is required"),
     ],
 )
@@ -166,6 +169,13 @@ def test_restore__what_was_live_then__moved_there_with_the_reason(anna: Client, 
     move = LabelMove.objects.first()
     assert move is not None
     assert (move.to_version.number, move.reason, move.actor) == ("v2.2", "2.3 invents totals", "user:anna")
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
+def test_restore__time_beyond_the_calendar__told_at_the_field(anna: Client, moved: Label, at: str) -> None:
+    answer = send(anna, f"/admin/registry/label/{moved.pk}/restore/", at=at, reason="back")
+
+    assert list(answer.context["form"].errors) == ["at"]
 
 
 def test_restore__from_the_history__to_exactly_that_move(anna: Client, moved: Label) -> None:

@@ -3,6 +3,7 @@
 import re
 from datetime import datetime, timedelta
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -16,6 +17,7 @@ from registry import services as registry
 from registry.core.content import Content
 from rollout import services
 from rollout.models import Delivery, DeliveryAttempt, Rollout, Verdict
+from rollout.pages import rollout_texts
 from rollout.webhooks.services import create_endpoint
 from tests import rollouts as given
 from tests.pages import html_of, links, queries_of, read_strictly, section, words
@@ -433,16 +435,42 @@ def test_text__only_settings_changed__said(client: Client) -> None:
 
 
 def test_text__long__what_is_the_same_is_left_out(client: Client) -> None:
-    lines = [f"Line {number}." for number in range(60)]
-    edited = [*lines[:30], "A new line.", *lines[31:]]
+    lines = [f"Line {number}." for number in range(600)]
+    edited = [*lines[:300], "A new line.", *lines[301:]]
     rollout = rollout_of(Content("text", "\n".join(lines)), Content("text", "\n".join(edited)))
 
     page = person(client, "view_promptversion").get(page_of(rollout))
 
     shown = section(page, "text")
-    assert "27 lines that are the same" in shown
-    assert "Line 29." in shown
-    assert "Line 3." not in shown
+    assert shown.count("characters are the same") == 2
+    assert "Line 299." in shown
+    assert "Line 200." not in shown
+
+
+def test_text__chat_of_many_messages__compared_once(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new = ([{"role": "user", "content": f"{word} {number}"} for number in range(100)] for word in ("old", "new"))
+    rollout = rollout_of(Content("chat", old), Content("chat", new))
+    compared = Mock(wraps=rollout_texts.template_differences)
+    monkeypatch.setattr(rollout_texts, "template_differences", compared)
+    reader = person(client, "view_promptversion")
+
+    pages = [reader.get(page_of(rollout)) for _ in range(3)]
+
+    assert html_of(pages[0]).count("<del>old</del><ins>new</ins>") == 100
+    assert html_of(pages[2]).count("<del>old</del><ins>new</ins>") == 100
+    assert compared.call_count == 1
+
+
+def test_text__settings_too_long__said(client: Client) -> None:
+    rollout = rollout_of(
+        Content("text", "Be brief.", config={"stop": "x" * 300_000}),
+        Content("text", "Be brief.", config={"stop": "y" * 300_000}),
+    )
+
+    page = person(client, "view_promptversion").get(page_of(rollout))
+
+    assert "The settings are too long to be compared here." in section(page, "text")
+    assert len(page.content) < 100_000
 
 
 def test_text__markup_in_it__stays_text(client: Client) -> None:
