@@ -278,7 +278,7 @@ def test_delivery__replay__tried_again(anna: Client) -> None:
     done = replay(anna, delivery)
 
     delivery.refresh_from_db()
-    assert messages_of(done)[0].endswith("to https://hooks.example/ is being sent again.")
+    assert messages_of(done)[0].endswith("to hooks.example is being sent again.")
     assert (delivery.status, delivery.attempts) == ("pending", 0)
 
 
