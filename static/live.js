@@ -5,6 +5,7 @@ const LONGEST_WAIT_S = 60;
 const ANSWER_WITHIN_MS = 10_000;
 
 const fresh = document.querySelector(".fresh");
+const who = document.querySelector(".top .who");
 let updatedAt = performance.now();
 let failures = 0;
 let login = ""; // its address, when the session has ended
@@ -36,6 +37,7 @@ async function update() {
 
 function take(answer, text) {
   login = answer.redirected ? answer.url : ""; // nothing else leads these pages elsewhere
+  if (who) who.hidden = Boolean(login);
   if (login) return;
   if (!answer.ok) throw new Error(`answered ${answer.status}`);
   const page = new DOMParser().parseFromString(text, "text/html");

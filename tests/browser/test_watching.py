@@ -61,12 +61,14 @@ def test_status_page__session_has_ended__leads_to_the_login_and_asks_no_more(
     fresh = page.locator(".fresh")
     expect(fresh).to_have_text("You were logged out: log in")
     expect(fresh.get_by_role("link")).to_have_attribute("href", f"{serinus.url}/admin/login/?next=/")
+    expect(page.locator(".who")).to_be_hidden()
     so_far = len(asked)
     page.wait_for_timeout(6000)  # it would ask every five seconds
     assert len(asked) == so_far
     page.unroute("**/")
     come_back(page)
     expect(fresh).to_have_text(re.compile(r"^updated \d+ s ago$"))
+    expect(page.locator(".who")).to_be_visible()
 
 
 def test_status_page__come_back_to_many_times__answered_once(serinus: Instance, windows: Windows) -> None:
