@@ -11,7 +11,7 @@ from registry.core.contract import says_the_same
 from registry.models import PromptVersion
 from registry.reach import EVERYTHING, Reach
 from registry.selectors import content_of
-from rollout.models import ACTIVE, Delivery, DeliveryStatus, Rollout, Status, Transition
+from rollout.models import ACTIVE, Delivery, DeliveryStatus, Rollout, Status, Transition, WebhookEndpoint
 
 ENDED = (Status.PROMOTED, Status.ROLLED_BACK, Status.CANCELLED)
 
@@ -73,7 +73,13 @@ def weight_changes(rollout: Rollout) -> QuerySet[Transition]:
 
 
 def dead_deliveries() -> int:
-    return Delivery.objects.filter(status=DeliveryStatus.DEAD).count()
+    """That can be replayed: of an endpoint that was disabled none can, so they ask nothing of anybody."""
+    return Delivery.objects.filter(status=DeliveryStatus.DEAD, endpoint__disabled_at=None).count()
+
+
+def endpoints_failing_since(moment: datetime) -> QuerySet[WebhookEndpoint]:
+    """Those that are enabled and took nothing since then or before, the longest first."""
+    return WebhookEndpoint.objects.filter(disabled_at=None, failing_since__lte=moment).order_by("failing_since")
 
 
 def deliveries_about(rollout: Rollout, *, limit: int) -> QuerySet[Delivery]:

@@ -1,5 +1,9 @@
-"""Deliveries with their attempts and what was sent, which can be replayed: one on its page, several from the list."""
+"""Deliveries with their attempts and what was sent, which can be replayed: one on its page, several from the list.
 
+What was sent may quote a version, and the path of an address be a secret: each is for those who may look at that.
+"""
+
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -33,20 +37,31 @@ class AttemptInline(ReadOnlyInline):
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin):
-    list_display = ["event_type", "about", "endpoint", "state", "attempts", "created_at", "next_attempt"]
+    list_display = ["event_type", "about", "host", "state", "attempts", "created_at", "next_attempt"]
     list_filter = ["status", "dead_reason"]
     search_fields = ["id", "event__id", "event__prompt", "endpoint__url"]
     fields = [
-        *("event_type", "about", "endpoint_page", "state", "attempts", "next_attempt"),
+        *("event_type", "about", "host", "state", "attempts", "next_attempt"),
         *("created_at", "delivered_at", "id", "sent"),
     ]
-    readonly_fields = ["event_type", "about", "endpoint_page", "state", "next_attempt", "sent"]
+    readonly_fields = ["event_type", "about", "endpoint_page", "host", "state", "next_attempt", "sent"]
     inlines = [AttemptInline]
     actions = ["replay"]
     show_full_result_count = False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
         return super().get_queryset(request).select_related("event", "endpoint").defer("payload", "event__data")
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        return _shown(request, self.list_display, host="endpoint")
+
+    def get_search_fields(self, request: HttpRequest) -> Any:
+        may = request.user.has_perm(rights.VIEW_WEBHOOKS)
+        return [field for field in self.search_fields if may or field != "endpoint__url"]
+
+    def get_fields(self, request: HttpRequest, obj: Delivery | None = None) -> Any:
+        fields = _shown(request, self.fields, host="endpoint_page")
+        return [field for field in fields if field != "sent" or request.user.has_perm(rights.VIEW_VERSIONS)]
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.replay_view)
@@ -93,6 +108,10 @@ class DeliveryAdmin(ReadOnlyAdmin):
         address = reverse("admin:rollout_webhookendpoint_change", args=[delivery.endpoint_id])
         return format_html('<a href="{}">{}</a>', address, delivery.endpoint)
 
+    @admin.display(description="endpoint")
+    def host(self, delivery: Delivery) -> str:
+        return delivery.endpoint.host
+
     @admin.display(description="state", ordering="status")
     def state(self, delivery: Delivery) -> str:
         return wording.state_of_delivery(delivery).words
@@ -119,5 +138,13 @@ class DeliveryAdmin(ReadOnlyAdmin):
 
     def _ask(self, request: HttpRequest, deliveries: list[Delivery], **context: Any) -> TemplateResponse:
         title = "Replay one delivery" if len(deliveries) == 1 else f"Replay {len(deliveries)} deliveries"
+        may_view_webhooks = request.user.has_perm(rights.VIEW_WEBHOOKS)
         shared = {**self.admin_site.each_context(request), "opts": self.opts, "title": title}
+        shared |= {"may_view_webhooks": may_view_webhooks}
         return TemplateResponse(request, "admin/rollout/replay.html", {**shared, "deliveries": deliveries, **context})
+
+
+def _shown(request: HttpRequest, fields: Sequence[Any], *, host: str) -> list[Any]:
+    """The fields, with this one in place of the host for those who may see the whole address."""
+    may = request.user.has_perm(rights.VIEW_WEBHOOKS)
+    return [host if may and field == "host" else field for field in fields]

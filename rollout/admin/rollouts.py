@@ -50,9 +50,9 @@ class LabelFilter(admin.SimpleListFilter):
 
 @admin.register(Rollout)
 class RolloutAdmin(StartsRollouts):
-    list_display = ["versions", "page", "label_name", "state", "share", "verdict_kind", "began", "ended"]
+    list_display = ["versions", "page", "label_name", "state", "share", "began", "ended"]
     list_filter = ["status", "hold_reason", LabelFilter, ("prompt", admin.RelatedOnlyFieldListFilter)]
-    list_select_related = ["prompt", "label", "control", "canary", "verdict"]
+    list_select_related = ["prompt", "label", "control", "canary", "verdict"]  # of the last the state is made
     list_per_page = 50
     search_fields = ["id__exact", "prompt__name"]
     search_help_text = "A part of the prompt's name, or a rollout's whole id"
@@ -85,10 +85,6 @@ class RolloutAdmin(StartsRollouts):
     @admin.display(description="label", ordering="label__name")
     def label_name(self, rollout: Rollout) -> str:
         return rollout.label.name
-
-    @admin.display(description="newest verdict")
-    def verdict_kind(self, rollout: Rollout) -> str:
-        return rollout.verdict.kind if rollout.verdict else DASH
 
     @admin.display(description="started, UTC", ordering="started_at")
     def began(self, rollout: Rollout) -> SafeString | str:

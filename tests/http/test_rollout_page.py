@@ -134,6 +134,23 @@ def test_checks__broken_sample_ratio__said(client: Client) -> None:
     assert re.search(r"canary: 50\.\d\d % of the 5 % planned\. Broken", section(page, "checks"))
 
 
+def test_checks__one_arm_judged_more__only_that_is_broken(client: Client) -> None:
+    rollout = given.rollout()
+    given.observe(rollout, "error_rate", control=(1900, 19), canary=(100, 1))
+    given.observe(rollout, "hallucination", control=(100, 1), canary=(100, 1))
+    given.look_now(rollout)
+
+    checks = section(client.get(page_of(rollout)), "checks")
+
+    assert re.search(
+        r"Units per arm: 1 \d{3} control, \d{2,3} canary: [45]\.\d\d % of the 5 % planned\. As planned", checks
+    )
+    assert re.search(
+        r"Units with a score per arm: hallucination \d+ control, \d+ canary: \d\d\.\d\d % of the 5 % planned\. Broken",
+        checks,
+    )
+
+
 def test_checks__limits__how_much_of_each_is_used(client: Client) -> None:
     rollout = given.rollout(metrics=OF_EVERY_KIND)
     given.observe(rollout, "error_rate", control=(950, 9), canary=(50, 1))
