@@ -106,6 +106,7 @@
   let type = typeOfForm();
   const cards = element("div", { className: "cards" });
   const list = element("ol", { className: "messages" });
+  const helpOfJson = form.querySelector(".as-json");
   const asJson = button("Edit as JSON", () => setJson(true));
   const asCards = button("Edit as messages", () => setJson(false));
   const putBackButton = button("Put the removed message back", () => putBack());
@@ -156,7 +157,10 @@
     cards.hidden = !messages;
     template.hidden = Boolean(messages);
     asCards.hidden = type !== "chat" || Boolean(messages);
-    if (messages) list.replaceChildren(...messages.map(card));
+    helpOfJson.hidden = Boolean(messages);
+    if (!messages) return;
+    list.replaceChildren(...messages.map(card));
+    list.querySelectorAll(".says").forEach(fit);
   }
 
   function write() {
@@ -180,7 +184,6 @@
     const says = isPlaceholder
       ? element("input", { type: "text", value: message.name, className: "says", ariaLabel: "Name of the list of messages" })
       : element("textarea", { value: message.content, className: "says", ariaLabel: "Content", spellcheck: false });
-    if (!isPlaceholder) says.rows = Math.min(24, Math.max(2, message.content.split("\n").length + 1));
     select.addEventListener("change", () => changeRole(item));
     item.append(
       element("p", { className: "card-tools" }, [
@@ -194,12 +197,20 @@
     return item;
   }
 
+  // As high as what it says, between the least and the most that static/admin.css gives it.
+  function fit(says) {
+    if (CSS.supports("field-sizing", "content")) return;
+    says.style.height = "auto";
+    says.style.height = `${says.scrollHeight + says.offsetHeight - says.clientHeight}px`;
+  }
+
   function changeRole(item) {
     const message = read(item);
     const wasPlaceholder = item.querySelector(".says").tagName === "INPUT";
     if (wasPlaceholder !== (message.type === PLACEHOLDER)) {
       const changed = card(message);
       item.replaceWith(changed);
+      fit(changed.querySelector(".says"));
       changed.querySelector("select").focus();
     }
     write();
@@ -236,6 +247,7 @@
   function add(message) {
     const added = card(message);
     list.append(added);
+    fit(added.querySelector(".says"));
     added.querySelector(".says").focus();
     write();
   }
@@ -290,8 +302,10 @@
   form.addEventListener("input", (event) => {
     if (event.target.name?.startsWith("value.")) remember(event.target);
     if (event.target.closest(".writing")) isUnsaved = true;
-    if (event.target.classList.contains("says")) write();
-    else if (event.target.name === "type") switchType();
+    if (event.target.classList.contains("says")) {
+      fit(event.target);
+      write();
+    } else if (event.target.name === "type") switchType();
     else refreshSoon();
   });
   form.addEventListener("keydown", (event) => {

@@ -1,4 +1,4 @@
-// The forecast of a plan, made anew whenever the plan was changed. Without this script the button "Forecast" makes it.
+// The forecast of a plan, made when the page opens and anew whenever the plan was changed. Without this script the button "Forecast" makes it.
 "use strict";
 
 const form = document.getElementById("plan-form");
@@ -6,6 +6,7 @@ const forecast = document.getElementById("forecast");
 let asked = null;
 
 form.addEventListener("change", () => refresh());
+if ("unasked" in forecast.dataset) refresh();
 
 async function refresh() {
   if (asked) asked.abort();

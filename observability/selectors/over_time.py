@@ -36,6 +36,12 @@ def prompt_over_time(*, prompt: str, since: datetime, until: datetime, step: int
         yield Part(_floor(start, step), VersionKey._make((*values[: len(KEY)], None)), live or _figures(values, SUMS))
 
 
+def first_hour(prompt: str) -> datetime | None:
+    """The first hour with calls of the prompt, of those that are rolled up."""
+    hours = VersionHour.objects.filter(prompt_name=prompt).order_by("hour")
+    return hours.values_list("hour", flat=True).first()
+
+
 def prompts_over_days(*, prompts: Collection[str], since: datetime, until: datetime) -> Iterator[Part]:
     """Calls, errors, costs and scores of prompts, day by day. since: the beginning of a day, UTC."""
     columns = (*KEY, *SHORT, "errors", "scores")

@@ -8,6 +8,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.html import format_html
 
 from common.errors import DomainError
 from registry import selectors
@@ -87,9 +88,10 @@ class DraftForm(RevisionForm):
         required=False,
         strip=False,
         widget=forms.Textarea(attrs=WIDE | {"rows": 16}),
-        help_text=(
-            "{{ name }} is a variable, \\{{ are two literal braces. For chat write a JSON list of "
-            '{"role": …, "content": …} and {"type": "placeholder", "name": …}.'
+        help_text=format_html(
+            '{} <span class="as-json">{}</span>',
+            "{{ name }} is a variable, \\{{ are two literal braces.",
+            'For chat write a JSON list of {"role": …, "content": …} and {"type": "placeholder", "name": …}.',
         ),
     )
     config = JSONField(help_text="Model, temperature, tools: any JSON object")

@@ -31,12 +31,16 @@ class Difference:
 def outlook(
     prompt: Prompt, content: Content, *, notes: str, against: str = "", found: Sequence[Problem] = ()
 ) -> dict[str, Any]:
-    """For parts/outlook.html. against: a version to compare with, else the highest. found: problems known already."""
+    """For parts/step.html and those around it. against: a version to compare with, else the highest. found: problems
+    known already. What is only not written yet is no problem: whoever opens an empty page did nothing wrong."""
     base = selectors.highest_version(prompt)
     sound, wrong = (None, found) if found else _checked(content)
-    problems = [*wrong, *_kept_by(prompt, notes)]
+    problems = [problem for problem in wrong if content.template or problem.field != "template"]
     return {
-        "problems_of": by_field(problems),
+        "problems_of": by_field([*problems, *_kept_by(prompt)]),
+        "unwritten": [
+            what for what, said in (("the text", content.template), ("the notes", notes.strip())) if not said
+        ],
         "base": base,
         **(_step(prompt, sound) if sound else {}),
         "variables": outline.variable_rows(content, selectors.content_of(base) if base else None),
@@ -86,13 +90,10 @@ def _checked(content: Content) -> tuple[Content | None, Sequence[Problem]]:
         return None, found.problems
 
 
-def _kept_by(prompt: Prompt, notes: str) -> list[Problem]:
-    problems = []
-    if not notes.strip():
-        problems.append(Problem("notes", "blank", "say what changed and why"))
+def _kept_by(prompt: Prompt) -> list[Problem]:
     if prompt.archived_at:
-        problems.append(Problem("", "archived", "the prompt was archived; serve it again first"))
-    return problems
+        return [Problem("", "archived", "the prompt was archived; serve it again first")]
+    return []
 
 
 def _step(prompt: Prompt, content: Content) -> dict[str, Any]:

@@ -164,9 +164,8 @@ class Prepared:
 def prepare(prompt: Prompt, asked: MultiValueDict[str, str], posted: MultiValueDict[str, str] | None) -> Prepared:
     """asked: of the page's address, which may name the canary and the label. Raises NotFound."""
     chosen = posted or asked
-    newest = prompt.versions.values_list("ordinal", flat=True).first()
-    canary = registry.find_version(prompt, chosen.get("canary") or str(newest))
     label = registry.find_label(prompt, chosen.get("label") or _usual_label(prompt))
+    canary = registry.find_version(prompt, chosen.get("canary") or _newest_but_at(label))
     return Prepared(
         prompt,
         canary,
@@ -185,6 +184,12 @@ def labels_of(prompt: Prompt) -> Any:
 def _usual_label(prompt: Prompt) -> str:
     names: list[str] = list(labels_of(prompt).values_list("name", flat=True))
     return names[0] if names and PRODUCTION not in names else PRODUCTION
+
+
+def _newest_but_at(label: Label) -> str:
+    """What the label could be moved to: of the prompt's versions the newest that it does not point at already."""
+    others = label.prompt.versions.exclude(pk=label.version_id)
+    return str(others.values_list("ordinal", flat=True).first())
 
 
 def _with_more_rows(posted: MultiValueDict[str, str] | None) -> MultiValueDict[str, str] | None:

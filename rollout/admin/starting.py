@@ -41,8 +41,8 @@ class StartsRollouts(ReadOnlyAdmin):
             return self._start_page(request, "Start a rollout", "choose_prompt", {"prompts": prompts})
         prompt = _prompt(request)
         title = f"Start a rollout of {prompt.name}"
-        if not labels_of(prompt).exists():
-            return self._start_page(request, title, "no_label", {"prompt": prompt})
+        if missing := _missing(prompt):
+            return self._start_page(request, title, missing, {"prompt": prompt})
         start = _prepared(request, prompt)
         if request.method == "POST" and (rollout := self._posted(request, start)):
             self.log_addition(request, rollout, "Started.")
@@ -77,6 +77,13 @@ class StartsRollouts(ReadOnlyAdmin):
     def _start_page(self, request: HttpRequest, title: str, name: str, context: dict[str, Any]) -> TemplateResponse:
         shared = {**self.admin_site.each_context(request), "opts": self.opts, "title": title}
         return TemplateResponse(request, f"admin/rollout/{name}.html", shared | context)
+
+
+def _missing(prompt: Prompt) -> str | None:
+    """The page about what a rollout of it takes first."""
+    if not labels_of(prompt).exists():
+        return "no_label"
+    return None if prompt.versions.all()[1:].exists() else "one_version"
 
 
 def _start(request: HttpRequest, start: Prepared) -> Rollout:

@@ -1,4 +1,4 @@
-"""Which of them is worst? A bar for each, with its interval and the limit."""
+"""Which of them is worst? A bar for each, with its interval."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,20 +23,20 @@ class Bar:
     canary: bool = False
 
 
-def bar_list(bars: Sequence[Bar], *, title: str, limit: float | None = None) -> SafeString:
+def bar_list(bars: Sequence[Bar], *, title: str) -> SafeString:
     """A list whose words are text; the bars beside them, all on one scale from 0, say nothing that these do not."""
     ends = [end for bar in bars if bar.interval for end in bar.interval]
-    highest = max(known([*(bar.value for bar in bars), *ends, limit]), default=0.0)
+    highest = max(known([*(bar.value for bar in bars), *ends]), default=0.0)
     x = Scale(0.0, highest if highest > 0 else 1.0, 0.0, WIDTH)
     rows = format_html_join(
         "",
         '<li><span class="ref">{}</span>{}<span class="value">{}</span></li>',
-        ((bar.words, _bar(bar, x, limit), bar.value_words) for bar in bars),
+        ((bar.words, _bar(bar, x), bar.value_words) for bar in bars),
     )
     return format_html('<ol class="bars" aria-label="{}">{}</ol>', title, rows)
 
 
-def _bar(bar: Bar, x: Scale, limit: float | None) -> SafeString:
+def _bar(bar: Bar, x: Scale) -> SafeString:
     middle = HEIGHT / 2
     parts = []
     if bar.value is not None and is_known(bar.value):
@@ -45,6 +45,4 @@ def _bar(bar: Bar, x: Scale, limit: float | None) -> SafeString:
     if bar.interval and len(known(bar.interval)) == 2:
         low, high = bar.interval
         parts.append(line("whisker", x(low), middle, x(high), middle))
-    if limit is not None and is_known(limit):
-        parts.append(line("limit", x(limit), 0, x(limit), HEIGHT))
     return element("svg", *parts, viewBox=f"0 0 {WIDTH:g} {HEIGHT:g}", preserveAspectRatio="none", aria_hidden="true")

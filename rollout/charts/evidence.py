@@ -7,6 +7,7 @@ from django.utils.safestring import SafeString
 
 from rollout.charts.parts import (
     FORMS,
+    KINDS,
     LINE_HEIGHT,
     Band,
     Form,
@@ -29,7 +30,6 @@ from rollout.formats import MINUS
 TOP, HEIGHT, BELOW = 28.0, 230.0, 24.0
 # The limit stays in sight: what is further away than so many times its height is drawn at the border.
 HIGHEST, LOWEST = 3.0, -1.5
-KINDS = {"plain": None, "guilty": "guilty", "all": "strong", "canary": "of-canary"}
 ORDER = ("plain", "canary", "guilty", "all")  # the last drawn lies on top
 
 

@@ -15,6 +15,7 @@ from rollout.charts.svg import element, joined, line, text
 LETTER = 6.9  # width of an average letter, of the size that static/serinus.css gives text in charts
 LINE_HEIGHT = 15.0
 SHORTEST_NAME = 4
+KINDS = {"plain": None, "guilty": "guilty", "all": "strong", "canary": "of-canary"}  # of a line → of its name
 
 
 @dataclass(frozen=True, slots=True)

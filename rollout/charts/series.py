@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from django.utils.safestring import SafeString
 
-from rollout.charts.evidence import KINDS
 from rollout.charts.parts import (
     FORMS,
+    KINDS,
     LINE_HEIGHT,
     Form,
     Label,

@@ -90,10 +90,10 @@ def worst_change(of_prompt: Weeks) -> Change | None:
         return None
     _, (name, _), before, last = worse[0]
     unit = "share" if only_zero_or_one(before) and only_zero_or_one(last) else "score"
-    _, *old = mean_with_interval(before)
+    was, *old = mean_with_interval(before)
     mean, *new = mean_with_interval(last)
     apart = max(old[0], new[0]) > min(old[1], new[1])
-    words = f"{difference(mean - mean_with_interval(before)[0], unit)} to {estimate(mean, unit)}"
+    words = f"{difference(mean - was, unit)} to {estimate(mean, unit)}"
     return Change(name, words, State("harm", "clearly worse") if apart else State("open", "may be chance"))
 
 

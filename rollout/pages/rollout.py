@@ -23,7 +23,7 @@ from rollout.pages.readers import for_readers
 from rollout.pages.rollout_chart import chart_of
 from rollout.pages.rollout_samples import samples_of_arms
 from rollout.pages.rollout_texts import changes
-from rollout.pages.status_parts import card
+from rollout.pages.status_parts import Card
 
 REFRESH_S = 5
 TRANSITIONS_SHOWN, DELIVERIES_SHOWN = 100, 50
@@ -50,7 +50,7 @@ def _for_everyone(rollout: Rollout) -> dict[str, Any]:
     stays = ramp.stays(list(selectors.weight_changes(rollout)))
     points = evidence_over_time(rollout, deciding=_deciding(transitions))
     return {
-        "card": card(rollout, transitions[0] if transitions else None, at),
+        "card": Card(rollout, transitions[0] if transitions else None, at),
         "rungs": ramp.rungs(rollout, stays, at),
         "chart": chart_of(rollout, points, stays, at),
         "found_at": moment(verdict.found_at, at) if verdict else None,

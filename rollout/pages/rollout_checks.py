@@ -1,4 +1,4 @@
-"""Whether the evidence may be trusted, and how much of what was allowed is used up."""
+"""Whether the evidence may be trusted, and how near it is to what is allowed."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,11 +27,11 @@ class Ratio:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """what: that may be used up. spent: how much of it is."""
+    """what: that is promised or allowed. told: how near the rollout is to its end."""
 
     what: str
     meter: SafeString
-    spent: str
+    told: str
 
 
 def ratio(body: Mapping[str, Any]) -> Ratio:
@@ -73,14 +73,11 @@ def _share(counted: Mapping[str, float]) -> str:
 
 
 def _of_false_rollbacks(alpha: float, body: Mapping[str, Any] | None) -> Budget:
-    """On the scale of logarithms, on which evidence adds up."""
+    """The promise holds however often one looks: no look spends of it. The meter is of the evidence, which rises and
+    falls, on the scale of logarithms, on which it adds up."""
     log_e, log_limit = (body["log_e_harm"], body["log_threshold"]) if body else (0.0, -math.log(alpha))
-    spent = min(max(log_e / log_limit, 0.0), 1.0)
-    what = f"{_written(alpha)} chance of a false rollback, over all metrics and looks"
-    e = f"an e-value of harm of {of_limit(log_e, log_limit)}"
-    if spent == 1:
-        return _budget(what, spent, f"All of it is spent: {e}")
-    return _budget(what, spent, f"{math.floor(100 * spent)}{GAP}% of it is spent, by the logarithm: {e}")
+    what = f"at most {_written(alpha)} chance of a false rollback over the whole rollout, whatever is looked at"
+    return _budget(what, log_e / log_limit, f"Evidence of harm: {of_limit(log_e, log_limit)}")
 
 
 def _of_limits(body: Mapping[str, Any]) -> Iterator[Budget]:
@@ -92,8 +89,8 @@ def _of_limits(body: Mapping[str, Any]) -> Iterator[Budget]:
             told = (
                 f"{seen} of the canary's calls take longer" if metric["kind"] == "latency" else f"the canary has {seen}"
             )
-            spent = DASH if used is None else f"{math.floor(100 * used)}{GAP}%"
-            yield _budget(what, used or 0.0, f"{spent} of it is used: {told}")
+            share = DASH if used is None else f"{math.floor(100 * used)}{GAP}%"
+            yield _budget(what, used or 0.0, f"{share} of it is used: {told}")
 
 
 def _used(metric: Mapping[str, Any]) -> float | None:
@@ -105,8 +102,8 @@ def _used(metric: Mapping[str, Any]) -> float | None:
     return float((1 - seen) / (1 - allowed) if metric["direction"] == "higher" else seen / allowed)
 
 
-def _budget(what: str, used: float, spent: str) -> Budget:
-    return Budget(what, meter(used, words=f"{what}. {spent}"), spent)
+def _budget(what: str, share: float, told: str) -> Budget:
+    return Budget(what, meter(share, words=f"{what}. {told}"), told)
 
 
 def _written(share: float) -> str:

@@ -31,9 +31,9 @@ def status_page(request: HttpRequest) -> HttpResponse:
     rolled_back = list(selectors.rolled_back_since(at - ATTENTION))
     ended = list(selectors.ended_rollouts(limit=ENDED_SHOWN))
     last = selectors.newest_transitions([*active, *rolled_back, *ended])
-    cards = [parts.card(rollout, last.get(rollout.pk), at) for rollout in active]
+    cards = [parts.Card(rollout, last.get(rollout.pk), at) for rollout in active]
     held = [card for card in cards if card.rollout.hold_reason]
-    attention = [*(parts.card(rollout, last.get(rollout.pk), at) for rollout in rolled_back), *held]
+    attention = [*(parts.Card(rollout, last.get(rollout.pk), at) for rollout in rolled_back), *held]
     found = alarms(
         work.measure(),
         failing=list(selectors.endpoints_failing_since(at - FAILING)),

@@ -116,10 +116,6 @@ class End:
     at: SafeString
 
 
-def card(rollout: Rollout, last: Transition | None, now: datetime) -> Card:
-    return Card(rollout, last, now)
-
-
 def grouped(cards: Sequence[Card]) -> list[Group]:
     """Few as they come; of many those first that need somebody, and in each group those nearest to harm."""
     if len(cards) <= SHOWN_AT_ONCE:

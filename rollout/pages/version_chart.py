@@ -1,6 +1,7 @@
 """How did the versions do over time, and what was done meanwhile? The lines and marks of the prompt page's chart."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.utils.safestring import SafeString
@@ -32,10 +33,12 @@ def chart(
     rollouts: Sequence[Rollout],
     now: datetime,
 ) -> SafeString:
-    """None where no call came."""
+    """None where no call came. The axis begins with the first call or mark: before it there is nothing to see."""
     drawn = [track for track in tracks if track.total.calls][:LINES]
     if not drawn:
         return SafeString("")
+    marks = marks_of(window, moves=moves, rollouts=rollouts)
+    window = from_the_first(drawn, marks, window)
     panels = [
         Panel("Calls per hour", [_calls(track, window, now) for track in drawn], _whole),
         _panel("Error rate", drawn, window, _error_rate, _share),
@@ -46,7 +49,6 @@ def chart(
         _panel("Cost per call", drawn, window, cost_per_call, money),
         *(_score_panel(key, drawn, window) for key in score_keys(drawn)[:SCORES]),
     ]
-    marks = marks_of(window, moves=moves, rollouts=rollouts)
     names = ", ".join(track.name for track in drawn)
     return series_chart(
         [panel for panel in panels if any(value is not None for line in panel.lines for _, value in line.points)],
@@ -72,6 +74,12 @@ def marks_of(window: Window, *, moves: Sequence[LabelMove], rollouts: Sequence[R
     ]
     inside = sorted((mark for mark in found if window.since <= mark.at <= window.until), key=lambda mark: mark.at)
     return inside[-MARKS:]
+
+
+def from_the_first(tracks: Sequence[Track], marks: Sequence[Mark], window: Window) -> Window:
+    """The window from the step on that the first call or mark is in."""
+    first = min([*(min(track.steps) for track in tracks), *(mark.at for mark in marks)])
+    return replace(window, since=max((start for start in window.starts if start <= first), default=window.since))
 
 
 def _is_promotion(move: LabelMove, rollout: Rollout) -> bool:

@@ -1,5 +1,7 @@
 """One prompt: how its versions do beside each other and over time, what its labels point at, and its rollouts."""
 
+from datetime import datetime
+
 from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -8,7 +10,7 @@ from django.views.decorators.http import require_safe
 
 from common.clock import now
 from common.errors import NotFound
-from observability.selectors.over_time import prompt_over_time
+from observability.selectors.over_time import first_hour, prompt_over_time
 from registry import rights
 from registry import selectors as registry
 from registry.models import LabelMove, Prompt, PromptVersion
@@ -33,7 +35,7 @@ def prompt_page(request: HttpRequest, name: str) -> HttpResponse:
     except NotFound as error:
         raise Http404(error.detail) from error
     at = now()
-    shown = window(int(asked.choice(request, "days", [str(days) for days in DAYS], "7")), at)
+    shown = window(int(asked.choice(request, "days", [str(days) for days in DAYS], _usual_days(prompt, at))), at)
     label, environment = asked.word(request, "label"), asked.word(request, "environment")
     read = list(prompt_over_time(prompt=name, since=shown.since, until=shown.until, step=shown.step))
     labels = list(registry.labels(prompt))
@@ -66,11 +68,19 @@ def prompt_page(request: HttpRequest, name: str) -> HttpResponse:
         "environment": environment,
         "days": shown.days,
         "windows": DAYS,
+        "may_edit_drafts": request.user.has_perm(rights.EDIT_DRAFTS),
+        "may_view_prompts": admin.site.get_model_admin(Prompt).has_view_permission(request),
         "may_view_versions": request.user.has_perm(rights.VIEW_VERSIONS),
         "newest": parts.to_roll_out(numbers.values(), labels) if _may_start(request) else None,
         "at": moment(at, at),
     }
     return render(request, "insights/prompt.html", context)
+
+
+def _usual_days(prompt: Prompt, at: datetime) -> str:
+    """A day as long as there is nothing before it; `first_hour` has no answer until the first hour is over."""
+    began = first_hour(prompt.name) or prompt.created_at
+    return "1" if began >= window(1, at).since else "7"
 
 
 def _moves(prompt: Prompt) -> parts.Moves:

@@ -50,6 +50,24 @@ def test_draft__typed__preview_step_and_difference_follow(serinus: Instance, win
     expect(page.get_by_label("Template")).to_have_value("Greet {{ name }} warmly at {{ hour }}.")
 
 
+def test_draft__chat__a_long_message_is_seen_whole(serinus: Instance, windows: Windows) -> None:
+    serinus.call("POST", "/api/v1/prompts", {"name": "talkative"})
+    messages = [{"role": "system", "content": "Never tell a customer what you do not know. " * 20}]
+    version = {"type": "chat", "template": messages, "notes": "first"}
+    serinus.call("POST", "/api/v1/prompts/talkative/versions", version)
+    page = windows.open(EDITOR)
+    open_draft(page, "talkative")
+
+    card = page.get_by_label("Content")
+    expect(card).to_be_visible()
+    expect(page.get_by_text("For chat write a JSON list")).to_be_hidden()
+    assert card.evaluate("field => field.scrollHeight <= field.clientHeight")
+    card.fill("Briefly.")
+    assert card.evaluate("field => field.clientHeight") < 120
+    page.get_by_role("button", name="Edit as JSON").click()
+    expect(page.get_by_text("For chat write a JSON list")).to_be_visible()
+
+
 def test_draft__without_script__previewed_by_the_button(serinus: Instance, windows: Windows) -> None:
     write(serinus, "scriptless")
     page = windows.open(EDITOR, java_script_enabled=False)

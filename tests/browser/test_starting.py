@@ -13,6 +13,8 @@ def test_rollout__started_from_a_version__after_its_forecast(serinus: Instance, 
     page.get_by_role("link", name="begun@v1.1").click()
 
     page.get_by_role("link", name="Start a rollout").click()
+    forecast = page.get_by_role("complementary", name="Forecast")
+    expect(forecast).to_contain_text("error_rate")
     for row in (2, 3):
         page.get_by_label(f"Canary's share, % {row}").fill("")
         page.get_by_label(f"Hold at least {row}").fill("")
@@ -23,7 +25,6 @@ def test_rollout__started_from_a_version__after_its_forecast(serinus: Instance, 
     page.get_by_label("Hold at least 1").fill("10m")
     page.keyboard.press("Tab")
     expect(page.get_by_text("expected a duration")).to_be_hidden()
-    forecast = page.get_by_role("complementary", name="Forecast")
     expect(forecast).to_contain_text("error_rate")
     page.get_by_role("button", name="Start the rollout").click()
 

@@ -385,6 +385,49 @@ def test_canary_is_control__said_before_anything_is_filled_in(anna: Client) -> N
     assert "order-extractor:production already points at v1.0." in text_of(page)
 
 
+def test_no_canary_named__the_newest_that_the_label_is_not_at(anna: Client) -> None:
+    prompt = given.prompt(versions=3)
+    make.label(prompt.versions.get(ordinal=3), "production")
+
+    page = anna.get(ADD + OF_ORDERS)
+
+    assert fields_of(page)["canary"] == "v1.1"
+    assert "already points at" not in text_of(page)
+
+
+def test_only_version__says_that_another_is_needed(client: Client) -> None:
+    make.label(make.version(make.prompt()), "production")
+    user = User.objects.create_user("rita", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename="start_rollout"))
+    client.force_login(user)
+
+    page = client.get(ADD + OF_ORDERS)
+
+    assert "order-extractor has only v1.0. Somebody has to publish a second one first." in text_of(page)
+    user.user_permissions.add(Permission.objects.get(codename="change_draft"))
+    assert "/draft/" in client.get(ADD + OF_ORDERS).content.decode()
+
+
+def test_opened__its_script_asks_for_the_forecast__not_over_what_is_told(anna: Client) -> None:
+    given.prompt()
+    fields = opened(anna)
+
+    assert "data-unasked" in anna.get(ADD + OF_ORDERS).content.decode()
+    assert "data-unasked" not in press(anna, fields, "_forecast").content.decode()
+    assert "data-unasked" not in press(anna, fields | {"steps-0-hold": "soon"}).content.decode()
+
+
+def test_no_prompt__those_who_may_are_led_to_the_first(client: Client) -> None:
+    user = User.objects.create_user("rita", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename="start_rollout"))
+    client.force_login(user)
+    add_prompt = "/admin/registry/prompt/add/"
+
+    assert add_prompt not in client.get(ADD).content.decode()
+    user.user_permissions.add(Permission.objects.get(codename="add_prompt"))
+    assert add_prompt in client.get(ADD).content.decode()
+
+
 def test_no_prompt_named__chosen_first(anna: Client) -> None:
     assert "There is no prompt yet." in text_of(anna.get(ADD))
     given.prompt("summary")

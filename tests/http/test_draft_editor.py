@@ -53,6 +53,16 @@ def test_draft__begins_as_the_newest_version(anna: Client, prompt: Prompt) -> No
     assert fields["config"] == '{\n  "temperature": 0\n}'
 
 
+def test_draft__opened__nothing_is_called_wrong_before_anything_is_typed(anna: Client, prompt: Prompt) -> None:
+    new = anna.get(page(prompt, "draft"))
+    make.version(prompt, "2.4")
+    begun = anna.get(page(prompt, "draft"))
+
+    assert new.context["problems_of"] == begun.context["problems_of"] == {}
+    assert part(new, "step") == "Publishing this text Still to be written: the text, the notes."
+    assert part(begun, "step") == "Publishing this text The text is that of v2.4. Still to be written: the notes."
+
+
 def test_draft__chat__written_as_json(anna: Client, prompt: Prompt) -> None:
     messages = '[{"role": "user", "content": "{{ question }}"}]'
 
@@ -307,7 +317,6 @@ def test_preview__placeholder_without_messages__shown_by_its_name(anna: Client, 
         ({"config": "{"}, "config", "Enter a valid JSON."),
         ({"response_schema": '{"type": "text"}'}, "response_schema", "type: not valid JSON Schema"),
         ({"input_schema": '{"properties": {"a b": {}}}'}, "input_schema", "properties: expected names of variables"),
-        ({"notes": " "}, "notes", "say what changed and why"),
         ({"type": "poem"}, "type", "Select a valid choice"),
     ],
 )

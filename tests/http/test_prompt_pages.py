@@ -171,7 +171,7 @@ def test_prompt__no_version__says_so(client: Client) -> None:
     page = client.get(PAGE)
 
     read_strictly(page)
-    assert "No version is in production; no call came in the last 7 days." in words(page)
+    assert "No version is in production; no call came in the last 24 hours." in words(page)
     assert "No version was published yet." in words(page)
 
 
@@ -205,7 +205,7 @@ def test_prompt__two_versions__side_by_side_with_intervals(client: Client, rolle
     if rolled:
         rollups.roll_up()
 
-    page = client.get(PAGE)
+    page = client.get(f"{PAGE}?days=7")
 
     read_strictly(page)
     for version in ("v1.0", "v1.1"):
@@ -246,10 +246,27 @@ def test_prompt__label_and_environment__only_calls_that_name_them(client: Client
 
     of_us, of_both = client.get(f"{PAGE}?environment=us"), client.get(f"{PAGE}?environment=us&label=staging")
 
-    assert "2 calls in the last 7 days" in words(of_us)
+    assert "2 calls in the last 24 hours" in words(of_us)
     assert "1 calls" in words(of_both)
     assert "<option selected>us</option>" in html_of(of_both)
     assert "<option>eu</option>" in html_of(of_both)
+
+
+@pytest.mark.parametrize(
+    ("age_h", "rolled", "shown"),
+    [(2, False, "24 hours"), (2, True, "24 hours"), (20, True, "24 hours"), (30, True, "7 days")],
+)
+def test_prompt__nothing_asked__a_day_while_it_has_no_more(
+    client: Client, age_h: float, rolled: bool, shown: str
+) -> None:
+    make.label(make.version(make.prompt()))
+    if age_h < 24 and rolled:  # a prompt that was there long before its first call
+        Prompt.objects.update(created_at=NOW - timedelta(days=30))
+    ingest(observed("1.0", 1, age_h=age_h))
+    if rolled:
+        rollups.roll_up()
+
+    assert f"1 calls in the last {shown}" in words(client.get(PAGE))
 
 
 @pytest.mark.parametrize(("days", "calls"), [("1", 1), ("7", 2), ("28", 3), ("0", 2), ("x", 2), ("9999999999", 2)])
@@ -303,6 +320,24 @@ def test_prompt__archived__says_so(client: Client) -> None:
     assert "Archived It is served no longer." in words(client.get(PAGE))
 
 
+@pytest.mark.parametrize(("right", "leads_to"), [("change_draft", "draft/"), ("view_prompt", "change/")])
+def test_prompt__by_right__led_to_the_draft_and_to_the_prompt_in_the_admin(
+    client: Client, right: str, leads_to: str
+) -> None:
+    prompt = make.prompt()
+    address = f"/admin/registry/prompt/{prompt.pk}/"
+    before = [link for link in links(client.get(PAGE)) if link.startswith(address)]
+
+    person(client, right)
+
+    assert before == []
+    assert [link for link in links(client.get(PAGE)) if link.startswith(address)] == [address + leads_to]
+
+
+def test_every_page__leads_to_the_api(client: Client) -> None:
+    assert "/api/docs" in links(client.get("/insights/prompts"))
+
+
 def test_prompt__who_may_view_versions__is_led_to_them(client: Client) -> None:
     version = make.version(make.prompt())
     address = f"/admin/registry/promptversion/{version.pk}/change/"
@@ -343,13 +378,13 @@ def test_prompt__number_of_queries__the_same_with_more_versions_calls_and_moves(
     make.label(make.version(prompt))
     ingest(observed("1.0", 0, age_h=3))
     rollups.roll_up()
-    one = queries_of(client, PAGE)
+    one = queries_of(client, f"{PAGE}?days=7")
     for number in range(1, 15):
         make.label(make.version(prompt, template=f"Way {number}"))
     ingest(*(observed(f"1.{number}", number, age_h=3 + 10 * number) for number in range(1, 15)))
     rollups.roll_up()
 
-    assert queries_of(client, PAGE) == one
+    assert queries_of(client, f"{PAGE}?days=7") == one
     assert len(rows(client.get(PAGE))) == 12
 
 

@@ -16,7 +16,7 @@ from observability.models.calls import first_place
 from registry import services as registry
 from registry.core.content import Content
 from rollout import services
-from rollout.models import Delivery, DeliveryAttempt, Rollout, Verdict
+from rollout.models import Delivery, DeliveryAttempt, Outlook, Rollout, Verdict
 from rollout.pages import rollout_texts
 from rollout.webhooks.services import create_endpoint
 from tests import rollouts as given
@@ -112,6 +112,26 @@ def test_verdict__every_number_behind_it(client: Client) -> None:
     assert "It is rolled back when the e-value of harm reaches 20" in section(page, "plan")
 
 
+def test_foreseen__how_many_calls_the_proof_takes_in_place_of_what_is_not_proven(client: Client) -> None:
+    rollout = judged(given.rollout(steps=[{"weight": "5%", "hold": "10s"}]))
+    Rollout.objects.update(hold_until=now() - timedelta(seconds=1))
+    given.look_now(rollout)
+    before = words(client.get(page_of(rollout)))
+    Outlook.objects.create(rollout=rollout, foreseen_at=now(), canary_calls=2000, metric="error_rate", calls_per_s=3.52)
+
+    page = words(client.get(page_of(rollout)))
+
+    assert "is not proven safe yet" in before
+    assert "Needs about 1 900 more canary calls to prove it safe" in page
+    assert "is not proven safe yet" not in page.split("What happened")[0]
+
+
+def test_metrics__the_interval_decides_nothing__said_below_the_table(client: Client) -> None:
+    page = client.get(page_of(rolled_back()))
+
+    assert "the interval beside a difference is for the eye and decides nothing" in section(page, "metrics").lower()
+
+
 def test_checks__units_in_words_and_the_error_budget(client: Client) -> None:
     page = client.get(page_of(judged(given.rollout())))
 
@@ -120,8 +140,11 @@ def test_checks__units_in_words_and_the_error_budget(client: Client) -> None:
         r"Units per arm: 1 \d{3} control, \d{2,3} canary: [45]\.\d\d % of the 5 % planned\. As planned", checks
     )
     assert re.search(r"evidence against a working assignment: [\d.]+ of 1 000", checks)
-    assert "Error budget: 5 % chance of a false rollback, over all metrics and looks" in checks
-    assert re.search(r"\d+ % of it is spent, by the logarithm: an e-value of harm of [\d.]+ of 20", checks)
+    assert (
+        "Error budget: at most 5 % chance of a false rollback over the whole rollout, whatever is looked at" in checks
+    )
+    assert re.search(r"Evidence of harm: [\d.]+ of 20", checks)
+    assert "spent" not in checks
 
 
 def test_checks__broken_sample_ratio__said(client: Client) -> None:
@@ -173,7 +196,7 @@ def test_no_verdict_yet__undefined_is_an_en_dash(client: Client) -> None:
     assert "No look at the evidence has found anything yet" in section(page, "evidence")
     assert "<svg" not in html_of(page).partition("checks")[0]
     assert "Units per arm: none was counted yet." in section(page, "checks")
-    assert "0 % of it is spent" in section(page, "checks")
+    assert "Evidence of harm: 1.0 of 20" in section(page, "checks")
     assert "hallucination rate, lower is better, margin default - n 0 units 0 - n 0 units 0 - 1.0" in section(
         page, "metrics"
     )
@@ -259,7 +282,7 @@ def test_ended__shows_its_last_verdict_and_stands_still(client: Client) -> None:
     assert "of the last verdict" in section(page, "metrics")
     assert "30.0 % n 100" in section(page, "metrics")
     assert "Harmful" in section(page, "metrics")
-    assert "All of it is spent: an e-value of harm of over 10 000" in section(page, "checks")
+    assert "Evidence of harm: over 10 000" in section(page, "checks")
     assert "hallucination: 30.0 % (n 100) against 1.8 % (n 1 900), e-value of harm over 10 000" in section(
         page, "happened"
     )

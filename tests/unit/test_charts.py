@@ -311,13 +311,11 @@ def test_bars__on_one_scale_with_their_words_as_text() -> None:
                 Bar("v1.2", None, DASH),
             ],
             title="Hallucination rate by version",
-            limit=0.03,
         )
     )
 
     bars = found(listed, "bar") + found(listed, "bar canary")
     assert [float(bar.attrib["width"]) for bar in bars] == [150, 300]
-    assert {part.attrib["x1"] for part in found(listed, "limit")} == {"225"}
     assert [part.text for part in found(listed, "value")] == ["2.0 %", "4.0 %", DASH]
     assert listed.get("aria-label") == "Hallucination rate by version"
 

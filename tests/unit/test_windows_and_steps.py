@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from observability.core.figures import Figures
+from rollout.charts import Mark
 from rollout.formats import DASH, between, milliseconds, money, plain
-from rollout.pages.version_chart import line_of, of_enough
+from rollout.pages.version_chart import from_the_first, line_of, of_enough
 from rollout.pages.versions_parts import Track
 from rollout.pages.windows import window
 
@@ -37,6 +38,18 @@ def test_line__step_with_few_calls__no_point(busiest: int, calls: int, drawn: bo
 
     assert points[second + timedelta(hours=3)] == (0.5 if drawn else None)
     assert {shown.since, shown.until} <= points.keys()
+
+
+@pytest.mark.parametrize(("mark_h", "begins_h"), [(None, 12), (3, 12), (20, 24)])
+def test_chart__begins_with_the_step_of_the_first_call_or_mark(mark_h: int | None, begins_h: int) -> None:
+    shown = window(7, NOW)
+    steps = {UNTIL - timedelta(hours=hours): Figures(calls=5) for hours in (3, 9)}  # 12:00 and 06:00
+    track = Track("v1.0", None, [], canary=False, total=Figures(calls=10), steps=steps)
+    marks = [Mark(UNTIL - timedelta(hours=mark_h), "moved")] if mark_h else []
+
+    begins = from_the_first([track], marks, shown).since
+
+    assert begins == datetime(2026, 1, 31, 18, tzinfo=UTC) - timedelta(hours=begins_h)
 
 
 @pytest.mark.parametrize(
