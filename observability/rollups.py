@@ -235,20 +235,20 @@ def _marks(hour: datetime) -> list[int]:
 
 def _compute(hour: datetime) -> Rows:
     """The rows of an hour. Outside any transaction: on SQLite, nobody could write meanwhile."""
-    at = connection.ops.adapt_datetimefield_value(hour)
+    at, calls = connection.ops.adapt_datetimefield_value(hour), hours.the_hour(hour)
     return Rows(
         versions=[
             VersionHour(hour=hour, **key._asdict(), **columns_of(figures))
-            for key, figures in hours.version_figures(hour).items()
+            for (_, key), figures in hours.version_figures(calls).items()
         ],
         spending=[
             (at, dimension.value, value, *astuple(sums))
             for dimension in Dimension
-            for value, sums in hours.spending(hour, dimension).items()
+            for value, sums in hours.spending(calls, dimension).items()
         ],
         exposed=[
             ExposureHour(hour=hour, **key._asdict(), calls=found.calls, scored=found.scored)
-            for key, found in hours.exposed(hour).items()
+            for key, found in hours.exposed(calls).items()
         ],
     )
 

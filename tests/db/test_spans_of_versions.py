@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from observability import rollups
 from observability.core.figures import Figures
-from observability.models import Call, RolledDay, VersionHour, VersionSpan
+from observability.models import Call, RolledDay, StaleHour, VersionHour, VersionSpan
 from observability.selectors.metrics import version_metrics
 from observability.selectors.over_time import HOUR, prompt_over_time, prompts_over_days
 from tests import traces
@@ -21,6 +21,7 @@ NOW = datetime(2026, 1, 31, 14, 30, tzinfo=UTC)
 SINCE, UNTIL = datetime(2026, 1, 29, tzinfo=UTC), datetime(2026, 1, 31, 15, tzinfo=UTC)
 AGES_H = (0.1, 1.2, 3, 9, 13, 30, 45)  # of today, still computed and rolled up; of the night; of days before
 NAME = "order-extractor"
+HOURS = timedelta(hours=1)
 
 pytestmark = pytest.mark.django_db
 
@@ -108,6 +109,19 @@ def test_over_time__hour_changes__seen_at_once_and_in_the_spans_after_the_next_r
     spans = VersionSpan.objects.filter(hours=24, prompt_name=NAME).values_list("calls", flat=True)
     hours = VersionHour.objects.filter(prompt_name=NAME, hour__lt=NOW.replace(hour=0)).values_list("calls", flat=True)
     assert sum(spans) == sum(hours)
+
+
+@pytest.mark.parametrize("step", [HOUR, 6, 24])
+def test_over_time__many_hours_wait_to_be_rolled_up_again__the_same_figures(step: int) -> None:
+    crowd(300, ages_h=tuple(0.1 + 2 * number for number in range(30)))
+    rollups.roll_up()
+    expected = steps(step)
+    StaleHour.objects.bulk_create(StaleHour(hour=NOW.replace(minute=0) - number * HOURS) for number in range(2, 60, 3))
+
+    found = steps(step)
+
+    assert found.keys() == expected.keys()
+    assert all(same(found[at], expected[at]) for at in expected)
 
 
 def test_roll_up__hour_is_replaced__its_day_is_not_marked_until_it_is_added_up_again(
