@@ -105,6 +105,8 @@ def version_figures(
     figures: dict[tuple[int, VersionKey], Figures] = defaultdict(Figures)
     for at, part in _sums(calls, step):
         figures[at].add(part)
+    if not figures:
+        return {}
     for name, (field, measure) in TIMES.items() if with_times else ():
         for at, bin_, n in _histogram(calls, step, field, measure):
             getattr(figures[at], name)[bin_] = n
@@ -150,6 +152,8 @@ def exposed(stretch: Stretch) -> dict[ExposureKey, Exposed]:
     fields = ExposureKey._fields
     calls = _llm_calls(stretch).filter(rollout__isnull=False)
     found = {ExposureKey(*key): Exposed(n, {}) for *key, n in calls.values_list(*fields).annotate(Count("id"))}
+    if not found:
+        return {}
     # By the calls of the stretch, or SQLite reads all scores there are. Of a name only one counts for a call.
     scores = Score.objects.filter(call__in=calls.values("pk"), counts=True).order_by()
     by_name = scores.values_list(*(f"call__{field}" for field in fields), "name")

@@ -221,9 +221,9 @@ def test_data_quality__number_of_queries__the_same_for_any_number_of_hours(
     rollups.roll_up()
     key = {"Authorization": f"Bearer {make.key('read')}"}
 
-    # The key; three times the state and stale hours; stored hours, six of those that are not rolled up, versions;
-    # spending, twice; refused; held, waiting, given up; exposures, three; rollouts.
-    with django_assert_num_queries(25):
+    # The key; three times the state, stale hours, what is stored and the calls that are not rolled up; versions; refused;
+    # held, waiting, given up; rollouts.
+    with django_assert_num_queries(19):
         Client().get("/api/v1/data-quality", headers=key)
 
 
