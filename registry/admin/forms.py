@@ -17,6 +17,7 @@ from registry.core.problems import Problem
 from registry.core.versions import Bump
 from registry.models import Draft, Label, LabelMove, Prompt, PromptVersion, Scope, TemplateType
 
+VERSIONS_OFFERED = 500
 WIDE = {"class": "vLargeTextField written", "spellcheck": "false"}
 
 
@@ -155,13 +156,17 @@ class PublishForm(RevisionForm):
 
 
 class MoveForm(forms.Form):
+    """Offers the newest versions, without what they say; the API moves a label to any."""
+
     label = forms.CharField(max_length=64, help_text="An existing label or a new one")
     version = forms.ModelChoiceField(PromptVersion.objects.none())
     reason = forms.CharField(widget=forms.Textarea(attrs={"class": "vLargeTextField", "rows": 3}))
 
     def __init__(self, *arguments: Any, prompt: Prompt, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.fields["version"].queryset = prompt.versions.select_related("prompt")  # type: ignore[attr-defined]  # of ModelChoiceField
+        newest = prompt.versions.values_list("ordinal", flat=True).first() or 0
+        offered = prompt.versions.filter(ordinal__gt=newest - VERSIONS_OFFERED).select_related("prompt")
+        self.fields["version"].queryset = offered.only("ordinal", "major", "minor", "patch", "prompt__name")  # type: ignore[attr-defined]  # of ModelChoiceField
 
 
 class MomentForm(forms.Form):

@@ -104,6 +104,7 @@ class Delivery(models.Model):
                 condition=Q(status=DeliveryStatus.PENDING),
             ),
             models.Index(fields=["endpoint", "status", "id"], name="deliveries_by_status"),
+            models.Index(fields=["id"], name="deliveries_dead", condition=Q(status=DeliveryStatus.DEAD)),
         ]
         constraints = [
             UniqueConstraint(fields=["event", "endpoint"], name="one_delivery_per_event_and_endpoint"),

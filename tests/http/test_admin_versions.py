@@ -108,7 +108,7 @@ def test_usage__many_rollouts__the_newest_ones_in_few_queries(anna: Client, djan
         )
         services.cancel(rollout_id=tried.pk, reason="no", actor=ANNA)
 
-    with django_assert_max_num_queries(16):
+    with django_assert_max_num_queries(20):
         page = anna.get(page_of(rollout.canary))
 
     assert page.content.decode().count('href="/rollouts/rol_') == 10

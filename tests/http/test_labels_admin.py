@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 import time_machine
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from registry import services
+from registry.admin import forms
 from registry.models import Label, LabelMove, Prompt
 from tests import make
 from tests.browsing import fields_of, page, send, someone_who_may, text_of
@@ -81,6 +84,31 @@ def test_label__wrong_input__told_at_the_field(anna: Client, prompt: Prompt, typ
 
     assert told in text_of(answer)
     assert list(answer.context["form"].errors) == list(typed)
+
+
+def test_label__many_versions__the_newest_are_offered(
+    anna: Client, prompt: Prompt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forms, "VERSIONS_OFFERED", 2)
+    versions = [make.version(prompt, number) for number in ("1.0", "1.1", "1.2")]
+
+    form = anna.get(page(prompt, "label")).context["form"]
+    refused = send(anna, page(prompt, "label"), version=versions[0].pk, reason="back")
+
+    assert list(form.fields["version"].queryset) == [versions[2], versions[1]]
+    assert list(refused.context["form"].errors) == ["version"]
+
+
+def test_lists_of_versions__what_they_say_is_not_read(anna: Client, prompt: Prompt) -> None:
+    make.version(prompt, "2.2")
+
+    with CaptureQueriesContext(connection) as captured:
+        for address in (page(prompt, "label"), "/admin/registry/promptversion/"):
+            assert "order-extractor@v2.2" in anna.get(address).content.decode()
+
+    of_versions = [query["sql"] for query in captured if "registry_promptversion" in query["sql"]]
+    assert of_versions
+    assert not [sql for sql in of_versions if '"registry_promptversion"."template"' in sql]
 
 
 def test_label__version_of_another_prompt__refused(anna: Client, prompt: Prompt) -> None:

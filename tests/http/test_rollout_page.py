@@ -581,8 +581,8 @@ def test_number_of_queries__the_same_with_more_transitions_deliveries_and_verdic
 
     counts = {queries_of(client, page_of(each)) for each in (one, many)}
 
-    # rollout, transitions, weights, verdicts, deliveries, attempts
-    assert counts == {6}
+    # rollout, transitions, weights, verdicts, events, deliveries, attempts
+    assert counts == {7}
 
 
 def test_number_of_queries__of_a_person__the_same_with_more_calls(client: Client) -> None:

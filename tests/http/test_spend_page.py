@@ -29,7 +29,10 @@ def clock() -> Any:
 
 @pytest.fixture
 def reader(client: Client) -> Client:
-    client.force_login(User.objects.create_user("ben", is_staff=True))
+    """Who may look at calls."""
+    ben = User.objects.create_user("ben", is_staff=True)
+    ben.user_permissions.add(Permission.objects.get(codename="view_call"))
+    client.force_login(ben)
     return client
 
 
@@ -98,8 +101,20 @@ def test_spend__users__by_the_first_characters_of_their_hash_and_never_by_id(rea
     page = reader.get(f"{PATH}?by=user")
 
     assert list(rows(page, "spenders")) == [whole[:8]]
-    assert f'title="{whole}"' in html_of(page)
+    assert whole not in html_of(page)
     assert "anna@" not in html_of(page)
+
+
+def test_spend__who_may_not_look_at_calls__is_neither_offered_nor_shown_users(client: Client) -> None:
+    client.force_login(User.objects.create_user("carl", is_staff=True))
+    ingest(spent(1, 0.75, **{"user.id": "anna@example.org"}))
+
+    page, refused = client.get(PATH), client.get(f"{PATH}?by=user")
+
+    assert "by user" not in words(page)
+    assert "by feature" in words(page)
+    assert refused.status_code == 403
+    assert user_hash("anna@example.org")[:8] not in html_of(refused)
 
 
 def test_spend__days__window_and_line_of_each_day(reader: Client) -> None:
