@@ -252,6 +252,22 @@ def test_quality__calls_that_are_no_evidence__with_what_mends_it() -> None:
     assert "Calls that name a version that does not exist: order-extractor 9.9 1 A misspelt name" in quality
 
 
+def test_quality__calls_without_a_price__only_where_there_were_tokens_to_price() -> None:
+    given.rollout()
+    failed = traces.CHAT | {"gen_ai.request.model": "gpt-4o-mini", "error.type": "timeout"}
+    tokens = {"gen_ai.usage.input_tokens": 10, "gen_ai.usage.output_tokens": 1}
+    ingest(
+        traces.span(failed, number=1),
+        traces.span(failed, number=2),
+        traces.span(traces.CHAT | tokens | {"gen_ai.request.model": "house-model"}, number=3),
+    )
+
+    quality = section(Client().get("/"), "quality")
+
+    assert "Calls without a price: house-model 1 Set a price for the model" in quality
+    assert "gpt-4o-mini" not in quality
+
+
 def test_quality__no_calls__says_so() -> None:
     given.rollout()
 
