@@ -592,5 +592,7 @@ def test_number_of_queries__of_a_person__the_same_with_more_calls(client: Client
         call(few, arm, number, score=1.0)
     for number in range(2, 60):
         call(many, "canary" if number % 2 else "control", number, score=1.0)
+    for rollout in (few, many):
+        client.get(page_of(rollout))  # what changed in the text is remembered from now on
 
     assert queries_of(client, page_of(few)) == queries_of(client, page_of(many))
