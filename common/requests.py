@@ -9,10 +9,11 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
+from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
-from django.views.defaults import server_error
 
 from common.errors import BadRequest, DomainError, NotFound, problem_response
 from common.ids import new_id
@@ -146,10 +147,17 @@ def refused(request: HttpRequest, error: DomainError) -> HttpResponse:
     return render(request, "404.html", status=404)
 
 
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """handler400: a page that says how large a form may be, or Django's plain one for what no form of ours sends."""
+    if isinstance(exception, RequestDataTooBig):
+        return render(request, "413.html", {"limit": settings.DATA_UPLOAD_MAX_MEMORY_SIZE}, status=413)
+    return defaults.bad_request(request, exception)
+
+
 def failed(request: HttpRequest) -> HttpResponse:
     """handler500: a problem document or Django's plain page for what nobody foresaw; the log has its traceback."""
     if request.path.startswith(API_PREFIXES):
         detail = "Something failed that should not have; nothing was changed"
         ofrep = {"errorCode": "GENERAL", "errorDetails": detail} if request.path.startswith(OFREP_PREFIX) else {}
         return problem_response(DomainError("internal_error", detail, extra=ofrep), request)
-    return server_error(request)
+    return defaults.server_error(request)

@@ -23,6 +23,7 @@ WEBHOOK_ALLOW = env.reachable("SERINUS_WEBHOOK_ALLOW")
 
 MAX_BODY_BYTES = env.integer("SERINUS_MAX_BODY_BYTES", 8 * 2**20, least=1024)
 MAX_DECOMPRESSED_BYTES = env.integer("SERINUS_MAX_DECOMPRESSED_BYTES", 32 * 2**20, least=1024)
+DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES  # of a form, which is refused by common.requests.bad_request
 API_RATE = env.integer("SERINUS_API_RATE", 1200, least=1)
 MAX_SPANS_PER_REQUEST = env.integer("SERINUS_MAX_SPANS_PER_REQUEST", 10_000, least=1)
 SCORES_WAIT = env.duration("SERINUS_SCORES_WAIT", "7d")

@@ -8,6 +8,7 @@ from config import api_docs, health, metrics
 from registry.admin.people import own_password
 from rollout.serving import views as serving
 
+handler400 = "common.requests.bad_request"
 handler404 = "common.requests.not_found"
 handler500 = "common.requests.failed"
 

@@ -6,11 +6,9 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.core.paginator import Paginator
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -20,19 +18,10 @@ from observability.selectors import UNPRICED_FOR, unpriced_models
 from observability.services.prices import add_override, pattern_of, provider_of, remove_override
 from registry import rights
 from registry.admin.acting import actor_of
-from registry.admin.read_only import ReadOnlyInline, as_written
+from registry.admin.read_only import BoundedPaginator, ReadOnlyInline, as_written
 
 SHOWN = 10
-COUNTED = 1_000
 TRACE_ID = re.compile(r"[0-9a-f]{32}", re.ASCII | re.IGNORECASE)
-
-
-class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # takes none at run time
-    """Pages of the first COUNTED rows: nobody turns more, and counting all of them would read the whole table."""
-
-    @cached_property
-    def count(self) -> int:
-        return int(self.object_list[:COUNTED].count())  # type: ignore[attr-defined]  # of a QuerySet
 
 
 class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's own class takes none at run time

@@ -11,18 +11,19 @@ could not see has a mark that it did not see either, and the hour is computed ag
 hour; the first to finish is believed, since the other finds the state or its marks gone.
 
 Hours are added up to quarters of a day and to days once these are over, so that a month is read in few rows.
-Replacing an hour unmarks its day in the same transaction; a day without a mark is read by the hour.
+Replacing an hour unmarks its day in the same transaction; a day without a mark is read by the hour. A worker of the
+release before replaces hours and knows no days: so the days that are read are compared with their hours too.
 """
 
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Count, Q, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import Count, Sum
+from django.db.models.functions import TruncDate
 
 from common.clock import now
 from observability import bulk
@@ -48,7 +49,9 @@ MARKED_AFTER = timedelta(minutes=5)
 SETTLED_AFTER = timedelta(minutes=10)
 MOST_SECONDS = 20.0  # of one task: the cluster ends it after 60
 MOST_MARKS = 10_000  # of one hour at once
+COMPARED_FOR = timedelta(days=31)  # as far back as days are read
 NEVER = EPOCH
+NO_HOURS = (0, 0)
 DAY = timedelta(days=1)
 
 SPEND_COLUMNS = (
@@ -175,21 +178,27 @@ def _days_to_roll() -> Iterator[date]:
     rolled_until = _state().rolled_until
     if first is None or rolled_until is None:
         return
-    done = dict(RolledDay.objects.values_list("day", "until"))
+    done = {
+        day: (until, hours) for day, until, *hours in RolledDay.objects.values_list("day", "until", "summed", "ids")
+    }
     day = (rolled_until - HOUR).date()
+    compared = day - COMPARED_FOR
+    there = _hours_of(midnight(compared), _end_of(day, rolled_until))
     while day >= first.date():
         end = _end_of(day, rolled_until)
-        if end > midnight(day) and done.get(day) != end:
+        until, hours = done.get(day, (None, []))
+        if end > midnight(day) and (until != end or (day >= compared and tuple(hours) != there.get(day, NO_HOURS))):
             yield day
-        day -= timedelta(days=1)
+        day -= DAY
 
 
 def _roll_day(day: date) -> None:
     """Add a day's hours up, unless one of them is replaced meanwhile; then it is for the next time."""
-    until, known = _end_of(day, _state().rolled_until or NEVER), _hours_of(day)
+    until = _end_of(day, _state().rolled_until or NEVER)
+    known = _hours_of(midnight(day), until).get(day, NO_HOURS)
     spans = [span for span in SPANS if midnight(day) + timedelta(hours=span) <= until]
     sums: dict[tuple[datetime, int, VersionKey], Figures] = {}
-    for row in VersionHour.objects.filter(_within(day), hour__lt=until).iterator(chunk_size=500):
+    for row in VersionHour.objects.filter(hour__gte=midnight(day), hour__lt=until).iterator(chunk_size=500):
         key = VersionKey(row.prompt_name, row.version_id, row.version_text, row.label, row.environment, None)
         figures = row.figures
         for span in spans:
@@ -201,11 +210,12 @@ def _roll_day(day: date) -> None:
     ]
     with transaction.atomic():
         RollUpState.objects.select_for_update().get(pk=1)  # as whoever replaces an hour does
-        if _hours_of(day) != known:
+        if _hours_of(midnight(day), until).get(day, NO_HOURS) != known:
             return
         VersionSpan.objects.filter(starts_at__gte=midnight(day), starts_at__lt=midnight(day) + DAY).delete()
         VersionSpan.objects.bulk_create(rows, batch_size=500)
-        RolledDay.objects.update_or_create(day=day, defaults={"until": until})
+        summed, ids = known
+        RolledDay.objects.update_or_create(day=day, defaults={"until": until, "summed": summed, "ids": ids})
 
 
 def _end_of(day: date, rolled_until: datetime) -> datetime:
@@ -214,15 +224,11 @@ def _end_of(day: date, rolled_until: datetime) -> datetime:
     return midnight(day) + timedelta(hours=QUARTER) * min(spans_over, WHOLE_DAY // QUARTER)
 
 
-def _hours_of(day: date) -> tuple[int, int]:
-    """What tells whether any of a day's hours was replaced: new rows have higher ids than any before them."""
-    ids = VersionHour.objects.filter(_within(day)).order_by().values_list("pk", flat=True)
-    found = ids.aggregate(n=Count("pk"), ids=Coalesce(Sum("pk"), 0))
-    return found["n"], found["ids"]
-
-
-def _within(day: date) -> Q:
-    return Q(hour__gte=midnight(day), hour__lt=midnight(day) + DAY)
+def _hours_of(since: datetime, until: datetime) -> dict[date, tuple[int, int]]:
+    """What tells of each day whether any of its hours was replaced: new rows have higher ids than any before them."""
+    rows = VersionHour.objects.filter(hour__gte=since, hour__lt=until).order_by()
+    by_day = rows.values_list(TruncDate("hour", tzinfo=UTC)).annotate(n=Count("pk"), ids=Sum("pk"))
+    return {day: (n, int(ids)) for day, n, ids in by_day}
 
 
 def _named(key: VersionKey) -> dict[str, Any]:
@@ -235,20 +241,20 @@ def _marks(hour: datetime) -> list[int]:
 
 def _compute(hour: datetime) -> Rows:
     """The rows of an hour. Outside any transaction: on SQLite, nobody could write meanwhile."""
-    at = connection.ops.adapt_datetimefield_value(hour)
+    at, calls = connection.ops.adapt_datetimefield_value(hour), hours.the_hour(hour)
     return Rows(
         versions=[
             VersionHour(hour=hour, **key._asdict(), **columns_of(figures))
-            for key, figures in hours.version_figures(hour).items()
+            for (_, key), figures in hours.version_figures(calls).items()
         ],
         spending=[
             (at, dimension.value, value, *astuple(sums))
             for dimension in Dimension
-            for value, sums in hours.spending(hour, dimension).items()
+            for value, sums in hours.spending(calls, dimension).items()
         ],
         exposed=[
             ExposureHour(hour=hour, **key._asdict(), calls=found.calls, scored=found.scored)
-            for key, found in hours.exposed(hour).items()
+            for key, found in hours.exposed(calls).items()
         ],
     )
 

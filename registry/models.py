@@ -208,6 +208,11 @@ class Event(models.Model):
 
     class Meta:
         ordering = ["-sequence"]
+        indexes = [
+            models.Index(fields=["prompt", "sequence"], name="events_by_prompt"),
+            models.Index(fields=["type", "sequence"], name="events_by_type"),
+            models.Index(fields=["prompt", "occurred_at"], name="events_by_prompt_and_time"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.sequence} {self.type}"

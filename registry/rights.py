@@ -30,6 +30,7 @@ ADD_WEBHOOKS = "rollout.add_webhookendpoint"
 CHANGE_WEBHOOKS = "rollout.change_webhookendpoint"
 REPLAY = "rollout.change_delivery"
 VIEW_VERSIONS = "registry.view_promptversion"
+VIEW_WEBHOOKS = "rollout.view_webhookendpoint"
 VIEW_CALLS = "observability.view_call"
 READ_TEXTS = "observability.view_calltext"
 ADD_PRICES = "observability.add_priceoverride"
@@ -51,6 +52,7 @@ WORDS = {
     CHANGE_WEBHOOKS: "change and disable webhooks",
     REPLAY: "replay deliveries",
     VIEW_VERSIONS: "look at versions",
+    VIEW_WEBHOOKS: "look at webhooks",
     VIEW_CALLS: "look at calls and traces",
     READ_TEXTS: "read the texts of calls",
     ADD_PRICES: "add prices",

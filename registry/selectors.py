@@ -18,6 +18,7 @@ from registry.core import templates
 from registry.core.content import Content
 from registry.core.contract import Change, compare, smallest_bump
 from registry.core.diffs import config_diff, template_diff
+from registry.core.problems import Problem, ProblemsFound
 from registry.core.versions import Bump, SemVer, parse_version
 from registry.models import (
     LABEL_NAME,
@@ -31,6 +32,9 @@ from registry.models import (
     TemplateContent,
 )
 from registry.reach import EVERYTHING, Reach
+
+MOST_RENDERED = 10_000_000
+"""Characters: more than any model reads, and what one answer may cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +212,11 @@ def diff_contents(before: Content, after: Content, *, names: tuple[str, str]) ->
 
 def preview(version: PromptVersion, values: dict[str, Any]) -> str | list[dict[str, Any]]:
     """The version rendered with these variables, and the defaults for others. Raises ProblemsFound."""
-    return templates.render(version.template, content_of(version).defaults | values)
+    values = content_of(version).defaults | values
+    if (length := templates.length(version.template, values)) > MOST_RENDERED:
+        what = f"the rendered text would have {length} characters, and {MOST_RENDERED} are the most"
+        raise ProblemsFound([Problem("variables", "too_long", what)])
+    return templates.render(version.template, values)
 
 
 def _tagged(among: QuerySet[Prompt], tag: str) -> QuerySet[Prompt]:

@@ -3,6 +3,7 @@ from django.apps import AppConfig
 
 class RolloutConfig(AppConfig):
     name = "rollout"
+    verbose_name = "Rollouts and webhooks"
 
     def ready(self) -> None:
         from observability import retention

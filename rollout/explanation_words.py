@@ -83,7 +83,7 @@ def _metric(account: Account, explained: Explanation) -> Iterator[str]:
     against = (
         f"margin {margin(report.margin, report.unit, report.direction)} against the control"
         if report.limit is None
-        else limit(report.limit, report.kind, report.direction)
+        else limit(report.limit, report.kind, report.direction, report.unit)
     )
     yield f"Metric {report.name}, {role}"
     yield f"  It judges {report.measure} as a {report.kind}: {report.direction} is better, {against}."

@@ -80,7 +80,7 @@ def _metric(metric: Mapping[str, Any]) -> MetricForecast:
         name=metric["name"],
         control=estimate(metric["baseline"]["estimate"] if metric["baseline"]["n"] else None, metric["unit"]),
         calls=count(metric["baseline"]["n"]),
-        compared=limit(metric["limit"], metric["kind"], metric["direction"])
+        compared=limit(metric["limit"], metric["kind"], metric["direction"], metric["unit"])
         if metric["limit"]
         else margin(metric["margin"], metric["unit"], metric["direction"]),
         harm=_delay(metric["canary_calls_to_find_harm"], metric["find_harm_s"]) if decides else "never decides",

@@ -15,7 +15,10 @@ PLAIN = str.maketrans({GAP: " ", "\N{NO-BREAK SPACE}": " ", MINUS: "-"})
 
 LARGEST_E = 10_000  # from here on only the logarithm tells more
 SMALLEST_E = 0.01
+FELT = ((1, 1, 2, "ms"), (10, 1, 1, "ms"), (1000, 1, 0, "ms"), (10, 1000, 2, "s"), (100, 1000, 1, "s"))
+"""Of a time in ms, when rounded it is under so many: as how many ms each, with how many places, called what."""
 UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+ROUGHLY_UNDER = {"s": 60, "min": 60, "h": 48, "d": math.inf}
 
 
 def plain(text: str) -> str:
@@ -38,9 +41,11 @@ def weight(basis_points: int) -> str:
 
 
 def estimate(value: float | None, unit: str) -> str:
-    """A share as a percentage, a score as it is, everything else in its unit. unit: of core.plan."""
+    """A share as a percentage, a score as it is, USD as `money`, everything else in its unit. unit: of core.plan."""
     if value is None:
         return DASH
+    if unit == "USD":
+        return money(value)
     return _percent(value) if unit == "share" else _with_unit(_digits(value, unit), unit)
 
 
@@ -60,18 +65,23 @@ def money(usd: float | None) -> str:
     """`$1 204.50`, `$0.00210`: to a cent, and three digits that mean something of less than a dollar."""
     if usd is None:
         return DASH
-    if abs(usd) >= 1 or not usd:
-        return f"${usd:,.2f}".replace(",", GAP)
-    return f"${_digits(usd, 'USD')}"
+    amount = abs(usd)
+    cents = not amount or float(f"{amount:.3g}") >= 1
+    digits = f"{amount:,.2f}".replace(",", GAP) if cents else _digits(amount, "USD")
+    return f"{MINUS if usd < 0 else ''}${digits}"
 
 
 def milliseconds(ms: float | None) -> str:
     """`84 ms`, `1.42 s`: as long as people feel it."""
     if ms is None:
         return DASH
-    if ms < 1000:
-        return f"{ms:.{0 if ms >= 10 or not ms else 1 if ms >= 1 else 2}f}{GAP}ms"
-    return f"{ms / 1000:.{2 if ms < 10_000 else 1}f}{GAP}s" if ms < 100_000 else duration(ms / 1000)
+    if not ms:
+        return f"0{GAP}ms"
+    for under, size, places, unit in FELT:
+        digits = f"{ms / size:.{places}f}"
+        if float(digits) < under:
+            return f"{digits}{GAP}{unit}"
+    return duration(round(ms / 1000))
 
 
 def between(bounds: Sequence[float] | None, unit: str) -> str:
@@ -81,7 +91,7 @@ def between(bounds: Sequence[float] | None, unit: str) -> str:
     low, high = bounds
     if unit == "share":
         return f"{_percent(low).removesuffix(GAP + '%')} to {_percent(high)}"
-    return f"{_digits(low, unit)} to {estimate(high, unit)}"
+    return f"{money(low) if unit == 'USD' else _digits(low, unit)} to {estimate(high, unit)}"
 
 
 def margin(written: Mapping[str, float] | None, unit: str, direction: str) -> str:
@@ -93,11 +103,10 @@ def margin(written: Mapping[str, float] | None, unit: str, direction: str) -> st
     return difference(written["absolute"] if direction == "lower" else -written["absolute"], unit)
 
 
-def limit(value: float, kind: str, direction: str) -> str:
-    """`limit: under 2.0 %`; of a latency, what 5 % of the calls may take longer than."""
+def limit(value: float, kind: str, direction: str, unit: str) -> str:
+    """`limit: under 2.0 %`; of a latency, what 5 % of the calls may take longer than. unit: of the estimates."""
     if kind == "latency":
         return f"limit: P95 under {estimate(value, 'ms')}"
-    unit = "share" if kind == "rate" else "score" if kind == "score" else ""
     return f"limit: {'under' if direction == 'lower' else 'over'} {estimate(value, unit)}"
 
 
@@ -138,8 +147,11 @@ def duration(seconds: float) -> str:
 
 def roughly(seconds: float) -> str:
     """As far as a forecast can tell: `40 min`, `3 h`, `38 h`, `2 d`."""
-    size, unit = next(((size, unit) for size, unit in UNITS if seconds >= (2 if unit == "d" else 1) * size), UNITS[-1])
-    return f"{round(seconds / size)}{GAP}{unit}"
+    for size, unit in reversed(UNITS):
+        n = round(seconds / size)
+        if n < ROUGHLY_UNDER[unit]:
+            break
+    return f"{n}{GAP}{unit}"
 
 
 def moment(at: datetime, now: datetime) -> SafeString:
@@ -150,16 +162,26 @@ def moment(at: datetime, now: datetime) -> SafeString:
 
 
 def _percent(share: float) -> str:
+    """Only none is 0 %, and only all is 100 %."""
     points = 100 * share
     if 0 < points < 0.01:
         return f"under 0.01{GAP}%"
-    return f"{points:.{1 if points >= 1 else 2 if points else 0}f}{GAP}%"
+    if points < 100 <= round(points, 1):
+        return f"over 99.9{GAP}%"
+    return f"{_points(points) if points else 0}{GAP}%"
+
+
+def _points(points: float) -> str:
+    return f"{points:.{1 if round(points, 2) >= 1 else 2}f}"
 
 
 def _signed(value: float, unit: str) -> str:
-    digits = f"{abs(100 * value):.{1 if abs(value) >= 0.01 else 2}f}" if unit == "share" else _digits(abs(value), unit)
+    digits = _points(abs(100 * value)) if unit == "share" else _digits(abs(value), unit)
+    dollars = "$" if unit == "USD" else ""
     if not float(digits.replace(GAP, "")):
-        return "0"
+        return f"{dollars}0"
+    if dollars:
+        return f"{'+' if value > 0 else ''}{money(value)}"
     return f"{'+' if value > 0 else MINUS}{digits}"
 
 
@@ -167,10 +189,10 @@ def _digits(value: float, unit: str) -> str:
     """Scores to a thousandth; costs and times to three digits that mean something."""
     if unit == "score" or not value:
         return f"{value:.3f}"
-    places = max(0, 2 - math.floor(math.log10(abs(value))))
-    return f"{value:,.{min(places, 9)}f}".replace(",", GAP)
+    exponent = int(f"{value:.2e}".partition("e")[2])  # of what is shown: 0.9999 is 1.00
+    return f"{value:,.{min(max(0, 2 - exponent), 9)}f}".replace(",", GAP)
 
 
 def _with_unit(digits: str, unit: str) -> str:
-    name = {"share": "points", "score": ""}.get(unit, unit)
+    name = {"share": "points", "score": "", "USD": ""}.get(unit, unit)
     return f"{digits}{GAP}{name}" if name else digits

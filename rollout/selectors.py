@@ -1,19 +1,21 @@
 """Reading rollouts; nothing here writes."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db.models import F, QuerySet
 
 from common.errors import Invalid, NotFound
 from registry import selectors as registry
 from registry.core.contract import says_the_same
-from registry.models import PromptVersion
+from registry.models import Event, PromptVersion
 from registry.reach import EVERYTHING, Reach
 from registry.selectors import content_of
-from rollout.models import ACTIVE, Delivery, DeliveryStatus, Rollout, Status, Transition
+from rollout.models import ACTIVE, Delivery, DeliveryStatus, Rollout, Status, Transition, WebhookEndpoint
 
 ENDED = (Status.PROMOTED, Status.ROLLED_BACK, Status.CANCELLED)
+EVENTS_READ = 500
+TOLD_WITHIN = timedelta(hours=1)  # of a rollout's end: its event is of the same transaction
 
 
 def rollouts(
@@ -73,20 +75,26 @@ def weight_changes(rollout: Rollout) -> QuerySet[Transition]:
 
 
 def dead_deliveries() -> int:
-    return Delivery.objects.filter(status=DeliveryStatus.DEAD).count()
+    """That can be replayed: of an endpoint that was disabled none can, so they ask nothing of anybody."""
+    return Delivery.objects.filter(status=DeliveryStatus.DEAD, endpoint__disabled_at=None).count()
+
+
+def endpoints_failing_since(moment: datetime) -> QuerySet[WebhookEndpoint]:
+    """Those that are enabled and took nothing since then or before, the longest first."""
+    return WebhookEndpoint.objects.filter(disabled_at=None, failing_since__lte=moment).order_by("failing_since")
 
 
 def deliveries_about(rollout: Rollout, *, limit: int) -> QuerySet[Delivery]:
-    """Of the rollout's events, newest first, with their attempts; without what was sent."""
+    """Of the rollout's newest EVENTS_READ events, newest first, with their attempts; without what was sent."""
+    events = list(
+        _events_about(rollout).order_by("-occurred_at", "-sequence").values_list("pk", flat=True)[:EVENTS_READ]
+    )
     return (
-        Delivery.objects.filter(
-            event__prompt=rollout.prompt.name,
-            event__occurred_at__gte=rollout.created_at,
-            event__data__rollout__id=rollout.pk,
-        )
+        Delivery.objects.filter(event__in=events)
         .select_related("event", "endpoint")
         .prefetch_related("log")
-        .defer("payload", "event__data", "endpoint__secret")[:limit]
+        .defer("payload", "event__data", "endpoint__secret")
+        .order_by("-event_id", "-id")[:limit]  # by the index of events: the newest of all are of other rollouts
     )
 
 
@@ -105,6 +113,14 @@ def refuse_latest(label: str) -> None:
         raise Invalid.field(
             "label", "the label latest moves by itself; expected production, staging or one of your own"
         )
+
+
+def _events_about(rollout: Rollout) -> QuerySet[Event]:
+    """Those of its prompt while it ran are few, and only they are opened to see which rollout they name."""
+    of_prompt = Event.objects.filter(prompt=rollout.prompt.name, occurred_at__gte=rollout.created_at)
+    if rollout.ended_at:
+        of_prompt = of_prompt.filter(occurred_at__lte=rollout.ended_at + TOLD_WITHIN)
+    return of_prompt.filter(data__rollout__id=rollout.pk)
 
 
 def _named_only() -> QuerySet[Rollout]:

@@ -14,7 +14,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from rollout.core.pace import seconds_until
-from rollout.core.plan import Plan
+from rollout.core.plan import ERROR_RATE, Plan
 from rollout.formats import about, count, duration, e_value, estimate, limit, moment, of_limit, roughly, weight
 from rollout.models import Delivery, DeliveryStatus, HoldReason, Outlook, Rollout, Status, Transition, Verdict
 
@@ -27,6 +27,7 @@ class State:
     words: str
 
 
+NO_EVIDENCE = State("open", "No evidence yet")
 ENDED = {
     Status.PROMOTED: State("safe", "Promoted"),
     Status.ROLLED_BACK: State("harm", "Rolled back"),
@@ -72,6 +73,7 @@ ON_INCONCLUSIVE = {
     "rollback": "it is rolled back",
     "promote": "it is promoted if every guardrail looks safe, and held for a person if not",
 }
+NOT_FRESH = "No evidence has come since the last look."  # core.verdict's sentence
 REPLACES = "A rollout of the label that is still active is cancelled for it, unless harm was found in that."
 
 
@@ -87,10 +89,10 @@ def state_of(rollout: Rollout) -> State:
     """What is true of the rollout now, in a few words."""
     if rollout.status in ENDED:
         return ENDED[Status(rollout.status)]
+    if _waits_for_resume(rollout):
+        return State("held", "Held: paused")
     if rollout.hold_reason:
         return HELD[HoldReason(rollout.hold_reason)]
-    if rollout.status == Status.PAUSED:
-        return State("held", "Held: paused")
     if rollout.status == Status.DRAFT:
         return State("open", "Not started")
     return _finding(rollout.verdict)
@@ -102,7 +104,7 @@ def state_of_metric(metric: Mapping[str, Any]) -> State:
     if metric["verdict"] == "safe":
         return State("safe", "Proven safe")
     if not (metric["control"]["n"] and metric["canary"]["n"]):
-        return State("open", "No evidence yet")
+        return NO_EVIDENCE
     return State("open", "No harm found")
 
 
@@ -131,10 +133,10 @@ def sentence(rollout: Rollout, last: Transition | None, now: datetime) -> SafeSt
         return format_html("Nobody is given {} by it until it is started.", rollout.canary.number)
     if rollout.status in ENDED:
         return _how_it_ended(rollout, last, now)
+    if _waits_for_resume(rollout):
+        return _why_paused(rollout, last, now)
     if rollout.hold_reason:
         return _why_held(rollout, last)
-    if rollout.status == Status.PAUSED:
-        return format_html("Since {} {}. {}", moment(last.happened_at, now), why(last), _kept(rollout, "a person acts"))
     return format_html("{} {}", _share(rollout, now), _next(rollout, now))
 
 
@@ -161,9 +163,9 @@ def missing(rollout: Rollout, last: Transition | None) -> list[str]:
         return []
     reasons: list[str] = verdict.body["reasons"]
     if verdict.kind == "inconclusive":
-        return reasons[1:]  # the first says that its time is up
+        return _telling(reasons[1:])  # the first says that its time is up
     acted_upon = last and last.verdict and last.verdict.body["reasons"] == reasons
-    return reasons if verdict.kind in {"undecided", "safe"} and not acted_upon else []
+    return _telling(reasons) if verdict.kind in {"undecided", "safe"} and not acted_upon else []
 
 
 def needs(rollout: Rollout, now: datetime) -> str:
@@ -176,13 +178,15 @@ def needs(rollout: Rollout, now: datetime) -> str:
         return f"At this margin {outlook.metric} is hardly ever proven safe."
     left = outlook.canary_calls - (canary_calls(rollout.verdict) or 0)
     if left <= 0:
-        return f"As many canary calls as {outlook.metric} usually needs for its proof have come."
-    calls = f"Needs about {about(left)} more canary {'call' if left == 1 else 'calls'} to prove it safe"
+        return f"As many {judged(rollout)}canary calls as {outlook.metric} usually needs for its proof have come."
+    more = f"{about(left)} more {judged(rollout)}canary {'call' if left == 1 else 'calls'}"
+    calls = f"Needs about {more} to prove it safe"
     seconds = _seconds_until(left, rollout, outlook, now)
     if seconds is None:
         return f"{calls}, and no calls come."
     ends_s = (rollout.deadline_at - now).total_seconds() if rollout.deadline_at else math.inf
-    short = f", but its time is up in {roughly(ends_s)}" if seconds > ends_s > 0 else ""
+    is_short = seconds > ends_s > 0 and rollout.status != Status.PAUSED  # the time of a pause is given back
+    short = f", but its time is up in {roughly(ends_s)}" if is_short else ""
     return f"{calls}, {roughly(seconds)} at today's traffic{short}."
 
 
@@ -251,16 +255,27 @@ def what_will_happen(act: str, rollout: Rollout) -> str:
 
 
 def canary_calls(verdict: Verdict | None) -> int | None:
-    """Calls of the canary that were counted: every one has an error rate, so no metric has more."""
+    """Calls of the canary that were counted: of the metric that has most of them (see `judged`)."""
     if verdict is None:
         return None
     return max((metric["canary"]["n"] for metric in verdict.body["metrics"]), default=None)
+
+
+def judged(rollout: Rollout) -> str:
+    """`judged `, before a number of calls, where the plan counts no others; every call has an error rate."""
+    every = any(metric.measure == ERROR_RATE for metric in Plan.from_json(rollout.plan).metrics)
+    return "" if every else "judged "
 
 
 def took(rollout: Rollout) -> str:
     """From the start to the end."""
     since, until = rollout.started_at or rollout.created_at, rollout.ended_at or rollout.created_at
     return duration((until - since).total_seconds())
+
+
+def _telling(reasons: Sequence[str]) -> list[str]:
+    """Between two calls no evidence is fresh: that tells something only where all else is there."""
+    return [reason for reason in reasons if reason != NOT_FRESH] or list(reasons)
 
 
 def _counted(n: int, one: str, many: str) -> str:
@@ -276,7 +291,7 @@ def _finding(verdict: Verdict | None) -> State:
         return State("open", f"Proven safe on {proven} of {len(guardrails)} guardrails")
     if any(metric["canary"]["n"] for metric in guardrails):
         return State("open", "No harm found yet")
-    return State("open", "No evidence yet")
+    return NO_EVIDENCE
 
 
 def _how_it_ended(rollout: Rollout, last: Transition, now: datetime) -> SafeString:
@@ -286,13 +301,26 @@ def _how_it_ended(rollout: Rollout, last: Transition, now: datetime) -> SafeStri
     if rollout.started_at is None:
         return format_html("{} at {}; it was never started.", why(last), ended)
     saw = (
-        f"; {count(calls)} counted calls saw {rollout.canary.number}"
+        f"; {count(calls)} {judged(rollout) or 'counted '}calls saw {rollout.canary.number}"
         if (calls := canary_calls(rollout.verdict))
         else ""
     )
     return format_html(
         "{}. Everyone got {}{} at {}, {} after the start{}.", why(last), version.number, back, ended, took(rollout), saw
     )
+
+
+def _waits_for_resume(rollout: Rollout) -> bool:
+    """It is paused, and held for nothing that matters more: also with its time up it only goes on when resumed."""
+    return rollout.status == Status.PAUSED and rollout.hold_reason in ("", HoldReason.INCONCLUSIVE)
+
+
+def _why_paused(rollout: Rollout, last: Transition, now: datetime) -> SafeString:
+    """last: which may have come after the pause."""
+    since = moment(rollout.paused_at or last.happened_at, now)
+    caused = f" {why(last)}" if last.action == "paused" else ""
+    time_is_up = " Its time is up." if rollout.hold_reason else ""
+    return format_html("Since {}{}.{} {}", since, caused, time_is_up, _kept(rollout, "a person acts"))
 
 
 def _why_held(rollout: Rollout, last: Transition) -> SafeString:
@@ -371,7 +399,7 @@ def _harm(verdict: Verdict) -> str:
 
 def _against(metric: Mapping[str, Any]) -> str:
     if metric["limit"]:
-        return limit(metric["limit"], metric["kind"], metric["direction"])
+        return limit(metric["limit"], metric["kind"], metric["direction"], metric["unit"])
     return estimate(metric["control"]["estimate"], metric["unit"])
 
 

@@ -165,6 +165,7 @@
 
   function write() {
     template.value = JSON.stringify([...list.children].map(read), null, 2);
+    isUnsaved = true;
     refreshSoon();
   }
 
@@ -289,10 +290,18 @@
     return made;
   }
 
+  // Nobody leaves unsaved text without being asked
+
+  let isUnsaved = "unsaved" in form.dataset; // sent, but refused or overtaken
+  addEventListener("beforeunload", (event) => {
+    if (isUnsaved) event.preventDefault();
+  });
+
   // Listening
 
   form.addEventListener("input", (event) => {
     if (event.target.name?.startsWith("value.")) remember(event.target);
+    if (event.target.closest(".writing")) isUnsaved = true;
     if (event.target.classList.contains("says")) {
       fit(event.target);
       write();
@@ -317,6 +326,7 @@
       refresh();
       return;
     }
+    isUnsaved = false;
     for (const field of valueFields()) field.disabled = true; // they are for the preview alone
   });
   // A page that the browser brings back, by its button "back", is alive again.

@@ -5,46 +5,78 @@ const LONGEST_WAIT_S = 60;
 const ANSWER_WITHIN_MS = 10_000;
 
 const fresh = document.querySelector(".fresh");
+const who = document.querySelector(".top .who");
 let updatedAt = performance.now();
 let failures = 0;
+let login = ""; // its address, when the session has ended
 let timer;
+let asked;
 
 const main = () => document.querySelector("main[data-live]");
 const key = (node) => node.dataset?.part || node.id || node.getAttribute?.("aria-labelledby") || "";
 const alike = (one, other) => one.nodeName === other.nodeName && key(one) === key(other);
 
+/* One at a time: whoever asks anew gives up what was asked before, so that no older answer comes after a newer one. */
 async function update() {
+  clearTimeout(timer);
+  asked?.abort();
+  const asking = (asked = new AbortController());
+  const patience = setTimeout(() => asking.abort(), ANSWER_WITHIN_MS);
   try {
-    const signal = AbortSignal.timeout(ANSWER_WITHIN_MS);
-    const answer = await fetch(location.href, { cache: "no-store", signal });
-    if (!answer.ok || answer.redirected) throw new Error(`answered ${answer.status}`);
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    become(main(), page.querySelector("main"));
-    document.title = page.title;
-    if (!main()) fresh.textContent = page.querySelector(".fresh").textContent;
-    updatedAt = performance.now();
-    failures = 0;
+    const answer = await fetch(location.href, { cache: "no-store", signal: asking.signal });
+    const text = await answer.text();
+    if (asking === asked) take(answer, text);
   } catch {
-    failures += 1;
+    if (asking === asked) failures += 1;
   }
+  clearTimeout(patience);
+  if (asking !== asked) return;
   tellAge();
   plan();
 }
 
-/* A failure doubles the wait; a hidden tab, and a page that has come to its end, waits for nothing. */
+function take(answer, text) {
+  login = answer.redirected ? answer.url : ""; // nothing else leads these pages elsewhere
+  if (who) who.hidden = Boolean(login);
+  if (login) return;
+  if (!answer.ok) throw new Error(`answered ${answer.status}`);
+  const page = new DOMParser().parseFromString(text, "text/html");
+  become(main(), page.querySelector("main"));
+  document.title = page.title;
+  updatedAt = performance.now();
+  failures = 0;
+  if (main()) return;
+  fresh.textContent = page.querySelector(".fresh").textContent;
+  fresh.classList.remove("stale");
+}
+
+/* A failure doubles the wait. A hidden tab, a page that has come to its end and one that takes a login wait for nothing;
+   the last is tried again when people come back to its tab, as they do from a login in another. */
 function plan() {
   clearTimeout(timer);
-  if (document.hidden || !main()) return;
+  if (document.hidden || !main() || login) return;
   const wait = Math.min(main().dataset.live * 2 ** failures, LONGEST_WAIT_S);
   timer = setTimeout(update, wait * 1000);
 }
 
 function tellAge() {
   if (!fresh || !main()) return;
+  if (login) {
+    if (!fresh.querySelector("a")) fresh.replaceChildren("You were logged out: ", linkTo(login, "log in"));
+    fresh.classList.add("stale");
+    return;
+  }
   const age = Math.round((performance.now() - updatedAt) / 1000);
   const at = new Date(Date.now() - age * 1000).toISOString().slice(11, 19);
   fresh.textContent = failures ? `not updated since ${at} UTC: no answer from the server` : `updated ${age} s ago`;
   fresh.classList.toggle("stale", failures > 0);
+}
+
+function linkTo(address, words) {
+  const link = document.createElement("a");
+  link.href = address;
+  link.textContent = words;
+  return link;
 }
 
 function become(old, wanted) {
@@ -92,6 +124,6 @@ function adoptChildren(old, wanted) {
 
 if (main()) {
   setInterval(tellAge, 1000);
-  document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : update()));
+  document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : main() && update()));
   plan();
 }

@@ -195,10 +195,16 @@ class RollUpState(models.Model):
 
 class RolledDay(models.Model):
     """A mark that a day's VersionSpan rows up to `until`, where a span ends, are the sums of its VersionHour rows; gone
-    when one of these changes."""
+    when one of these changes.
+
+    summed, ids: how many rows these were, and the sum of their ids, so that a change is seen though whoever
+    made it knows no marks. Both null for a mark that does not tell.
+    """
 
     day = models.DateField(primary_key=True)
     until = models.DateTimeField()
+    summed = models.PositiveBigIntegerField(null=True)
+    ids = models.PositiveBigIntegerField(null=True)
 
     def __str__(self) -> str:
         return f"{self.day} until {self.until:%Y-%m-%dT%H}"

@@ -1,13 +1,14 @@
-"""What the calls of one hour come to, computed by the database from the calls themselves.
+"""What the calls of some hours come to, computed by the database from the calls themselves.
 
-Roll-ups are stored from these answers and reads of hours without a roll-up use them as they are, so that both agree. A
-failed attempt that another may follow (Call.held) is not a call yet.
+However many hours they are, that takes the same few statements. Roll-ups are stored from these answers and reads of
+hours without a roll-up use them as they are, so that both agree. A failed attempt that another may follow (Call.held)
+is not a call yet.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -16,14 +17,23 @@ from django.db.models.functions import Coalesce
 
 from observability.core.evidence import INTER_TOKEN_LATENCY, LATENCY, TTFT
 from observability.core.figures import Figures, ScoreSums
+from observability.core.times import EPOCH
 from observability.models import Call, Dimension, OtherSpan, Score
-from observability.models.calls import first_place
+from observability.models.calls import PLACES_PER_HOUR, first_place
+from observability.models.rollups import WHOLE_DAY
 from observability.selectors.bins import log_bin
 
 HOUR = timedelta(hours=1)
 OTHER = "other"
 TTFT_IS_TOTAL = 0.999  # of the duration: what comes later than that came with the end
 FEW_TOKENS = 5  # a stream of no more may well come in one piece
+
+
+class Stretch(NamedTuple):
+    """Hours one after the other, from `since` to before `until`, both whole."""
+
+    since: datetime
+    until: datetime
 
 
 class VersionKey(NamedTuple):
@@ -77,55 +87,74 @@ def next_hour_with_calls(since: datetime) -> datetime | None:
     return hour_of(moment) if (moment := first.first()) else None
 
 
+def the_hour(hour: datetime) -> Stretch:
+    return Stretch(hour, hour + HOUR)
+
+
 def version_figures(
-    hour: datetime, *, prompts: Collection[str] | None = None, with_times: bool = True
-) -> dict[VersionKey, Figures]:
-    """The figures of an hour's LLM calls, of some prompts or of all; without the times they cost half."""
-    calls = _llm_calls(hour)
-    others = OtherSpan.objects.filter(_llm(hour, "call__"))
-    scores = Score.objects.filter(_llm(hour, "call__"), counts=True)
+    stretch: Stretch, *, step: int = 1, prompts: Collection[str] | None = None, with_times: bool = True
+) -> dict[tuple[datetime, VersionKey], Figures]:
+    """The figures of a stretch's LLM calls, of some prompts or of all, by the start of each step of so many hours, a
+    divisor of 24; without the times they cost half."""
+    calls = _llm_calls(stretch)
+    others = OtherSpan.objects.filter(_llm(stretch, "call__"))
+    scores = Score.objects.filter(_llm(stretch, "call__"), counts=True)
     if prompts is not None:
         calls = calls.filter(prompt_name__in=prompts)
         others, scores = others.filter(call__prompt_name__in=prompts), scores.filter(call__prompt_name__in=prompts)
-    figures: dict[VersionKey, Figures] = defaultdict(Figures)
-    for key, part in _sums(calls):
-        figures[key].add(part)
+    figures: dict[tuple[int, VersionKey], Figures] = defaultdict(Figures)
+    for at, part in _sums(calls, step):
+        figures[at].add(part)
+    if not figures:
+        return {}
     for name, (field, measure) in TIMES.items() if with_times else ():
-        for key, bin_, n in _histogram(calls, field, measure):
-            getattr(figures[key], name)[bin_] = n
-    by_call = others.order_by().values_list(*_key("call__").values())
-    for *key_, n in by_call.annotate(n=Count("call", distinct=True)):
-        figures[VersionKey(*key_)].merged = n
-    by_name = scores.order_by().values_list(*_key("call__").values(), "name", "source")
-    for *key_, name, source, n, total, squares in by_name.annotate(
+        for at, bin_, n in _histogram(calls, step, field, measure):
+            getattr(figures[at], name)[bin_] = n
+    by_call = others.order_by().values_list(_number(step, "call__"), *_key("call__").values())
+    for number, *key, n in by_call.annotate(n=Count("call", distinct=True)):
+        figures[number, VersionKey(*key)].merged = n
+    by_name = scores.order_by().values_list(_number(step, "call__"), *_key("call__").values(), "name", "source")
+    for number, *key, name, source, n, total, squares in by_name.annotate(
         n=Count("id"), total=Sum("value"), squares=Sum(_SQUARE)
     ):
-        figures[VersionKey(*key_)].scores[name, source] = ScoreSums(n, total, squares)
-    return dict(figures)
+        figures[number, VersionKey(*key)].scores[name, source] = ScoreSums(n, total, squares)
+    return {(_start(number, step), key): found for (number, key), found in figures.items()}
 
 
-def spending(hour: datetime, dimension: str) -> dict[str | None, Spending]:
-    """What an hour's calls cost, by the values of a dimension."""
-    calls = Call.objects.filter(_within(hour, ""), held=False).order_by()
-    unpriced = Q(cost_usd__isnull=True)
-    tokens = Coalesce("input_tokens", 0) + Coalesce("output_tokens", 0)
-    rows = calls.values_list(VALUES[Dimension(dimension)]).annotate(
-        n=Count("id"),
-        read=Coalesce(Sum("input_tokens"), 0),
-        written=Coalesce(Sum("output_tokens"), 0),
-        cost=COST,
-        without_cost=Count("id", filter=unpriced),
-        tokens_without_cost=Coalesce(Sum(tokens, filter=unpriced), 0),
-    )
-    return {value: Spending(*sums) for value, *sums in rows}
+def spending(stretch: Stretch, dimension: str) -> dict[str | None, Spending]:
+    """What a stretch's calls cost, by the values of a dimension."""
+    return {value: Spending(*sums) for value, *sums in spending_rows(stretch, dimension)}
 
 
-def exposed(hour: datetime) -> dict[ExposureKey, Exposed]:
-    """An hour's LLM calls under an exposure, and how many of them have which score."""
+def spending_rows(stretch: Stretch, dimension: str) -> QuerySet[Call, tuple[Any, ...]]:
+    """The same as rows to go on with in SQL: the value, then the members of Spending."""
+    return _spending_calls(stretch).values_list(VALUES[Dimension(dimension)]).annotate(**_spending_sums())
+
+
+def spending_by_value_and_day(
+    stretch: Stretch, dimension: str, values: Collection[str | None]
+) -> dict[tuple[str | None, date], Spending]:
+    """Of these values alone."""
+    calls = _spending_calls(stretch).alias(value=VALUES[Dimension(dimension)])
+    named = Q(value__in=[value for value in values if value is not None])
+    found = calls.filter(named | Q(value__isnull=True) if None in values else named)
+    rows = found.values_list(F("value"), _number(WHOLE_DAY, "")).annotate(**_spending_sums())
+    return {(value, _start(number, WHOLE_DAY).date()): Spending(*sums) for value, number, *sums in rows}
+
+
+def spending_by_day(stretch: Stretch) -> dict[date, Spending]:
+    rows = _spending_calls(stretch).values_list(_number(WHOLE_DAY, "")).annotate(**_spending_sums())
+    return {_start(number, WHOLE_DAY).date(): Spending(*sums) for number, *sums in rows}
+
+
+def exposed(stretch: Stretch) -> dict[ExposureKey, Exposed]:
+    """A stretch's LLM calls under an exposure, and how many of them have which score."""
     fields = ExposureKey._fields
-    calls = _llm_calls(hour).filter(rollout__isnull=False)
+    calls = _llm_calls(stretch).filter(rollout__isnull=False)
     found = {ExposureKey(*key): Exposed(n, {}) for *key, n in calls.values_list(*fields).annotate(Count("id"))}
-    # By the calls of the hour, or SQLite reads all scores there are. Of a name only one counts for a call.
+    if not found:
+        return {}
+    # By the calls of the stretch, or SQLite reads all scores there are. Of a name only one counts for a call.
     scores = Score.objects.filter(call__in=calls.values("pk"), counts=True).order_by()
     by_name = scores.values_list(*(f"call__{field}" for field in fields), "name")
     for *key, name, n in by_name.annotate(Count("id")):
@@ -152,16 +181,43 @@ _TIMED = Q(error=False, duration_ms__gt=0, output_tokens__isnull=False)
 _FIRST_WITH_LAST = Q(error=False, output_tokens__gt=FEW_TOKENS, ttft_ms__gte=TTFT_IS_TOTAL * F("duration_ms"))
 
 
-def _within(hour: datetime, path: str) -> Q:
-    return Q(**{f"{path}place__gte": first_place(hour), f"{path}place__lt": first_place(hour + HOUR)})
+def _within(stretch: Stretch, path: str) -> Q:
+    return Q(**{f"{path}place__gte": first_place(stretch.since), f"{path}place__lt": first_place(stretch.until)})
 
 
-def _llm(hour: datetime, path: str) -> Q:
-    return _within(hour, path) & Q(**{f"{path}held": False}) & Q(**{f"{path}is_embedding": False})
+def _llm(stretch: Stretch, path: str) -> Q:
+    return _within(stretch, path) & Q(**{f"{path}held": False}) & Q(**{f"{path}is_embedding": False})
 
 
-def _llm_calls(hour: datetime) -> QuerySet[Call]:
-    return Call.objects.filter(_llm(hour, "")).order_by()
+def _llm_calls(stretch: Stretch) -> QuerySet[Call]:
+    return Call.objects.filter(_llm(stretch, "")).order_by()
+
+
+def _spending_calls(stretch: Stretch) -> QuerySet[Call]:
+    return Call.objects.filter(_within(stretch, ""), held=False).order_by()
+
+
+def _spending_sums() -> dict[str, Any]:
+    """In the order of the members of Spending."""
+    unpriced = Q(cost_usd__isnull=True)
+    tokens = Coalesce("input_tokens", 0) + Coalesce("output_tokens", 0)
+    return {
+        "n": Count("id"),
+        "read": Coalesce(Sum("input_tokens"), 0),
+        "written": Coalesce(Sum("output_tokens"), 0),
+        "cost": COST,
+        "without_cost": Count("id", filter=unpriced),
+        "tokens_without_cost": Coalesce(Sum(tokens, filter=unpriced), 0),
+    }
+
+
+def _number(step: int, path: str) -> Any:
+    """In SQL: which step of so many hours since 1970 a call started in."""
+    return F(f"{path}place") / (step * PLACES_PER_HOUR)
+
+
+def _start(number: int, step: int) -> datetime:
+    return EPOCH + number * step * HOUR
 
 
 def _key(path: str) -> dict[str, Any]:
@@ -170,8 +226,8 @@ def _key(path: str) -> dict[str, Any]:
     return {name: F(path + name) for name in VersionKey._fields} | {"version_text": text}
 
 
-def _sums(calls: QuerySet[Call]) -> Iterator[tuple[VersionKey, Figures]]:
-    rows = calls.values_list(*_key("").values(), "error", "error_class").annotate(
+def _sums(calls: QuerySet[Call], step: int) -> Iterator[tuple[tuple[int, VersionKey], Figures]]:
+    rows = calls.values_list(_number(step, ""), *_key("").values(), "error", "error_class").annotate(
         n=Count("id"),
         tries=Sum("attempts"),
         read=Coalesce(Sum("input_tokens"), 0),
@@ -184,9 +240,25 @@ def _sums(calls: QuerySet[Call]) -> Iterator[tuple[VersionKey, Figures]]:
         time_ms=Coalesce(Sum("duration_ms", filter=_TIMED), Value(0.0)),
         at_the_end=Count("id", filter=_FIRST_WITH_LAST),
     )
-    for *key, error, error_class, n, tries, read, written, cached, reasoned, cost, with_cost, timed, ms, ended in rows:
+    for (
+        number,
+        *key,
+        error,
+        error_class,
+        n,
+        tries,
+        read,
+        written,
+        cached,
+        reasoned,
+        cost,
+        priced,
+        timed,
+        ms,
+        end,
+    ) in rows:
         yield (
-            VersionKey(*key),
+            (number, VersionKey(*key)),
             Figures(
                 calls=n,
                 errors=Counter({error_class or OTHER: n} if error else {}),
@@ -196,17 +268,19 @@ def _sums(calls: QuerySet[Call]) -> Iterator[tuple[VersionKey, Figures]]:
                 cached_tokens=cached,
                 reasoning_tokens=reasoned,
                 cost_usd=cost,
-                priced=with_cost,
+                priced=priced,
                 timed_tokens=timed,
                 timed_ms=ms,
-                ttft_is_total=ended,
+                ttft_is_total=end,
             ),
         )
 
 
-def _histogram(calls: QuerySet[Call], field: str, measure: str) -> Iterator[tuple[VersionKey, int, int]]:
-    """(key, bin, calls) of a time of the calls that did not fail."""
+def _histogram(
+    calls: QuerySet[Call], step: int, field: str, measure: str
+) -> Iterator[tuple[tuple[int, VersionKey], int, int]]:
+    """((step, key), bin, calls) of a time of the calls that did not fail."""
     answered = calls.filter(error=False, **{f"{field}__isnull": False})
-    in_bins = answered.values_list(*_key("").values(), log_bin(F(field), measure))
-    for *key, found, n in in_bins.annotate(Count("id")):
-        yield VersionKey(*key), int(found), n
+    in_bins = answered.values_list(_number(step, ""), *_key("").values(), log_bin(F(field), measure))
+    for number, *key, found, n in in_bins.annotate(Count("id")):
+        yield (number, VersionKey(*key)), int(found), n

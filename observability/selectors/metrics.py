@@ -6,6 +6,7 @@ from datetime import datetime
 
 from observability.core.figures import Figures
 from observability.models import VersionHour
+from observability.models.rollups import WHOLE_DAY
 from observability.selectors.hours import VersionKey, version_figures
 from observability.selectors.rolled import Range, hours_between
 from registry.models import PromptVersion
@@ -39,7 +40,8 @@ def version_metrics(
     """Figures of LLM calls by interval, prompt and groupings: the newest interval first, in it the most calls first."""
     between = hours_between(since, until)
     sums: dict[tuple[datetime, VersionKey], Figures] = {}
-    for hour, key, figures in version_hours(between, prompt=prompt, reach=reach):
+    step = 1 if interval == HOUR else WHOLE_DAY
+    for hour, key, figures in version_hours(between, prompt=prompt, reach=reach, step=step):
         at = _start(hour, since, interval), _only(key, by)
         if at in sums:
             sums[at].add(figures)
@@ -54,18 +56,19 @@ def version_metrics(
 
 
 def version_hours(
-    between: Range, *, prompt: str | None, reach: Reach
+    between: Range, *, prompt: str | None, reach: Reach, step: int
 ) -> Iterator[tuple[datetime, VersionKey, Figures]]:
-    """The figures of each hour and key, from the roll-ups where there are such."""
+    """The figures of each hour and key from the roll-ups, of each step of so many hours where there are none."""
     stored = VersionHour.objects.filter(between.stored, reach.rows(prompt="prompt_name", label="label"))
     if prompt is not None:
         stored = stored.filter(prompt_name=prompt)
     for row in stored.iterator(chunk_size=500):
         yield row.hour, VersionKey(*(getattr(row, name) for name in VersionKey._fields)), row.figures
-    for hour in between.live:
-        for key, figures in version_figures(hour, prompts=None if prompt is None else [prompt]).items():
+    prompts = None if prompt is None else [prompt]
+    for stretch in between.live:
+        for (start, key), figures in version_figures(stretch, step=step, prompts=prompts).items():
             if reach.sees(key.prompt_name) and reach.may_use(key.label):
-                yield hour, key, figures
+                yield start, key, figures
 
 
 def version_numbers(ids: Collection[int]) -> dict[int, str]:

@@ -57,7 +57,7 @@ Row = tuple[datetime, Sequence[Any], Figures | None]
 def _read(
     prompts: Collection[str], since: datetime, until: datetime, step: int, columns: tuple[str, ...]
 ) -> Iterator[Row]:
-    """(start, values of the columns, None) of what is rolled up; (hour, its key, its figures) of what is not."""
+    """(start, values of the columns, None) of what is rolled up; (a step's start, key, figures) of what is not."""
     named = Q(prompt_name__in=prompts)
     if step == HOUR:
         between: Any = hours_between(since, until)
@@ -67,10 +67,10 @@ def _read(
             yield start, values, None
     for hour, *values in VersionHour.objects.filter(named & between.stored).values_list("hour", *columns):
         yield hour, values, None
-    for hour in between.live:
-        found = version_figures(hour, prompts=prompts, with_times="latency" in columns)
-        for key, figures in found.items():
-            yield hour, key[: len(KEY)], figures
+    for stretch in between.live:
+        found = version_figures(stretch, step=step, prompts=prompts, with_times="latency" in columns)
+        for (start, key), figures in found.items():
+            yield start, key[: len(KEY)], figures
 
 
 def _figures(values: Sequence[Any], sums: Sequence[str]) -> Figures:

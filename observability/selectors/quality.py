@@ -90,9 +90,9 @@ def exposures(*, since: datetime, until: datetime) -> dict[ExposureKey, Exposed]
     found: dict[ExposureKey, Exposed] = {}
     for row in ExposureHour.objects.filter(between.stored).iterator():
         _add(found, ExposureKey(row.rollout, row.arm, row.version_id), Exposed(row.calls, row.scored))
-    for hour in between.live:
-        for key, of_hour in exposed(hour).items():
-            _add(found, key, of_hour)
+    for stretch in between.live:
+        for key, of_stretch in exposed(stretch).items():
+            _add(found, key, of_stretch)
     return found
 
 

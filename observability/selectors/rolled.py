@@ -1,29 +1,32 @@
 """Which hours of a range are read from roll-ups, and which are computed from the calls."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 
 from django.db.models import Q
 
 from observability.core.times import midnight
 from observability.models import RolledDay, RollUpState, StaleHour
 from observability.models.rollups import QUARTER, WHOLE_DAY
-from observability.selectors.hours import HOUR, next_hour_with_calls
+from observability.selectors.hours import Stretch, the_hour
 
 DAY = timedelta(days=1)
+MOST_STRETCHES = 4
+"""To compute from the calls: each takes its statements, so that a page takes a bounded number of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """The hours from `since` to before `until`, both whole hours. stored: of roll-ups; live: the other hours, those
-    before rolled_until because they have changed."""
+    """The hours from `since` to before `until`, both whole hours. stored: of roll-ups; live: the other hours, in
+    order, at most MOST_STRETCHES; those before rolled_until because some of them have changed."""
 
     since: datetime
     until: datetime
     rolled_until: datetime
     stored: Q
-    live: tuple[datetime, ...]
+    live: tuple[Stretch, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class SpanRange:
 
     spans: Q
     stored: Q
-    live: tuple[datetime, ...]
+    live: tuple[Stretch, ...]
 
 
 def hours_between(since: datetime, until: datetime) -> Range:
@@ -40,22 +43,30 @@ def hours_between(since: datetime, until: datetime) -> Range:
     state = RollUpState.objects.filter(pk=1).first() or RollUpState()
     rolled_until = min(max(state.rolled_until or since, since), until)
     stale = StaleHour.objects.filter(hour__gte=max(state.sealed_until or since, since), hour__lt=rolled_until)
-    changed = list(stale.order_by("hour").values_list("hour", flat=True).distinct())
-    stored = Q(hour__gte=since, hour__lt=rolled_until) & ~Q(hour__in=changed)
-    return Range(since, until, rolled_until, stored, (*changed, *_with_calls(rolled_until, until)))
+    changed = stale.order_by("hour").values_list("hour", flat=True).distinct()
+    not_rolled = [Stretch(rolled_until, until)] if rolled_until < until else []
+    live = _few([*map(the_hour, changed), *not_rolled])
+    stored = Q(hour__gte=since, hour__lt=rolled_until)
+    for stretch in live:
+        stored &= ~Q(hour__gte=stretch.since, hour__lt=stretch.until)
+    return Range(since, until, rolled_until, stored, live)
 
 
 def spans_between(since: datetime, until: datetime, longest: int) -> SpanRange:
     """Each hour in one of the three. since: the beginning of a day, UTC. longest: hours of the spans, where these are
     over; quarters of a day where they are not.
 
-    A day of which an hour has changed since its roll-up is read by the hour. Only spans that are over are read: what is
-    rolled up between two statements is in none of them twice.
+    A day of which an hour has changed since its roll-up is read by the hour. Only spans that ended before what is
+    computed from the calls are read: what is rolled up between two statements is in none of them twice.
     """
     between = hours_between(since, until)
-    changed = {hour.date() for hour in between.live if hour < between.rolled_until}
+    changed = set(_days_of(stretch for stretch in between.live if stretch.since < between.rolled_until))
     marked = RolledDay.objects.filter(day__gte=since.date(), day__lte=until.date())
-    ends = {day: end for day, end in marked.values_list("day", "until") if day not in changed and end <= until}
+    ends = {
+        day: end
+        for day, end in marked.values_list("day", "until")
+        if day not in changed and end <= between.rolled_until
+    }
     starts: dict[int, list[datetime]] = {QUARTER: [], WHOLE_DAY: []}
     for day, end in ends.items():
         span = longest if end == midnight(day + DAY) else QUARTER
@@ -79,7 +90,23 @@ def _gaps(days: Mapping[date, datetime], since: datetime, until: datetime) -> It
         yield begins, until
 
 
-def _with_calls(since: datetime, until: datetime) -> Iterator[datetime]:
-    while since < until and (hour := next_hour_with_calls(since)) and hour < until:
-        yield hour
-        since = hour + HOUR
+def _few(stretches: Sequence[Stretch]) -> tuple[Stretch, ...]:
+    """Stretches, which are in order, as at most MOST_STRETCHES: over the shortest gaps they are one, since the hours in
+    between can be computed as well, and come to the same."""
+    gaps = sorted(after.since - before.until for before, after in pairwise(stretches))
+    bridged = gaps[-MOST_STRETCHES] if len(gaps) >= MOST_STRETCHES else timedelta(0)
+    few: list[Stretch] = []
+    for stretch in stretches:
+        if few and stretch.since - few[-1].until <= bridged:
+            few[-1] = Stretch(few[-1].since, stretch.until)
+        else:
+            few.append(stretch)
+    return tuple(few)
+
+
+def _days_of(stretches: Iterable[Stretch]) -> Iterator[date]:
+    for since, until in stretches:
+        day = since.date()
+        while midnight(day) < until:
+            yield day
+            day += DAY

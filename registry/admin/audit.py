@@ -13,7 +13,7 @@ from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
-from registry.admin.read_only import ReadOnlyAdmin
+from registry.admin.read_only import BoundedPaginator, ReadOnlyAdmin
 from registry.audit_export import FORMATS
 from registry.models import AuditEntry
 
@@ -30,6 +30,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     readonly_fields = ["what_changed"]
     actions = ["export_as_jsonl", "export_as_csv"]
     show_full_result_count = False
+    paginator = BoundedPaginator
 
     class Media:
         css = {"all": ["admin.css"]}

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Collection
+from datetime import UTC, datetime
 from typing import Any
 
 from django import forms
@@ -16,6 +17,7 @@ from registry.core.problems import Problem
 from registry.core.versions import Bump
 from registry.models import Draft, Label, LabelMove, Prompt, PromptVersion, Scope, TemplateType
 
+VERSIONS_OFFERED = 500
 WIDE = {"class": "vLargeTextField written", "spellcheck": "false"}
 
 
@@ -31,14 +33,30 @@ class JSONField(forms.JSONField):
 
     def to_python(self, value: Any) -> Any:
         try:
-            return super().to_python(value)
+            return _showable(super().to_python(value))
         except RecursionError as error:
             raise ValidationError("Enter JSON that is not nested so deeply.") from error
+        except ValueError as error:
+            raise ValidationError(str(error)) from error
 
     def prepare_value(self, value: Any) -> Any:
         if isinstance(value, forms.fields.InvalidJSONInput):
             return value
         return "" if value is None else json.dumps(value, indent=2, ensure_ascii=False)
+
+
+class MomentField(forms.DateTimeField):
+    """A moment in UTC, whatever offset it was written with."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"help_text": "UTC, such as 2027-01-31 14:05"} | options)
+
+    def to_python(self, value: Any) -> datetime | None:
+        moment: datetime | None = super().to_python(value)
+        try:
+            return moment and moment.astimezone(UTC)
+        except OverflowError as error:  # the first and the last hours of the calendar do not exist everywhere
+            raise ValidationError(self.error_messages["invalid"], code="invalid") from error
 
 
 class PromptForm(forms.ModelForm):  # type: ignore[type-arg]  # takes none at run time
@@ -103,7 +121,7 @@ class DraftForm(RevisionForm):
     def clean(self) -> dict[str, Any]:
         if self.cleaned_data.get("type") == TemplateType.CHAT and "template" in self.cleaned_data:
             try:
-                self.cleaned_data["template"] = json.loads(self.cleaned_data["template"] or "[]")
+                self.cleaned_data["template"] = _showable(json.loads(self.cleaned_data["template"] or "[]"))
             except (ValueError, RecursionError) as error:
                 self.add_error("template", f"A chat template is a JSON list of messages: {error}")
         return self.cleaned_data
@@ -138,17 +156,21 @@ class PublishForm(RevisionForm):
 
 
 class MoveForm(forms.Form):
+    """Offers the newest versions, without what they say; the API moves a label to any."""
+
     label = forms.CharField(max_length=64, help_text="An existing label or a new one")
     version = forms.ModelChoiceField(PromptVersion.objects.none())
     reason = forms.CharField(widget=forms.Textarea(attrs={"class": "vLargeTextField", "rows": 3}))
 
     def __init__(self, *arguments: Any, prompt: Prompt, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.fields["version"].queryset = prompt.versions.select_related("prompt")  # type: ignore[attr-defined]  # of ModelChoiceField
+        newest = prompt.versions.values_list("ordinal", flat=True).first() or 0
+        offered = prompt.versions.filter(ordinal__gt=newest - VERSIONS_OFFERED).select_related("prompt")
+        self.fields["version"].queryset = offered.only("ordinal", "major", "minor", "patch", "prompt__name")  # type: ignore[attr-defined]  # of ModelChoiceField
 
 
 class MomentForm(forms.Form):
-    at = forms.DateTimeField(label="At", help_text="UTC, such as 2027-01-31 14:05")
+    at = MomentField(label="At")
 
 
 class RestoreForm(RevisionForm, MomentForm):
@@ -177,7 +199,7 @@ class KeyForm(forms.Form):
         help_text="It sees only prompts whose names begin with this; empty for all",
     )
     labels = forms.CharField(required=False, help_text="It may use only these, separated by commas; none for all")
-    expires_at = forms.DateTimeField(required=False, help_text="UTC, such as 2027-01-31 14:05; empty for never")
+    expires_at = MomentField(required=False, help_text="UTC, such as 2027-01-31 14:05; empty for never")
 
     def __init__(self, *arguments: Any, scopes: Collection[str], **options: Any) -> None:
         """scopes: those that the person may give."""
@@ -187,6 +209,15 @@ class KeyForm(forms.Form):
 
     def clean_labels(self) -> list[str]:
         return [label.strip() for label in self.cleaned_data["labels"].split(",") if label.strip()]
+
+
+def _showable(value: Any) -> Any:
+    """The value, if a page can show it. Raises ValueError."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("expected text without lone surrogate characters") from error
+    return value
 
 
 def written(template: Any) -> str:

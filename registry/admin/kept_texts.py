@@ -30,7 +30,7 @@ class KeptText:
 
     @property
     def as_field(self) -> str:
-        return json.dumps(asdict(self))
+        return json.dumps(asdict(self), ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,9 @@ def _read(written: str) -> KeptText | None:
     try:
         match json.loads(written):
             case {"title": str(title), "fields": dict(fields)} if fields.keys() == set(NAMES):
-                return KeptText(title[:MOST_OF_A_TITLE], typed_fields(fields))
+                text = KeptText(title[:MOST_OF_A_TITLE], typed_fields(fields))
+                text.as_field.encode()  # lone surrogates cannot be written into a page
+                return text
     except (ValueError, RecursionError):
         pass
     return None

@@ -15,7 +15,7 @@ from registry.models import Label
 def move_view(pages: PagesAdmin, request: HttpRequest, prompt_id: int) -> HttpResponse:
     """Move a label of the prompt, or make one."""
     prompt = pages.find(request, prompt_id, rights.MOVE_LABELS, rights.MOVE_PRODUCTION)
-    initial = {"label": request.GET.get("label", rights.PRODUCTION), "version": prompt.versions.first()}
+    initial = {"label": request.GET.get("label", rights.PRODUCTION), "version": prompt.versions.only("pk").first()}
     form = MoveForm(request.POST or None, initial=initial, prompt=prompt)
     label = attempt(
         form,

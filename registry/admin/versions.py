@@ -3,6 +3,8 @@
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from registry.admin.outlook import compared
@@ -12,6 +14,14 @@ from registry.models import PromptVersion
 from registry.selectors import content_of
 
 
+class VersionList(ChangeList):
+    """Without what they say: a template may be long."""
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[PromptVersion]:
+        found = super().get_queryset(request, exclude_parameters)
+        return found.defer("template", "config", "input_schema", "response_schema")
+
+
 @admin.register(PromptVersion)
 class PromptVersionAdmin(ReadOnlyAdmin):
     list_display = ["ref", "ordinal", "type", "notes", "published_at", "published_by"]
@@ -19,6 +29,9 @@ class PromptVersionAdmin(ReadOnlyAdmin):
     search_fields = ["prompt__name", "notes", "sha256"]
     fields = ["ref"]
     change_form_template = "registry/admin/version.html"
+
+    def get_changelist(self, request: HttpRequest, **options: Any) -> type[VersionList]:
+        return VersionList
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

@@ -1,14 +1,16 @@
 """What changed between two contents, for people: unified diffs of the text and of the config."""
 
 import json
+from collections.abc import Iterator
 from difflib import unified_diff
 from typing import Any
 
 from registry.core.content import Content
+from registry.core.matching import Budget, Matcher, TooMuch
 from registry.core.templates import is_placeholder
 
-MOST_LINES = 5000
-KINDS = {"+": "inserted", "-": "deleted", "@": "left out", " ": "same"}
+MOST_CHARACTERS = 200_000
+AROUND = 3
 
 
 def template_diff(before: Content, after: Content, *, names: tuple[str, str]) -> str:
@@ -23,11 +25,26 @@ def config_diff(before: Content, after: Content, *, names: tuple[str, str]) -> s
 
 def config_lines(before: Content, after: Content) -> list[tuple[str, str]] | None:
     """The lines of the config's diff, each with its kind: same, deleted, inserted or left out. None for too many."""
-    old, new = _settings(before).splitlines(), _settings(after).splitlines()
-    if max(len(old), len(new)) > MOST_LINES:
+    old, new = _settings(before), _settings(after)
+    if old == new:
+        return []
+    if max(len(old), len(new)) > MOST_CHARACTERS:
         return None
-    _, _, *lines = unified_diff(old, new, lineterm="") if old != new else ("", "")
-    return [(KINDS[line[0]], line if line[0] in "+- " else "lines that are the same") for line in lines]
+    try:
+        return list(_lines(old.splitlines(), new.splitlines()))
+    except TooMuch:
+        return None
+
+
+def _lines(old: list[str], new: list[str]) -> Iterator[tuple[str, str]]:
+    for group in Matcher(old, new, Budget()).get_grouped_opcodes(AROUND):
+        yield "left out", "lines that are the same"
+        for tag, start, end, start_new, end_new in group:
+            if tag == "equal":
+                yield from (("same", f" {line}") for line in old[start:end])
+                continue
+            yield from (("deleted", f"-{line}") for line in old[start:end])
+            yield from (("inserted", f"+{line}") for line in new[start_new:end_new])
 
 
 def _diff(before: str, after: str, names: tuple[str, str]) -> str:

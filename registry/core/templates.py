@@ -86,6 +86,14 @@ def render(template: Any, values: Mapping[str, Any]) -> str | list[dict[str, Any
     return messages
 
 
+def length(template: Any, values: Mapping[str, Any]) -> int:
+    """Of all text that rendering makes, in characters, without making it: a value may be large and stand often."""
+    texts = [template] if isinstance(template, str) else [message.get("content", "") for message in template]
+    lengths = {name: len(_as_text(values[name])) for name in variables(template) if name in values}
+    parts = (part for text in texts for part in parse(text))
+    return sum(len(part) if isinstance(part, str) else lengths.get(part.name, 0) for part in parts)
+
+
 def pieces(text: str, values: Mapping[str, Any]) -> Iterator[Piece]:
     """The rendered text, piece by piece; a variable without a value as it is written. Raises TemplateSyntaxError."""
     for part in parse(text):

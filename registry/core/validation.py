@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
+from itertools import islice
 from typing import Any
 
 from jsonschema.exceptions import best_match
@@ -16,12 +17,20 @@ from registry.core.templates import NAME, TemplateSyntaxError, is_placeholder, l
 
 TYPES = ("text", "chat")
 MAX_DEPTH = 64
+MOST_TOLD = 50
+"""So many problems of one kind are told, and how many more there are: a body of some megabytes may have a million."""
+MOST_NAMED = 20
+"""Of the declared variables, where another is told to be none of them."""
+MOST_LIKELY = 200
+"""So many declared variables are looked through for the one that was meant."""
+LONGEST_NAME = 100
+"""Of a longer one only the beginning is told, and it is not looked for."""
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def storable(content: Content) -> Content:
     """The content, normalised, if JSON, UTF-8 and both databases can hold it. Raises ProblemsFound."""
-    return _checked(content, _storage_problems(content))
+    return _checked(content, _told(_storage_problems(content)))
 
 
 def publishable(content: Content) -> Content:
@@ -33,6 +42,14 @@ def _checked(content: Content, problems: Iterable[Problem]) -> Content:
     if found := list(problems):
         raise ProblemsFound(found)
     return normalised(content)
+
+
+def _told(problems: Iterator[Problem]) -> Iterator[Problem]:
+    """The first ones and the number of the others."""
+    yield from islice(problems, MOST_TOLD)
+    if other := next(problems, None):
+        field = re.split(r"[.\[]", other.field)[0]
+        yield Problem(field, other.code, f"and {1 + sum(1 for _ in problems)} more")
 
 
 def _storage_problems(content: Content) -> Iterator[Problem]:
@@ -61,11 +78,11 @@ def _json_problems(value: Any, path: str, depth: int) -> Iterator[Problem]:
 
 
 def _problems(content: Content) -> Iterator[Problem]:
-    template_problems = list(_template_problems(content))
+    template_problems = list(_told(_template_problems(content)))
     yield from template_problems
     if not isinstance(content.config, dict):
         yield Problem("config", "invalid", "expected a JSON object")
-    input_problems = list(_input_schema_problems(content.input_schema))
+    input_problems = list(_told(_input_schema_problems(content.input_schema)))
     yield from input_problems
     if content.response_schema is not None:
         yield from _schema_problems(content.response_schema, "response_schema")
@@ -160,15 +177,31 @@ def _schema_problems(schema: Any, path: str) -> Iterator[Problem]:
 
 
 def _undeclared_variables(content: Content) -> Iterator[Problem]:
-    known = ", ".join(content.declared) or "none"
-    for name in content.variables:
-        if name not in content.declared:
-            field, line = _place(content.template, name)
-            where = f"line {line}: " if line else ""
-            alike = get_close_matches(name, content.declared, n=1)
-            hint = f"; was {{{{ {alike[0]} }}}} meant?" if alike else ""
-            message = f"{where}unknown variable {{{{ {name} }}}}: input_schema declares {known}{hint}"
-            yield Problem(field, "unknown_variable", message)
+    declared = list(content.declared)
+    unknown = [name for name in content.variables if name not in content.declared]
+    for name in unknown[:MOST_TOLD]:
+        field, line = _place(content.template, name)
+        where = f"line {line}: " if line else ""
+        message = f"{where}unknown variable {{{{ {_short(name)} }}}}: input_schema declares {_some(declared)}"
+        yield Problem(field, "unknown_variable", message + _meant(name, declared))
+    if (more := len(unknown) - MOST_TOLD) > 0:
+        yield Problem("template", "unknown_variable", f"and {more} more unknown variables")
+
+
+def _some(names: list[str]) -> str:
+    named = ", ".join(map(_short, names[:MOST_NAMED])) or "none"
+    more = len(names) - MOST_NAMED
+    return f"{named} and {more} more" if more > 0 else named
+
+
+def _meant(name: str, declared: list[str]) -> str:
+    likely = [other for other in declared[:MOST_LIKELY] if len(other) <= LONGEST_NAME]
+    alike = get_close_matches(name, likely, n=1) if len(name) <= LONGEST_NAME else []
+    return f"; was {{{{ {alike[0]} }}}} meant?" if alike else ""
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…"
 
 
 def _place(template: Any, name: str) -> tuple[str, int]:

@@ -1,35 +1,36 @@
 """What changed between two texts, word by word: how people read a changed prompt."""
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from difflib import SequenceMatcher
+from contextlib import suppress
 from itertools import groupby, takewhile
 from operator import eq
 from typing import Literal
+
+from registry.core.matching import Budget, Matcher, TooMuch
 
 Kind = Literal["same", "deleted", "inserted"]
 Span = tuple[str, str]
 """What stands in the old and in the new text between two places that correspond."""
 
-MOST_PAIRS = 50_000
-"""So many pairs of equal pieces are looked at, at most, which is what comparing costs: some tenths of a second."""
-
 WORDS = re.compile(r"\w+|\s+|[^\w\s]")
 LINES = re.compile(r"[^\n]*\n|[^\n]+")
 
 
-def word_diff(old: str, new: str) -> list[tuple[Kind, str]]:
+WAYS = ((WORDS,), (LINES, WORDS), (LINES,))
+"""Ways to part two texts, the finest first: by words, by lines and those that differ by words, by lines alone."""
+
+
+def word_diff(old: str, new: str, budget: Budget | None = None) -> list[tuple[Kind, str]]:
     """The pieces in order. Same and deleted ones make up the old text, same and inserted ones the new text.
 
-    Of texts that are too long for it only the lines that differ are compared word by word, or, if these are still too
-    much, not at all.
+    Of texts that are too much for the budget only the lines that differ are compared word by word, or, if these are
+    still too much, not at all.
     """
-    spans = _trimmed(old, new)
-    if _cost(spans, WORDS) > MOST_PAIRS >= _cost(spans, LINES):
-        spans = list(_finer(spans, LINES))
-    if _cost(spans, WORDS) <= MOST_PAIRS:
-        spans = list(_finer(spans, WORDS))
+    budget, spans = budget or Budget(), _trimmed(old, new)
+    for ways in WAYS:
+        with suppress(TooMuch), budget.half() as share:
+            return _joined(_parted(spans, ways, share))
     return _joined(spans)
 
 
@@ -51,25 +52,21 @@ def _in_common(first: Sequence[str], second: Sequence[str]) -> int:
     return sum(takewhile(bool, map(eq, first, second)))
 
 
-def _cost(spans: Iterable[Span], pieces: re.Pattern[str]) -> int:
-    total = 0
-    for old, new in spans:
-        if old != new:
-            times = Counter(pieces.findall(new))
-            total += sum(times[piece] for piece in pieces.findall(old) if not piece.isspace())
-    return total
+def _parted(spans: Iterable[Span], ways: Iterable[re.Pattern[str]], budget: Budget) -> Iterable[Span]:
+    for pieces in ways:
+        spans = list(_finer(spans, pieces, budget))
+    return spans
 
 
-def _finer(spans: Iterable[Span], pieces: re.Pattern[str]) -> Iterator[Span]:
+def _finer(spans: Iterable[Span], pieces: re.Pattern[str], budget: Budget) -> Iterator[Span]:
     """Spans that differ, parted by the pieces that both have, of which white space alone is none."""
     for old, new in spans:
         if old == new:
             yield old, new
             continue
         before, after = pieces.findall(old), pieces.findall(new)
-        for _, start, end, start_new, end_new in SequenceMatcher(
-            str.isspace, before, after, autojunk=False
-        ).get_opcodes():
+        matcher = Matcher(before, after, budget, ignored=str.isspace)
+        for _, start, end, start_new, end_new in matcher.get_opcodes():
             yield "".join(before[start:end]), "".join(after[start_new:end_new])
 
 

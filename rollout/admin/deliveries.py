@@ -1,5 +1,9 @@
-"""Deliveries with their attempts and what was sent, which can be replayed: one on its page, several from the list."""
+"""Deliveries with their attempts and what was sent, which can be replayed: one on its page, several from the list.
 
+What was sent may quote a version, and the path of an address be a secret: each is for those who may look at that.
+"""
+
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -18,7 +22,7 @@ from common.clock import now
 from common.errors import DomainError
 from registry import rights
 from registry.admin.acting import actor_of
-from registry.admin.read_only import ReadOnlyAdmin, ReadOnlyInline
+from registry.admin.read_only import BoundedPaginator, ReadOnlyAdmin, ReadOnlyInline
 from rollout import wording
 from rollout.formats import DASH, moment
 from rollout.models import Delivery, DeliveryAttempt, DeliveryStatus
@@ -33,20 +37,43 @@ class AttemptInline(ReadOnlyInline):
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin):
-    list_display = ["event_type", "about", "endpoint", "state", "attempts", "created_at", "next_attempt"]
+    list_display = ["event_type", "about", "host", "state", "attempts", "created_at", "next_attempt"]
     list_filter = ["status", "dead_reason"]
-    search_fields = ["id", "event__id", "event__prompt", "endpoint__url"]
+    search_fields = ["id__exact"]
+    search_help_text = "The whole id of a delivery or an event, a prompt's whole name, or an endpoint's whole address"
     fields = [
-        *("event_type", "about", "endpoint_page", "state", "attempts", "next_attempt"),
+        *("event_type", "about", "host", "state", "attempts", "next_attempt"),
         *("created_at", "delivered_at", "id", "sent"),
     ]
-    readonly_fields = ["event_type", "about", "endpoint_page", "state", "next_attempt", "sent"]
+    readonly_fields = ["event_type", "about", "endpoint_page", "host", "state", "next_attempt", "sent"]
     inlines = [AttemptInline]
     actions = ["replay"]
     show_full_result_count = False
+    paginator = BoundedPaginator
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
         return super().get_queryset(request).select_related("event", "endpoint").defer("payload", "event__data")
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        return _shown(request, self.list_display, host="endpoint")
+
+    def get_fields(self, request: HttpRequest, obj: Delivery | None = None) -> Any:
+        fields = _shown(request, self.fields, host="endpoint_page")
+        return [field for field in fields if field != "sent" or request.user.has_perm(rights.VIEW_VERSIONS)]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Delivery], search_term: str
+    ) -> tuple[QuerySet[Delivery], bool]:
+        """Only what an index finds: there may be hundreds of thousands."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        addresses = ["endpoint__url"] if request.user.has_perm(rights.VIEW_WEBHOOKS) else []
+        by_id, *others = (
+            Delivery.objects.filter(**{name: term}).order_by().values("pk")
+            for name in ("pk", "event__id", "event__prompt", *addresses)
+        )
+        return queryset.filter(pk__in=by_id.union(*others)), False
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.replay_view)
@@ -93,6 +120,10 @@ class DeliveryAdmin(ReadOnlyAdmin):
         address = reverse("admin:rollout_webhookendpoint_change", args=[delivery.endpoint_id])
         return format_html('<a href="{}">{}</a>', address, delivery.endpoint)
 
+    @admin.display(description="endpoint")
+    def host(self, delivery: Delivery) -> str:
+        return delivery.endpoint.host
+
     @admin.display(description="state", ordering="status")
     def state(self, delivery: Delivery) -> str:
         return wording.state_of_delivery(delivery).words
@@ -119,5 +150,13 @@ class DeliveryAdmin(ReadOnlyAdmin):
 
     def _ask(self, request: HttpRequest, deliveries: list[Delivery], **context: Any) -> TemplateResponse:
         title = "Replay one delivery" if len(deliveries) == 1 else f"Replay {len(deliveries)} deliveries"
+        may_view_webhooks = request.user.has_perm(rights.VIEW_WEBHOOKS)
         shared = {**self.admin_site.each_context(request), "opts": self.opts, "title": title}
+        shared |= {"may_view_webhooks": may_view_webhooks}
         return TemplateResponse(request, "admin/rollout/replay.html", {**shared, "deliveries": deliveries, **context})
+
+
+def _shown(request: HttpRequest, fields: Sequence[Any], *, host: str) -> list[Any]:
+    """The fields, with this one in place of the host for those who may see the whole address."""
+    may = request.user.has_perm(rights.VIEW_WEBHOOKS)
+    return [host if may and field == "host" else field for field in fields]

@@ -160,7 +160,7 @@ def steps_as_rows(steps: Sequence[PlanStep] = DEFAULT_STEPS) -> list[dict[str, s
 def metrics_as_rows(metrics: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """metrics: as a plan writes them, with nothing that `beyond_fields` tells of."""
     return [
-        {"name": metric["name"], "kind": metric.get("kind", USUAL), "role": metric.get("role", GUARDRAIL)}
+        {"name": str(metric["name"]), "kind": metric.get("kind", USUAL), "role": metric.get("role", GUARDRAIL)}
         | _compared(metric)
         for metric in metrics
     ]
@@ -203,9 +203,14 @@ def _comparison(row: forms.Form) -> dict[str, Any]:
 
 def _compared(metric: Mapping[str, Any]) -> dict[str, Any]:
     if metric.get("limit") is not None:
-        return {"compared": "limit", "by": f"{metric['limit']:g}"}
+        return {"compared": "limit", "by": _as_written(metric["limit"])}
     ((compared, by),) = (metric.get("margin") or {USUAL: None}).items()
-    return {"compared": compared, "by": "" if by is None else f"{float(by):g}"}
+    return {"compared": compared, "by": "" if by is None else _as_written(by)}
+
+
+def _as_written(number: float | str) -> str:
+    """A plan may have a number as text; all of its digits count."""
+    return f"{float(number):.15g}"
 
 
 def _said(row: forms.Form, name: str) -> str:

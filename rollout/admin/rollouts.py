@@ -1,4 +1,4 @@
-"""Rollouts with their transitions and verdicts. What a person may ask of one is asked on its page."""
+"""Rollouts and their verdicts. What has happened to one, and what a person may ask of it, is on its page."""
 
 from typing import Any
 
@@ -11,27 +11,17 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from common.clock import now
-from registry.admin.read_only import ReadOnlyAdmin, ReadOnlyInline, as_written
+from registry.admin.read_only import BoundedPaginator, ReadOnlyAdmin, as_written
 from rollout import wording
 from rollout.admin.starting import StartsRollouts
 from rollout.formats import DASH, moment, weight
-from rollout.models import Rollout, Transition, Verdict
+from rollout.models import Rollout, Verdict
 from rollout.pages.acts import offered
 
 TIMES = (
     *("created_at", "started_at", "step_entered_at", "hold_until", "paused_at"),
     *("deadline_at", "next_look_at", "ended_at"),
 )
-
-
-class TransitionInline(ReadOnlyInline):
-    model = Transition
-    fields = ["happened_at", "action", "from_status", "to_status", "step", "to_weight", "cause", "reason", "actor"]
-    readonly_fields = ["to_weight"]
-
-    @admin.display(description="weight")
-    def to_weight(self, transition: Transition) -> str:
-        return weight(transition.to_weight_bp)
 
 
 class LabelFilter(admin.SimpleListFilter):
@@ -50,9 +40,9 @@ class LabelFilter(admin.SimpleListFilter):
 
 @admin.register(Rollout)
 class RolloutAdmin(StartsRollouts):
-    list_display = ["versions", "page", "label_name", "state", "share", "verdict_kind", "began", "ended"]
+    list_display = ["versions", "page", "label_name", "state", "share", "began", "ended"]
     list_filter = ["status", "hold_reason", LabelFilter, ("prompt", admin.RelatedOnlyFieldListFilter)]
-    list_select_related = ["prompt", "label", "control", "canary", "verdict"]
+    list_select_related = ["prompt", "label", "control", "canary", "verdict"]  # of the last the state is made
     list_per_page = 50
     search_fields = ["id__exact", "prompt__name"]
     search_help_text = "A part of the prompt's name, or a rollout's whole id"
@@ -65,7 +55,6 @@ class RolloutAdmin(StartsRollouts):
         ("Plan", {"fields": ["plan_written_out"], "classes": ["collapse"]}),
     ]
     readonly_fields = ["versions", "state", "share", "page", "verdicts", "plan_written_out"]
-    inlines = [TransitionInline]
 
     def view_on_site(self, rollout: Rollout) -> str:
         return reverse("rollout_page", args=[rollout.pk])
@@ -86,10 +75,6 @@ class RolloutAdmin(StartsRollouts):
     def label_name(self, rollout: Rollout) -> str:
         return rollout.label.name
 
-    @admin.display(description="newest verdict")
-    def verdict_kind(self, rollout: Rollout) -> str:
-        return rollout.verdict.kind if rollout.verdict else DASH
-
     @admin.display(description="started, UTC", ordering="started_at")
     def began(self, rollout: Rollout) -> SafeString | str:
         return moment(rollout.started_at, now()) if rollout.started_at else DASH
@@ -100,7 +85,7 @@ class RolloutAdmin(StartsRollouts):
 
     @admin.display(description="its page")
     def page(self, rollout: Rollout) -> SafeString:
-        return format_html('<a href="{}">Evidence and acts</a>', self.view_on_site(rollout))
+        return format_html('<a href="{}">Evidence, transitions and acts</a>', self.view_on_site(rollout))
 
     @admin.display(description="state", ordering="status")
     def state(self, rollout: Rollout) -> str:
@@ -125,10 +110,12 @@ class VerdictAdmin(ReadOnlyAdmin):
     list_display = ["found_at", "rollout", "kind", "step", "reasons"]
     list_filter = ["kind"]
     list_select_related = ["rollout__prompt", "rollout__control", "rollout__canary"]
-    search_fields = ["rollout__id"]
+    search_fields = ["rollout__id__exact"]
+    search_help_text = "A rollout's whole id"
     fields = ["rollout", "kind", "step", "found_at", "numbers"]
     readonly_fields = ["numbers"]
     show_full_result_count = False
+    paginator = BoundedPaginator
 
     @admin.display(description="reasons")
     def reasons(self, verdict: Verdict) -> str:

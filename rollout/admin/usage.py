@@ -12,8 +12,9 @@ from observability.selectors.hours import HOUR, hour_of
 from observability.selectors.metrics import TOTAL, VERSION, version_metrics
 from registry.models import Label, LabelMove, PromptVersion
 from rollout import wording
-from rollout.formats import DASH, count, estimate, moment, weight
+from rollout.formats import DASH, between, count, estimate, moment, money, weight
 from rollout.models import Rollout
+from rollout.pages.versions_parts import cost_per_call, unit_of
 from rollout.selectors import rollouts
 
 LATELY = timedelta(days=7)
@@ -70,7 +71,7 @@ def usage_of(version: PromptVersion) -> Usage:
         more=len(newest) > ROLLOUTS_SHOWN,
         calls=count(figures.calls),
         error_rate=estimate(figures.errors.total() / figures.calls if figures.calls else None, "share"),
-        cost=estimate(float(figures.cost_usd) / figures.priced if figures.priced else None, "USD"),
+        cost=money(cost_per_call(figures)),
         scores=_scores(figures),
     )
 
@@ -110,5 +111,6 @@ def _scores(figures: Figures) -> list[ScoreFigure]:
 def _score(name: str, source: str, figures: Figures) -> ScoreFigure:
     sums = figures.scores[name, source]
     mean, low, high = mean_with_interval(sums)
-    words = f"{estimate(mean, 'score')} ({estimate(low, 'score')} to {estimate(high, 'score')})"
+    unit = unit_of(sums)
+    words = f"{estimate(mean, unit)} ({between((low, high), unit)})"
     return ScoreFigure(name, source, words, count(sums.n))

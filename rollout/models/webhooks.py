@@ -1,6 +1,7 @@
 """Webhook endpoints and what was, or is still to be, delivered to them."""
 
 from datetime import datetime
+from urllib.parse import urlsplit
 
 from django.db import models
 from django.db.models import CheckConstraint, Q, UniqueConstraint
@@ -46,6 +47,11 @@ class WebhookEndpoint(models.Model):
 
     def __str__(self) -> str:
         return self.url
+
+    @property
+    def host(self) -> str:
+        """All of the address that everybody may see: its path may hold a secret."""
+        return urlsplit(self.url).hostname or self.pk
 
     def kept_at(self, moment: datetime) -> list[tuple[str, datetime]]:
         """The previous secrets that still sign then, and until when."""
@@ -98,6 +104,7 @@ class Delivery(models.Model):
                 condition=Q(status=DeliveryStatus.PENDING),
             ),
             models.Index(fields=["endpoint", "status", "id"], name="deliveries_by_status"),
+            models.Index(fields=["id"], name="deliveries_dead", condition=Q(status=DeliveryStatus.DEAD)),
         ]
         constraints = [
             UniqueConstraint(fields=["event", "endpoint"], name="one_delivery_per_event_and_endpoint"),
@@ -114,7 +121,7 @@ class Delivery(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.event_id} to {self.endpoint}"
+        return f"{self.event_id} to {self.endpoint.host}"
 
 
 class DeliveryAttempt(models.Model):

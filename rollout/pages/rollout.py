@@ -56,6 +56,7 @@ def _for_everyone(rollout: Rollout) -> dict[str, Any]:
         "found_at": moment(verdict.found_at, at) if verdict else None,
         "metrics": parts.metric_rows(rollout),
         "ratio": checks.ratio(verdict.body) if verdict else None,
+        "judged_ratio": checks.judged_ratio(verdict.body) if verdict else None,
         "budgets": checks.budgets(rollout),
         "happenings": _folded([parts.happening(transition, at) for transition in transitions]),
         "deliveries": _folded(

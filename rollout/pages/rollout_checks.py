@@ -1,7 +1,7 @@
 """Whether the evidence may be trusted, and how near it is to what is allowed."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,19 +35,32 @@ class Budget:
 
 
 def ratio(body: Mapping[str, Any]) -> Ratio:
+    """Of all units."""
     found = body["sample_ratio"]
-    broken = body["kind"] == "invalid" or found["log_e"] >= found["log_threshold"]
-    return Ratio(
-        shares=[_share(counted) for counted in found["counted"] if counted["control"] or counted["canary"]],
-        proof=of_limit(found["log_e"], found["log_threshold"]),
-        state=State("held", "Broken") if broken else State("safe", "As planned"),
-    )
+    return _ratio(found, [_share(counted) for counted in _seen(found["counted"])])
+
+
+def judged_ratio(body: Mapping[str, Any]) -> Ratio:
+    """Of those that got a score, by its name."""
+    found = body["judged_ratio"]
+    shares = (f"{name} {_share(counted)}" for name, of_name in found["counted"].items() for counted in _seen(of_name))
+    return _ratio(found, list(shares))
 
 
 def budgets(rollout: Rollout) -> list[Budget]:
     """Of a false rollback, and of each limit that a guardrail has to keep."""
     body = rollout.verdict.body if rollout.verdict else None
     return [_of_false_rollbacks(Plan.from_json(rollout.plan).alpha, body), *(_of_limits(body) if body else ())]
+
+
+def _ratio(found: Mapping[str, Any], shares: list[str]) -> Ratio:
+    broken = found["log_e"] >= found["log_threshold"]
+    proof = of_limit(found["log_e"], found["log_threshold"])
+    return Ratio(shares, proof, State("held", "Broken") if broken else State("safe", "As planned"))
+
+
+def _seen(counted: Iterable[Mapping[str, float]]) -> Iterator[Mapping[str, float]]:
+    return (one for one in counted if one["control"] or one["canary"])
 
 
 def _share(counted: Mapping[str, float]) -> str:
@@ -70,7 +83,7 @@ def _of_false_rollbacks(alpha: float, body: Mapping[str, Any] | None) -> Budget:
 def _of_limits(body: Mapping[str, Any]) -> Iterator[Budget]:
     for metric in body["metrics"]:
         if metric["limit"] and metric["role"] == "guardrail":
-            what = f"{metric['name']}, {limit(metric['limit'], metric['kind'], metric['direction'])}"
+            what = f"{metric['name']}, {limit(metric['limit'], metric['kind'], metric['direction'], metric['unit'])}"
             used = _used(metric)
             seen = estimate(metric["canary"]["estimate"], metric["unit"])
             told = (

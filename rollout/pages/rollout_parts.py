@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -14,7 +13,6 @@ from rollout import wording
 from rollout.charts import difference_plot
 from rollout.core.plan import Plan, PlanMetric
 from rollout.formats import (
-    DASH,
     count,
     difference,
     e_value,
@@ -122,7 +120,7 @@ def delivery_row(delivery: Delivery, now: datetime) -> DeliveryRow:
     return DeliveryRow(
         id=delivery.pk,
         event=delivery.event.type,
-        host=urlsplit(delivery.endpoint.url).hostname or DASH,
+        host=delivery.endpoint.host,
         state=wording.state_of_delivery(delivery),
         dead=delivery.status == DeliveryStatus.DEAD,
         attempts=_attempts(delivery, now),
@@ -158,7 +156,7 @@ def _kept(metric: Mapping[str, Any]) -> str:
     """What is to be kept, the margin or the limit."""
     kind, direction, unit = metric["kind"], metric["direction"], metric["unit"]
     if metric["limit"]:
-        return limit(metric["limit"], kind, direction)
+        return limit(metric["limit"], kind, direction, unit)
     return f"margin {margin(metric['margin'], unit, direction)}"
 
 

@@ -1,4 +1,4 @@
-"""What calls cost: by day, and who or what spent it."""
+"""What calls cost: by day, and who or what spent it; by user for those who may look at calls."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -26,10 +26,13 @@ DAYS = (7, 28)
 def spend_page(request: HttpRequest) -> HttpResponse:
     at = now()
     by = asked.choice(request, "by", Dimension.values, Dimension.PROMPT)
+    if by == Dimension.USER:
+        rights.require(request, rights.VIEW_CALLS)
     days = int(asked.choice(request, "days", [str(days) for days in DAYS], "7"))
     shown = window(days, at)
     found = spent(by=by, since=shown.since, until=shown.until, limit=SHOWN)
     by_model = spent_by_value(by=Dimension.MODEL, since=shown.since, until=shown.until)
+    may_see_users = request.user.has_perm(rights.VIEW_CALLS)
     known = set()
     if by == Dimension.PROMPT:
         named = [spender.value for spender in found.spenders if spender.value]
@@ -42,7 +45,7 @@ def spend_page(request: HttpRequest) -> HttpResponse:
         "unpriced": parts.unpriced(by_model),
         "may_add_prices": request.user.has_perm(rights.ADD_PRICES),
         "by": by,
-        "dimensions": Dimension.values,
+        "dimensions": [each for each in Dimension.values if each != Dimension.USER or may_see_users],
         "days": days,
         "windows": DAYS,
         "at": moment(at, at),

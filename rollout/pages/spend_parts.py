@@ -22,10 +22,9 @@ NOBODY = "none named"
 
 @dataclass(frozen=True, slots=True)
 class SpenderRow:
-    """whole: what words cut, or empty. prompt: its page's name, or empty where there is no such prompt."""
+    """prompt: its page's name, or empty where there is no such prompt."""
 
     words: str
-    whole: str
     prompt: str
     cost: str
     share: SafeString
@@ -65,13 +64,12 @@ def named(value: str | None, by: str) -> str:
 
 
 def spender_row(spender: Spender, total: Spending, by: str, known: Collection[str]) -> SpenderRow:
-    sums, words = spender.total, named(spender.value, by)
+    sums = spender.total
     priced = sums.calls - sums.unpriced
     share = float(sums.cost_usd / total.cost_usd) if total.cost_usd else None
     share_words = estimate(share, "share")
     return SpenderRow(
-        words=words,
-        whole=spender.value if spender.value and spender.value != words else "",
+        words=named(spender.value, by),
         prompt=spender.value if spender.value and spender.value in known else "",
         cost=money(float(sums.cost_usd) if priced else None),
         share=meter(share, words=f"{share_words} of the cost") if share is not None else SafeString(""),

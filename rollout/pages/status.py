@@ -17,6 +17,7 @@ from rollout.pages.status_alarms import alarms
 from rollout.pages.status_quality import quality_lately
 
 ATTENTION = timedelta(hours=24)
+FAILING = timedelta(minutes=15)  # a receiver that restarts, or a blip, has come back by then
 ENDED_SHOWN = 10
 REFRESH_S = 5
 
@@ -33,7 +34,13 @@ def status_page(request: HttpRequest) -> HttpResponse:
     cards = [parts.Card(rollout, last.get(rollout.pk), at) for rollout in active]
     held = [card for card in cards if card.rollout.hold_reason]
     attention = [*(parts.Card(rollout, last.get(rollout.pk), at) for rollout in rolled_back), *held]
-    found = alarms(work.measure(), dead=selectors.dead_deliveries(), active=len(active))
+    found = alarms(
+        work.measure(),
+        failing=list(selectors.endpoints_failing_since(at - FAILING)),
+        dead=selectors.dead_deliveries(),
+        active=len(active),
+        now=at,
+    )
     context = {
         "headline": wording.headline(
             attention=len(attention), alarms=[alarm.in_short for alarm in found], active=len(cards)
@@ -42,6 +49,7 @@ def status_page(request: HttpRequest) -> HttpResponse:
         "active": len(cards),
         "attention": attention,
         "alarms": found,
+        "needed": len(attention) + len(found),
         "ended": [parts.end(rollout, last[rollout.pk], at) for rollout in ended],
         "quality": quality_lately(at) if active or ended else None,
         "base_url": settings.BASE_URL,

@@ -1,11 +1,13 @@
 """Is the work done that rollouts need? What a person has to mend before anything else on the page can be believed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.urls import reverse
 
 from rollout.formats import count, duration
+from rollout.models import WebhookEndpoint
 from rollout.wording import State
 from rollout.work import Work
 
@@ -23,9 +25,10 @@ class Alarm:
     link: tuple[str, str] | None = None
 
 
-def alarms(work: Work, *, dead: int, active: int) -> list[Alarm]:
-    """The worst first. dead: webhook deliveries that will not be tried again. active: rollouts."""
-    return [*_of_looks(work, active), *_of_deliveries(work), *_of_dead(dead)]
+def alarms(work: Work, *, failing: Sequence[WebhookEndpoint], dead: int, active: int, now: datetime) -> list[Alarm]:
+    """The worst first. failing: the longest first. dead: webhook deliveries that will not be tried again by
+    themselves. active: rollouts."""
+    return [*_of_looks(work, active), *_of_deliveries(work), *_of_failing(failing, now), *_of_dead(dead)]
 
 
 def _of_looks(work: Work, active: int) -> Iterator[Alarm]:
@@ -56,6 +59,29 @@ def _of_deliveries(work: Work) -> Iterator[Alarm]:
             f"{due}, the oldest for {duration(work.delivery_late_s)}. Start manage.py run_sender, which serve and "
             "run_worker do, or read in its log why it ended.",
             "webhooks are not sent",
+        )
+
+
+def _of_failing(failing: Sequence[WebhookEndpoint], now: datetime) -> Iterator[Alarm]:
+    """Of an address only the host: its path may be a secret, and the page is open."""
+    if not failing:
+        return
+    longest = failing[0]
+    since = duration((now - longest.failing_since).total_seconds())  # type: ignore[operator]  # it fails since then
+    if len(failing) == 1:
+        yield Alarm(
+            State("harm", "A webhook fails."),
+            f"{longest.host} has taken nothing for {since}, so whoever it tells does not hear what happens here.",
+            "a webhook fails",
+            (reverse("admin:rollout_webhookendpoint_change", args=[longest.pk]), "See why"),
+        )
+    else:
+        hosts = ", ".join(dict.fromkeys(endpoint.host for endpoint in failing))
+        yield Alarm(
+            State("harm", f"{count(len(failing))} webhooks fail."),
+            f"{hosts} take nothing, the longest for {since}, so whoever they tell does not hear what happens here.",
+            f"{count(len(failing))} webhooks fail",
+            (reverse("admin:rollout_webhookendpoint_changelist"), "See why"),
         )
 
 

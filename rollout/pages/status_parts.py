@@ -17,7 +17,7 @@ from rollout.models import Rollout, Transition
 from rollout.wording import State
 
 SHOWN_AT_ONCE = 12
-GROUPS = ("Held", "Evidence of harm", "No harm found yet", "Proven safe", "No evidence yet")
+GROUPS = ("Held", "Evidence of harm", "No harm found yet", "Proven safe", wording.NO_EVIDENCE.words)
 WORRYING = math.log(3.0)  # from here on no step is left (core.verdict)
 NOT_PROVEN = " is not proven safe yet."  # the end of core.verdict's sentence
 
@@ -144,11 +144,17 @@ def _group_of(card: Card) -> str:
         return GROUPS[1]
     if card.state.icon == "safe":
         return GROUPS[3]
-    return GROUPS[2] if card.rollout.course else GROUPS[4]
+    return GROUPS[4] if card.state == wording.NO_EVIDENCE else GROUPS[2]
 
 
 def _log_e(rollout: Rollout) -> float:
-    return float(rollout.course[-1][1]) if rollout.course else 0.0
+    return float(rollout.verdict.body["log_e_harm"]) if rollout.verdict else 0.0
+
+
+def _calls(rollout: Rollout) -> str:
+    """`523`, or `52 judged` where no others were counted."""
+    calls = wording.canary_calls(rollout.verdict)
+    return f"{count(calls)} {wording.judged(rollout)}".rstrip() if calls else count(calls)
 
 
 def end(rollout: Rollout, last: Transition, now: datetime) -> End:
@@ -156,7 +162,7 @@ def end(rollout: Rollout, last: Transition, now: datetime) -> End:
         rollout,
         state=wording.state_of(rollout),
         why=wording.why(last),
-        calls=count(wording.canary_calls(rollout.verdict)),
+        calls=_calls(rollout),
         took=wording.took(rollout),
         at=moment(last.happened_at, now),
     )

@@ -109,10 +109,11 @@ def _of_links(found: Mapping[str, Any]) -> Iterator[Flaw]:
 
 
 def _of_figures(found: Mapping[str, Any]) -> Iterator[Flaw]:
-    unpriced, streams = found["unpriced"], found["ttft_is_total"]
+    unpriced = [model for model in found["unpriced"]["models"] if model["tokens"]]  # a call without any costs nothing
+    streams = found["ttft_is_total"]
     yield Flaw(
-        count(unpriced["calls"]),
-        _named("Calls without a price", [model["model"] or "no model named" for model in unpriced["models"]]),
+        count(sum(model["calls"] for model in unpriced)),
+        _named("Calls without a price", [model["model"] or "no model named" for model in unpriced]),
         "Set a price for the model, or have the client send what it cost.",
         reverse("admin:observability_priceoverride_changelist"),
     )

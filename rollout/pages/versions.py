@@ -50,15 +50,17 @@ def prompt_page(request: HttpRequest, name: str) -> HttpResponse:
         labels=labels,
         active=active,
     )
+    compared = tracks[: parts.VERSIONS_SHOWN]
     last = selectors.newest_transitions(active)
     context = {
         "prompt": prompt,
-        "headline": parts.headline(tracks, labels, shown.days),
+        "headline": parts.headline(tracks, labels, shown.days, label=label, environment=environment),
         "active": [parts.active_row(rollout, last.get(rollout.pk), at) for rollout in active],
-        "versions": [parts.version_row(track) for track in tracks],
-        "scores": parts.score_tables(tracks),
-        "rates": parts.rate_bars(tracks),
-        "chart": version_chart.chart(tracks, shown, moves=moves, rollouts=rollouts, now=at),
+        "versions": [parts.version_row(track) for track in compared],
+        "more_versions": len(tracks) - len(compared),
+        "scores": parts.score_tables(compared),
+        "rates": parts.rate_bars(compared),
+        "chart": version_chart.chart(compared, shown, moves=moves, rollouts=rollouts, now=at),
         "labels": [parts.label_row(each, moves, at) for each in labels],
         "moves": [parts.move_row(move, at) for move in moves],
         "rollouts": [parts.rollout_row(rollout, at) for rollout in rollouts],

@@ -149,21 +149,24 @@ def tracks(
             found[named] = _track(*named, numbers, at_label, canaries)
         found[named].total.add(figures)
         found[named].steps.setdefault(start, Figures()).add(figures)
-    return sorted(found.values(), key=lambda track: (not track.canary, not track.production, -track.total.calls))[
-        :VERSIONS_SHOWN
-    ]
+    return sorted(found.values(), key=lambda track: (not track.canary, not track.production, -track.total.calls))
 
 
-def headline(found: Sequence[Track], labels: Sequence[Label], days: int) -> str:
-    """What production is, and how much it is used."""
+def headline(
+    found: Sequence[Track], labels: Sequence[Label], days: int, *, label: str = "", environment: str = ""
+) -> str:
+    """What production is, and how much the prompt is used, in all versions. label, environment: what was asked for."""
     production = next((label.version.number for label in labels if label.name == PRODUCTION), None)
     served = f"Production serves {production}" if production else "No version is in production"
     calls = sum(track.total.calls for track in found)
     when = "the last 24 hours" if days == 1 else f"the last {days} days"
+    when += f" for the label {label}" if label else ""
+    when += f" in the environment {environment}" if environment else ""
     if not calls:
         return f"{served}; no call came in {when}."
     errors = sum(track.total.errors.total() for track in found)
-    return f"{served}; {count(calls)} calls in {when}, {estimate(errors / calls, 'share')} of them failed."
+    came = f"{count(calls)} {'call' if calls == 1 else 'calls'} in {when}"
+    return f"{served}; {came}, {estimate(errors / calls, 'share')} of them failed."
 
 
 def active_row(rollout: Rollout, last: Transition | None, now: datetime) -> ActiveRow:

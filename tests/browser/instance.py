@@ -3,7 +3,7 @@
 import itertools
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -50,24 +50,23 @@ class Instance(Operator):
         self.wait_for_both_arms(name)
         return str(started["id"])
 
-    def wait_for_both_arms(self, name: str) -> None:
+    def wait_for_both_arms(self, name: str, label: str = "production") -> None:
         """Until the canary is served in every process, or near enough."""
-        wait_until(lambda: {each["reason"] for each in self.serve(name, 20)} == {"control", "canary"}, REACHES_ALL_S)
+        both = {"control", "canary"}
+        wait_until(lambda: {each["reason"] for each in self.serve(name, 20, label)} == both, REACHES_ALL_S)
 
-    def serve(self, name: str, units: int) -> list[dict[str, Any]]:
+    def serve(self, name: str, units: int, label: str = "production") -> list[dict[str, Any]]:
         """What that many customers get, each of whom has never asked before; nothing while the prompt is not known."""
         headers = {"Authorization": f"Bearer {self.key}"}
-        asked = [f"/prompts/{name}?unit={unit}" for unit in itertools.islice(self._customers, units)]
+        asked = [f"/prompts/{name}?label={label}&unit={unit}" for unit in itertools.islice(self._customers, units)]
         answers = [self.server.request("GET", path, **headers) for path in asked]
         return [json.loads(body) for status, body in answers if status == 200]
 
     def take_orders(self, name: str, hallucinated: Mapping[str, float], units: int = 200) -> None:
         """A call of each of that many new customers, reported and judged. hallucinated: which share of an arm's."""
         served = self.serve(name, units)
-        calls = [_call(each, number) for number, each in enumerate(served)]
-        stored = self.call("POST", "/api/v1/calls", calls)["items"]
         scores, seen = [], Counter[str]()
-        for each, call in zip(served, stored, strict=True):
+        for each, call in zip(served, self.report(served), strict=True):
             arm = each["reason"]
             seen[arm] += 1
             share = hallucinated.get(arm, 0)
@@ -75,10 +74,16 @@ class Instance(Operator):
             scores.append({**call, "name": "hallucination", "value": int(bad), "source": "judge"})
         self.call("POST", "/api/v1/scores", scores)
 
+    def report(self, served: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """A call with each of these answers; what scores name the calls by."""
+        calls = [_call(each, number) for number, each in enumerate(served)]
+        stored: list[dict[str, Any]] = self.call("POST", "/api/v1/calls", calls)["items"]
+        return stored
+
 
 def _call(served: Mapping[str, Any], number: int) -> dict[str, Any]:
-    """One that is stamped as the prompt's answer asks for; the canary's are a bit slower."""
-    slower = 200 if served["reason"] == "canary" else 0
+    """One that is stamped as the prompt's answer asks for; the canary's are a bit slower, but not worse."""
+    slower = 7 if served["reason"] == "canary" else 0
     return {
         "prompt": served["name"],
         "version": served["version"],
@@ -93,6 +98,7 @@ def _call(served: Mapping[str, Any], number: int) -> dict[str, Any]:
         "user": f"user-{number % 20}",
         "feature": ("mail", "phone")[number % 2],
         "environment": "production",
+        **({"error_class": "timeout"} if number % 200 == 100 else {}),
     }
 
 

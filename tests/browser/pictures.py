@@ -37,7 +37,7 @@ class Camera:
             page.screenshot(path=FOLDER / f"{name}.phone.png", full_page=True)
 
     def take_for_readme(self, page: Page) -> None:
-        """What README.md shows: of the same size each time."""
+        """What README.md shows: of the same size each time, with other figures. So its words there have none."""
         if self.on:
             page.screenshot(path=README, clip={"x": 0, "y": 0, **WIDE})
 

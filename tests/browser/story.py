@@ -7,11 +7,16 @@ from tests.browser.instance import PLAN, Instance
 from tests.process.server import wait_until
 
 NAME = "order-extractor"
-HARMFUL = {"control": 0.019, "canary": 0.3}
-LESS_HARMFUL = {"control": 0.019, "canary": 0.05}
-"""What the README tells of; it takes some hundred of its calls to be found."""
+HARMFUL = {"control": 0.02, "canary": 0.3}
+LESS_HARMFUL = {"control": 0.02, "canary": 0.06}
+"""For README.md's picture: it takes some hundred of its calls, and about ten looks, to be found."""
 
+BAD_PLAN: dict[str, Any] = {
+    "steps": [{"weight": weight, "hold": "1h"} for weight in ("5%", "25%", "50%")],
+    "metrics": [*PLAN["metrics"], {"name": "error_rate", "margin": {"ratio": 3}}, {"name": "latency"}],
+}
 ALIKE = {"control": 0.02, "canary": 0.02}
+TRIAL = "trial"
 CONFIG = {"model": "gpt-4o-mini", "temperature": 0}
 TEXTS = {
     "2.2": "List every article with its number.\nWrite null for what the order does not say.",
@@ -21,6 +26,7 @@ TEXTS = {
 NOBODY_LISTENS = {"url": "http://localhost:1/hook", "events": ["rollout.rolled_back"]}
 DECIDED_WITHIN_S = 15
 MOST_BATCHES = 40
+ORDERS = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,20 +38,21 @@ class Story:
 
 
 def tell(serinus: Instance, *, at_length: bool = False) -> Story:
-    """at_length: harm is found as slowly as the README tells, for its picture."""
+    """at_length: harm is found slowly enough for README.md's picture to show how."""
     prompt = NAME
     publish(serinus, prompt)
     hooks = [serinus.call("POST", "/api/v1/webhooks", {**NOBODY_LISTENS, "description": each}) for each in "ab"]
-    steps = [{"weight": "25%", "hold": "1h"}, {"weight": "50%", "hold": "1h"}]
-    rolled_back = start(serinus, prompt, "2.3", steps=steps)
+    serinus.take_orders(prompt, {}, ORDERS)  # what latency is compared by is learned from calls before the start
+    rolled_back = start(serinus, prompt, "2.3", **BAD_PLAN)
     for _ in range(MOST_BATCHES):
-        serinus.take_orders(prompt, LESS_HARMFUL if at_length else HARMFUL)
+        serinus.take_orders(prompt, LESS_HARMFUL if at_length else HARMFUL, ORDERS)
         if ended(serinus, rolled_back):
             break
     wait_until(lambda: ended(serinus, rolled_back), DECIDED_WITHIN_S)
     serinus.call("DELETE", f"/api/v1/webhooks/{hooks[0]['id']}")
     running = start(serinus, prompt, "2.4")
     serinus.take_orders(prompt, ALIKE)
+    start_a_held_one(serinus, prompt)
     draft = {"type": "chat", "template": messages("Be brief."), "config": CONFIG, "notes": "shorter", "revision": None}
     serinus.call("PUT", f"/api/v1/prompts/{prompt}/draft", draft)
     price = {"pattern": "gpt-4o-mini", "effective_from": "2026-01-01T00:00:00Z", "input": "0.15", "output": "0.6"}
@@ -63,6 +70,16 @@ def publish(serinus: Instance, prompt: str) -> None:
     for version in ("2.2", "2.3"):
         move = {"version": version, "reason": "to try it"}
         serinus.call("PUT", f"/api/v1/prompts/{prompt}/labels/staging", move)
+
+
+def start_a_held_one(serinus: Instance, prompt: str) -> None:
+    """Of a label of its own. Its control's calls are not reported, so that its sample ratio is broken."""
+    serinus.point(prompt, "2.2", TRIAL)
+    body = {"prompt": prompt, "canary": "2.4", "label": TRIAL, "plan": PLAN}
+    rollout = serinus.call("POST", "/api/v1/rollouts", body)["id"]
+    serinus.wait_for_both_arms(prompt, TRIAL)
+    serinus.report([each for each in serinus.serve(prompt, ORDERS, TRIAL) if each["reason"] == "canary"])
+    wait_until(lambda: serinus.call("GET", f"/api/v1/rollouts/{rollout}")["hold_reason"], DECIDED_WITHIN_S)
 
 
 def start(serinus: Instance, prompt: str, canary: str, **plan: Any) -> str:

@@ -1,6 +1,8 @@
 """An editor changes a text: sees what comes of it, loses nothing to another who does too, and publishes it."""
 
-from playwright.sync_api import Page, expect
+import re
+
+from playwright.sync_api import Dialog, Page, expect
 
 from tests.browser.instance import EDITOR, OTHER_EDITOR, RELEASER, Instance
 from tests.browser.windows import Windows
@@ -77,6 +79,32 @@ def test_draft__without_script__previewed_by_the_button(serinus: Instance, windo
 
     expect(page.get_by_role("region", name="Preview")).to_contain_text("Greet Ada at length.")
     expect(page.get_by_label("Template")).to_have_value("Greet {{ name }} at length.")
+
+
+def test_draft__left_with_unsaved_text__asked_first(serinus: Instance, windows: Windows) -> None:
+    write(serinus, "unsaved")
+    page, asked = windows.open(EDITOR), []
+
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    page.on("dialog", stay)
+    open_draft(page, "unsaved")
+    page.get_by_role("region", name="Example").get_by_label("name").fill("Ada")
+    page.reload()
+    assert asked == []  # an example is no text of the draft
+
+    page.get_by_label("Template").press_sequentially("More. ")
+    page.get_by_role("link", name="Home").click(no_wait_after=True)
+    expect(page.get_by_label("Template")).to_have_value(f"More. {TEXT}")
+    assert asked == ["beforeunload"]
+
+    page.get_by_role("button", name="Save draft").click()
+    expect(page.get_by_text("Saved revision 1 of the draft.")).to_be_visible()
+    page.get_by_role("link", name="Home").click()
+    expect(page).to_have_url(re.compile("/admin/$"))
+    assert asked == ["beforeunload"]
 
 
 def test_draft__saved_by_another_meanwhile__both_texts_are_kept(serinus: Instance, windows: Windows) -> None:

@@ -1,9 +1,10 @@
 """Whoever is on call watches a rollout: its page changes by itself, and what must be done is done there."""
 
 import re
+from typing import Literal
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, Request, expect
 
 from tests.browser import story
 from tests.browser.instance import OPERATOR, Instance
@@ -44,6 +45,73 @@ def test_status_page__a_rollout_starts_and_ends__comes_and_goes_by_itself(serinu
     serinus.call("POST", f"/api/v1/rollouts/{rollout}/cancel", {"reason": "over"})
     ended = page.get_by_role("region", name="Ended lately").get_by_role("link", name="appearing")
     expect(ended).to_be_visible(timeout=CHANGES_WITHIN_MS)
+
+
+def test_status_page__session_has_ended__leads_to_the_login_and_asks_no_more(
+    serinus: Instance, windows: Windows
+) -> None:
+    serinus.roll_out("watched-by-nobody")
+    page = windows.open()
+    page.goto("/")
+    asked = count(page, "request")
+    page.route("**/", lambda route: route.fulfill(status=302, headers={"Location": "/admin/login/?next=/"}))
+
+    come_back(page)
+
+    fresh = page.locator(".fresh")
+    expect(fresh).to_have_text("You were logged out: log in")
+    expect(fresh.get_by_role("link")).to_have_attribute("href", f"{serinus.url}/admin/login/?next=/")
+    expect(page.locator(".who")).to_be_hidden()
+    so_far = len(asked)
+    page.wait_for_timeout(6000)  # it would ask every five seconds
+    assert len(asked) == so_far
+    page.unroute("**/")
+    come_back(page)
+    expect(fresh).to_have_text(re.compile(r"^updated \d+ s ago$"))
+    expect(page.locator(".who")).to_be_visible()
+
+
+def test_status_page__come_back_to_many_times__answered_once(serinus: Instance, windows: Windows) -> None:
+    serinus.roll_out("watched-nervously")
+    page = windows.open()
+    page.goto("/")
+    answered = count(page, "requestfinished")
+
+    come_back(page, times=30)
+    page.wait_for_timeout(2000)
+
+    assert len(answered) == 1
+
+
+def test_rollout_page__unreachable_until_it_has_ended__its_last_state_is_not_stale(
+    serinus: Instance, windows: Windows
+) -> None:
+    windows.expect_fault("net::ERR_FAILED")
+    rollout = serinus.roll_out("out-of-sight")
+    page = windows.open()
+    page.goto(f"/rollouts/{rollout}")
+    page.route("**/rollouts/*", lambda route: route.abort())
+    come_back(page)
+    expect(page.locator(".fresh.stale")).to_contain_text("no answer from the server")
+
+    serinus.call("POST", f"/api/v1/rollouts/{rollout}/cancel", {"reason": "over"})
+    page.unroute("**/rollouts/*")
+    come_back(page)
+
+    expect(page.locator(".fresh")).to_contain_text("as of")
+    expect(page.locator(".fresh.stale")).to_have_count(0)
+
+
+def come_back(page: Page, *, times: int = 1) -> None:
+    """To its tab, after having looked at another."""
+    page.evaluate(f"for (let n = 0; n < {times}; n++) document.dispatchEvent(new Event('visibilitychange'))")
+
+
+def count(page: Page, event: Literal["request", "requestfinished"]) -> list[Request]:
+    """The requests of the page's script, to which more are added."""
+    seen: list[Request] = []
+    page.on(event, lambda request: seen.append(request) if request.resource_type == "fetch" else None)  # type: ignore[call-overload]  # of each name alone
+    return seen
 
 
 def test_roll_back__by_button_with_a_reason__everyone_gets_the_old_version(serinus: Instance, windows: Windows) -> None:

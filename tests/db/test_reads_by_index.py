@@ -64,7 +64,7 @@ def test_exposed__an_hour__scores_found_by_its_calls() -> None:
     score(trace_id=traces.trace_id(0).hex())
 
     with plans() as found:
-        exposed = hours.exposed(hours.hour_of(now() - timedelta(seconds=11)))
+        exposed = hours.exposed(hours.the_hour(hours.hour_of(now() - timedelta(seconds=11))))
 
     assert [of.scored for of in exposed.values()] == [{"hallucination": 1}]
     assert not [plan for plan in found if reads_as_a_whole(plan, Call) or reads_as_a_whole(plan, Score)]

@@ -1,7 +1,7 @@
 """Hours added up to quarters of days and to days: the same figures from fewer rows, whatever changes in between."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from observability import rollups
 from observability.core.figures import Figures
-from observability.models import Call, RolledDay, VersionHour, VersionSpan
+from observability.models import Call, RolledDay, StaleHour, VersionHour, VersionSpan
 from observability.selectors.metrics import version_metrics
 from observability.selectors.over_time import HOUR, prompt_over_time, prompts_over_days
 from tests import traces
@@ -21,6 +21,7 @@ NOW = datetime(2026, 1, 31, 14, 30, tzinfo=UTC)
 SINCE, UNTIL = datetime(2026, 1, 29, tzinfo=UTC), datetime(2026, 1, 31, 15, tzinfo=UTC)
 AGES_H = (0.1, 1.2, 3, 9, 13, 30, 45)  # of today, still computed and rolled up; of the night; of days before
 NAME = "order-extractor"
+HOURS = timedelta(hours=1)
 
 pytestmark = pytest.mark.django_db
 
@@ -55,6 +56,10 @@ def _added(parts: Iterable[tuple[datetime, Any, Figures]]) -> dict[tuple[Any, ..
     for start, key, figures in parts:
         sums.setdefault((start, *key[1:5]), Figures()).add(figures)
     return sums
+
+
+def _not_rolled() -> list[Call]:
+    return list(Call.objects.filter(prompt_name=NAME, started_at__gte=NOW.replace(minute=0)))
 
 
 def same(found: Figures, expected: Figures) -> bool:
@@ -110,6 +115,19 @@ def test_over_time__hour_changes__seen_at_once_and_in_the_spans_after_the_next_r
     assert sum(spans) == sum(hours)
 
 
+@pytest.mark.parametrize("step", [HOUR, 6, 24])
+def test_over_time__many_hours_wait_to_be_rolled_up_again__the_same_figures(step: int) -> None:
+    crowd(300, ages_h=tuple(0.1 + 2 * number for number in range(30)))
+    rollups.roll_up()
+    expected = steps(step)
+    StaleHour.objects.bulk_create(StaleHour(hour=NOW.replace(minute=0) - number * HOURS) for number in range(2, 60, 3))
+
+    found = steps(step)
+
+    assert found.keys() == expected.keys()
+    assert all(same(found[at], expected[at]) for at in expected)
+
+
 def test_roll_up__hour_is_replaced__its_day_is_not_marked_until_it_is_added_up_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -122,6 +140,32 @@ def test_roll_up__hour_is_replaced__its_day_is_not_marked_until_it_is_added_up_a
 
     assert NOW.date() - timedelta(days=1) not in set(RolledDay.objects.values_list("day", flat=True))
     assert sum(part.figures.calls for part in read(24)) == sum(figures.calls for figures in plainly(24).values())
+
+
+@pytest.mark.parametrize("age_h", [9, 30])
+def test_roll_up__hour_was_replaced_by_a_worker_that_knows_no_days__its_day_is_added_up_again(age_h: int) -> None:
+    crowd(60, ages_h=AGES_H)
+    rollups.roll_up()
+    row = VersionHour.objects.filter(prompt_name=NAME, hour=(NOW - timedelta(hours=age_h)).replace(minute=0))[0]
+    VersionHour.objects.filter(pk=row.pk).delete()
+    row.pk, row.calls = None, row.calls + 7
+    row.save()
+
+    rollups.roll_up()
+
+    stored = VersionHour.objects.filter(prompt_name=NAME).values_list("calls", flat=True)
+    assert sum(part.figures.calls for part in read(24)) == sum(stored) + len(_not_rolled())
+
+
+def test_roll_up__nothing_has_changed__no_day_is_added_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    crowd(60, ages_h=AGES_H)
+    rollups.roll_up()
+    again: list[date] = []
+    monkeypatch.setattr(rollups, "_roll_day", again.append)
+
+    rollups.roll_up()
+
+    assert again == []
 
 
 def test_roll_up__hour_is_replaced_while_its_day_is_added_up__left_for_the_next_time(

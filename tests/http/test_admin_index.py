@@ -48,4 +48,4 @@ def test_index__editor__what_an_editor_may_look_at(client: Client) -> None:
 
 
 def test_index__of_one_app__as_django_lists_it(admin_client: Client) -> None:
-    assert list(shown(admin_client, "/admin/rollout/")) == ["Rollout"]
+    assert list(shown(admin_client, "/admin/rollout/")) == ["Rollouts and webhooks"]

@@ -184,6 +184,25 @@ def test_version__page__contract_labels_and_what_changed_since_the_one_before(an
     assert "What an answer must be: object" in shown
 
 
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        ([], "No label points here."),
+        (["staging"], "staging points here."),
+        (["beta", "staging"], "beta , staging point here."),
+    ],
+)
+def test_version__its_labels__told_in_a_sentence(anna: Client, prompt: Prompt, labels: list[str], said: str) -> None:
+    version = make.version(prompt, "2.2")
+    make.version(prompt, "2.3")  # which `latest` points at
+    for label in labels:
+        make.label(version, label)
+
+    shown = text_of(anna.get(version_page(version)))
+
+    assert said in shown
+
+
 def test_version__compared_with_any_other__also_with_a_newer_one(anna: Client, prompt: Prompt) -> None:
     first = make.version(prompt, "2.2", template="Read the order")
     make.version(prompt, "3.0", template=[{"role": "user", "content": "Read every order"}])

@@ -239,6 +239,27 @@ def test_json__says_what_fields_cannot__started_and_not_turned_into_fields(anna:
     assert (Rollout.objects.get().plan["alpha"], Rollout.objects.get().plan["metrics"][0]["weight"]) == (0.01, 2)
 
 
+def test_json__numbers_written_as_text_or_long__become_fields_with_all_their_digits(anna: Client) -> None:
+    given.prompt()
+    metrics = [
+        {"name": "error_rate", "limit": "0.02"},
+        {"name": "tokens", "limit": 1234567},
+        {"name": "cost_per_call", "limit": 1e-07},
+        {"name": 5, "kind": "rate", "margin": {"ratio": "1.5"}},
+    ]
+    plan = {"steps": [{"weight": 0.05}], "metrics": metrics, "min_units": "300"}
+    fields = {"canary": "v1.1", "label": "production", "plan_as": "json", "plan": json.dumps(plan)}
+
+    page = press(anna, fields, "_as_fields")
+    press(anna, fields_of(page))
+
+    assert fields_of(page)["plan_as"] == "fields"
+    started = Rollout.objects.get().plan
+    assert [metric["limit"] for metric in started["metrics"]] == [0.02, 1234567, 1e-07, None]
+    assert (started["metrics"][3]["name"], started["metrics"][3]["margin"]) == ("5", {"ratio": 1.5})
+    assert started["min_units"] == 300
+
+
 def test_json__fields_beside_it__do_not_count(anna: Client) -> None:
     given.prompt()
     fields = opened(anna) | {"plan_as": "json", "plan": '{"min_units": 3}', "min_units": "900"}

@@ -149,6 +149,28 @@ def test_replay__without_the_right__neither_offered_nor_done(client: Client) -> 
     assert delivery.status == "dead"
 
 
+@pytest.mark.parametrize("may", [False, True])
+def test_delivery__what_was_sent_and_the_whole_address__for_those_who_may_see_such(client: Client, may: bool) -> None:
+    endpoint = create_endpoint(url="https://hooks.example/secret-path", events=["rollout.started"], actor=ANNA)
+    given.rollout()
+    (delivery,) = dead(endpoint)
+    more = ["view_webhookendpoint", "view_promptversion"] if may else []
+    user = User.objects.create_user("rita", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=["view_delivery", "change_delivery", *more]))
+    client.force_login(user)
+
+    own, asked, listed = (
+        client.get(f"{DELIVERIES}{address}") for address in (f"{delivery.pk}/change/", f"{delivery.pk}/replay/", "")
+    )
+
+    for page in (own, asked, listed):
+        assert "hooks.example" in text_of(page)
+        assert ("secret-path" in text_of(page)) == may
+    assert ("&quot;type&quot;:&quot;rollout.started&quot;" in own.content.decode()) == may
+    found = delivery.pk in client.get(f"{DELIVERIES}?q=secret-path").content.decode().replace("_5F", "_")
+    assert found == may  # nor can it be guessed
+
+
 def test_rotate__the_page_says_until_when_the_old_secret_signs(anna: Client) -> None:
     endpoint = told()
 

@@ -80,7 +80,7 @@ def test_admin__many_rows__neither_counted_beyond_a_bound_nor_asked_for_one_by_o
     record_scores(
         scores=[NewScore("tone", 1, "judge", span_id=traces.span_id(number).hex()) for number in range(1, 30)]
     )
-    monkeypatch.setattr("observability.admin.COUNTED", 20)
+    monkeypatch.setattr("registry.admin.read_only.COUNTED", 20)
 
     for table in ("call", "score"):
         with django_assert_max_num_queries(5):

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from pytest_django import Settings
 
 from registry import selectors, services
+from registry.core.content import Content
 from registry.models import Draft, Prompt, PromptVersion
 from tests import make
 from tests.browsing import fields_of, page, send, someone_who_may, text_of
@@ -187,6 +189,55 @@ def test_publish__no_draft__not_found(anna: Client, prompt: Prompt) -> None:
     assert anna.get(page(prompt, "publish")).status_code == 404
 
 
+def test_draft__large_and_overtaken_twice__all_three_texts_survive(anna: Client, prompt: Prompt) -> None:
+    content, path = Content("text", "a" * 10), page(prompt, "draft")
+    for revision in (None, 1):
+        services.save_draft(prompt=prompt, content=content, notes="", expected_revision=revision, actor=make.ANNA)
+    typed = fields_of(anna, path) | {"revision": "1", "template": "é" * 600_000, "notes": "mine"}
+
+    for revision, letter in ((2, "ä"), (3, "ö")):
+        content = Content("text", letter * 600_000)
+        services.save_draft(prompt=prompt, content=content, notes="", expected_revision=revision, actor=make.ANNA)
+        answer = anna.post(path, typed)
+        kept = [text.as_field for text, _ in answer.context["kept"]]
+        typed |= {"revision": str(revision + 1), "kept": kept}
+    answer = anna.post(path, typed)
+
+    assert [text.fields["template"][0] for text, _ in answer.context["kept"]] == ["ö", "ä"]
+    assert Draft.objects.get().template == "é" * 600_000
+
+
+@pytest.mark.parametrize("checks_tokens", [True, False])
+def test_form__too_large__a_page_that_says_the_limit(prompt: Prompt, settings: Settings, checks_tokens: bool) -> None:
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 2048
+    client = Client(enforce_csrf_checks=checks_tokens)
+    client.force_login(User.objects.create_superuser("anna"))
+    client.get(page(prompt, "draft"))
+
+    answer = client.post(page(prompt, "draft"), {"type": "text", "template": "x" * 2048})
+
+    assert answer.status_code == 413
+    assert "may have 2.0\xa0KB at most" in html.unescape(answer.content.decode())
+
+
+def test_draft__kept_text_that_no_page_can_show__left_out(anna: Client, prompt: Prompt) -> None:
+    path = page(prompt, "draft")
+    names = ("type", "template", "config", "input_schema", "response_schema", "notes")
+    kept = json.dumps({"title": "Yours", "fields": dict.fromkeys(names, "") | {"template": "\ud800"}})
+
+    answer = anna.post(path, fields_of(anna, path) | {"template": "Hi", "kept": kept, "_preview": "Preview"})
+
+    assert answer.status_code == 200
+    assert answer.context["kept"] == []
+
+
+def test_preview__chat_that_no_page_can_show__told(anna: Client, prompt: Prompt) -> None:
+    answer = preview(anna, prompt, type="chat", template='[{"role": "user", "content": "\\ud800"}]')
+
+    assert answer.status_code == 200
+    assert "without lone surrogate characters" in part(answer, "step")
+
+
 def preview(client: Client, prompt: Prompt, **typed: Any) -> Any:
     """What stands beside the form, for what is typed."""
     empty = {"type": "text", "template": "", "config": "", "input_schema": "", "response_schema": "", "notes": "n"}
@@ -278,6 +329,20 @@ def test_preview__problem__told_at_its_field(
     assert list(answer.context["problems_of"]) == [field]
     assert told in part(answer, "step")
     assert f'data-field="{field}"' in answer.content.decode()
+
+
+def test_preview__thousands_of_variables__a_page_of_a_size_to_be_read(anna: Client, prompt: Prompt) -> None:
+    schema = {"properties": {f"declared_{number}": {} for number in range(2000)}}
+
+    answer = preview(
+        anna,
+        prompt,
+        template="".join(f"{{{{ used_{number} }}}}" for number in range(2000)),
+        input_schema=json.dumps(schema),
+    )
+
+    assert "and 1950 more unknown variables" in part(answer, "step")
+    assert len(answer.content) < 2_000_000
 
 
 def test_preview__contract__what_callers_must_pass_and_what_became_otherwise(anna: Client, prompt: Prompt) -> None:

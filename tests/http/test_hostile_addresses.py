@@ -59,6 +59,26 @@ def test_history__time_beyond_the_calendar__422(client: Client, key: dict[str, s
     assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "at")
 
 
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00%2B14:00", "9999-12-31T23:59:59-14:00"])
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("calls", "since"),
+        ("scores", "since"),
+        ("events", "since"),
+        ("audit", "since"),
+        ("audit", "until"),
+        ("spend", "since"),
+        ("spend", "until"),
+        ("prompts/order-extractor/versions", "since"),
+    ],
+)
+def test_range__beyond_the_calendar__422(client: Client, key: dict[str, str], path: str, name: str, at: str) -> None:
+    response = client.get(f"/api/v1/{path}?{name}={at}", headers=key)
+
+    assert (response.status_code, response.json()["errors"][0]["field"]) == (422, name)
+
+
 @pytest.mark.parametrize("path", ["/metrics", "/livez", "/readyz"])
 def test_method__that_only_reading_has_not__405(path: str) -> None:
     response = Client(enforce_csrf_checks=True).post(path)

@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 import time_machine
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from registry import services
+from registry.admin import forms
 from registry.models import Label, LabelMove, Prompt
 from tests import make
 from tests.browsing import fields_of, page, send, someone_who_may, text_of
@@ -83,6 +86,31 @@ def test_label__wrong_input__told_at_the_field(anna: Client, prompt: Prompt, typ
     assert list(answer.context["form"].errors) == list(typed)
 
 
+def test_label__many_versions__the_newest_are_offered(
+    anna: Client, prompt: Prompt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forms, "VERSIONS_OFFERED", 2)
+    versions = [make.version(prompt, number) for number in ("1.0", "1.1", "1.2")]
+
+    form = anna.get(page(prompt, "label")).context["form"]
+    refused = send(anna, page(prompt, "label"), version=versions[0].pk, reason="back")
+
+    assert list(form.fields["version"].queryset) == [versions[2], versions[1]]
+    assert list(refused.context["form"].errors) == ["version"]
+
+
+def test_lists_of_versions__what_they_say_is_not_read(anna: Client, prompt: Prompt) -> None:
+    make.version(prompt, "2.2")
+
+    with CaptureQueriesContext(connection) as captured:
+        for address in (page(prompt, "label"), "/admin/registry/promptversion/"):
+            assert "order-extractor@v2.2" in anna.get(address).content.decode()
+
+    of_versions = [query["sql"] for query in captured if "registry_promptversion" in query["sql"]]
+    assert of_versions
+    assert not [sql for sql in of_versions if '"registry_promptversion"."template"' in sql]
+
+
 def test_label__version_of_another_prompt__refused(anna: Client, prompt: Prompt) -> None:
     foreign = make.version(make.prompt("other"))
 
@@ -144,7 +172,10 @@ def test_history__long__page_by_page_in_bounded_queries(
         ("2026-01-31 10:00", "it pointed at v2.3"),
         ("2099-01-01", "it pointed at v2.3"),
         ("2026-01-31 08:59", "there was no such label yet"),
+        ("2026-01-31T11:00+02:00", "At 2026-01-31 09:00:00 UTC it pointed at v2.2"),
         ("yesterday", "Enter a valid date/time"),
+        ("0001-01-01T00:00:00+14:00", "Enter a valid date/time"),
+        ("9999-12-31T23:59:59-12:00", "Enter a valid date/time"),
         ("", "This field is required"),
     ],
 )
@@ -166,6 +197,13 @@ def test_restore__what_was_live_then__moved_there_with_the_reason(anna: Client, 
     move = LabelMove.objects.first()
     assert move is not None
     assert (move.to_version.number, move.reason, move.actor) == ("v2.2", "2.3 invents totals", "user:anna")
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
+def test_restore__time_beyond_the_calendar__told_at_the_field(anna: Client, moved: Label, at: str) -> None:
+    answer = send(anna, f"/admin/registry/label/{moved.pk}/restore/", at=at, reason="back")
+
+    assert list(answer.context["form"].errors) == ["at"]
 
 
 def test_restore__from_the_history__to_exactly_that_move(anna: Client, moved: Label) -> None:

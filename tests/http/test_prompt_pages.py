@@ -247,7 +247,7 @@ def test_prompt__label_and_environment__only_calls_that_name_them(client: Client
     of_us, of_both = client.get(f"{PAGE}?environment=us"), client.get(f"{PAGE}?environment=us&label=staging")
 
     assert "2 calls in the last 24 hours" in words(of_us)
-    assert "1 calls" in words(of_both)
+    assert "1 call in the last 24 hours for the label staging in the environment us" in words(of_both)
     assert "<option selected>us</option>" in html_of(of_both)
     assert "<option>eu</option>" in html_of(of_both)
 
@@ -278,7 +278,7 @@ def test_prompt__days__those_that_there_are(client: Client, days: str, calls: in
     page = client.get(PAGE, {"days": days})
 
     read_strictly(page)
-    assert f"{calls} calls in the last" in words(page)
+    assert f"{calls} call{'s' if calls > 1 else ''} in the last" in words(page)
 
 
 def test_prompt__over_time__marks_what_was_done(client: Client, clock: Any) -> None:
@@ -386,6 +386,33 @@ def test_prompt__number_of_queries__the_same_with_more_versions_calls_and_moves(
 
     assert queries_of(client, f"{PAGE}?days=7") == one
     assert len(rows(client.get(PAGE))) == 12
+
+
+def test_prompt__more_versions_than_are_shown__said_and_counted_in_the_first_sentence(client: Client) -> None:
+    prompt = make.prompt()
+    for number in range(15):
+        make.version(prompt, template=f"Way {number}")
+    ingest(*(observed(f"1.{number}", number) for number in range(15)))
+
+    page = client.get(PAGE)
+
+    assert len(rows(page)) == 12
+    assert "15 calls in the last 7 days" in words(page)
+    assert "3 more versions had calls" in section(page, "versions")
+
+
+def test_prompt__of_a_label_or_environment__the_first_sentence_says_so(client: Client) -> None:
+    make.version(make.prompt())
+    ingest(
+        observed("1.0", 1, **{"deployment.environment.name": "eu"}),
+        observed("1.0", 2),
+    )
+
+    of_all, of_eu, of_beta = (client.get(PAGE, query) for query in ({}, {"environment": "eu"}, {"label": "beta"}))
+
+    assert "2 calls in the last 7 days, " in words(of_all)
+    assert "1 call in the last 7 days in the environment eu, " in words(of_eu)
+    assert "no call came in the last 7 days for the label beta." in words(of_beta)
 
 
 def test_open_pages__texts_of_people_and_programs__never_shown(client: Client) -> None:

@@ -313,6 +313,18 @@ def test_render__label_or_version_with_defaults(api: Client) -> None:
     assert by_version.json()["rendered"] == "Dear Ada, be polite"
 
 
+def test_render__large_value_in_very_many_places__refused_with_the_limit(api: Client) -> None:
+    make.label(make.version(make.prompt(), template="{{ x }}" * 10_000))
+
+    refused = post(api, f"{PROMPT}/render", {"variables": {"x": "y" * 2000}})
+    fitting = post(api, f"{PROMPT}/render", {"variables": {"x": "y"}})
+
+    (error,) = refused.json()["errors"]
+    assert (refused.status_code, error["field"], error["code"]) == (422, "variables", "too_long")
+    assert error["message"] == "the rendered text would have 20000000 characters, and 10000000 are the most"
+    assert fitting.json()["rendered"] == "y" * 10_000
+
+
 def test_render__missing_variables__problem_names_them(api: Client) -> None:
     make.label(make.version(make.prompt()))
 

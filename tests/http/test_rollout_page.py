@@ -3,6 +3,7 @@
 import re
 from datetime import datetime, timedelta
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -16,6 +17,7 @@ from registry import services as registry
 from registry.core.content import Content
 from rollout import services
 from rollout.models import Delivery, DeliveryAttempt, Outlook, Rollout, Verdict
+from rollout.pages import rollout_texts
 from rollout.webhooks.services import create_endpoint
 from tests import rollouts as given
 from tests.pages import html_of, links, queries_of, read_strictly, section, words
@@ -153,6 +155,23 @@ def test_checks__broken_sample_ratio__said(client: Client) -> None:
     page = client.get(page_of(rollout))
 
     assert re.search(r"canary: 50\.\d\d % of the 5 % planned\. Broken", section(page, "checks"))
+
+
+def test_checks__one_arm_judged_more__only_that_is_broken(client: Client) -> None:
+    rollout = given.rollout()
+    given.observe(rollout, "error_rate", control=(1900, 19), canary=(100, 1))
+    given.observe(rollout, "hallucination", control=(100, 1), canary=(100, 1))
+    given.look_now(rollout)
+
+    checks = section(client.get(page_of(rollout)), "checks")
+
+    assert re.search(
+        r"Units per arm: 1 \d{3} control, \d{2,3} canary: [45]\.\d\d % of the 5 % planned\. As planned", checks
+    )
+    assert re.search(
+        r"Units with a score per arm: hallucination \d+ control, \d+ canary: \d\d\.\d\d % of the 5 % planned\. Broken",
+        checks,
+    )
 
 
 def test_checks__limits__how_much_of_each_is_used(client: Client) -> None:
@@ -456,16 +475,42 @@ def test_text__only_settings_changed__said(client: Client) -> None:
 
 
 def test_text__long__what_is_the_same_is_left_out(client: Client) -> None:
-    lines = [f"Line {number}." for number in range(60)]
-    edited = [*lines[:30], "A new line.", *lines[31:]]
+    lines = [f"Line {number}." for number in range(600)]
+    edited = [*lines[:300], "A new line.", *lines[301:]]
     rollout = rollout_of(Content("text", "\n".join(lines)), Content("text", "\n".join(edited)))
 
     page = person(client, "view_promptversion").get(page_of(rollout))
 
     shown = section(page, "text")
-    assert "27 lines that are the same" in shown
-    assert "Line 29." in shown
-    assert "Line 3." not in shown
+    assert shown.count("characters are the same") == 2
+    assert "Line 299." in shown
+    assert "Line 200." not in shown
+
+
+def test_text__chat_of_many_messages__compared_once(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new = ([{"role": "user", "content": f"{word} {number}"} for number in range(100)] for word in ("old", "new"))
+    rollout = rollout_of(Content("chat", old), Content("chat", new))
+    compared = Mock(wraps=rollout_texts.template_differences)
+    monkeypatch.setattr(rollout_texts, "template_differences", compared)
+    reader = person(client, "view_promptversion")
+
+    pages = [reader.get(page_of(rollout)) for _ in range(3)]
+
+    assert html_of(pages[0]).count("<del>old</del><ins>new</ins>") == 100
+    assert html_of(pages[2]).count("<del>old</del><ins>new</ins>") == 100
+    assert compared.call_count == 1
+
+
+def test_text__settings_too_long__said(client: Client) -> None:
+    rollout = rollout_of(
+        Content("text", "Be brief.", config={"stop": "x" * 300_000}),
+        Content("text", "Be brief.", config={"stop": "y" * 300_000}),
+    )
+
+    page = person(client, "view_promptversion").get(page_of(rollout))
+
+    assert "The settings are too long to be compared here." in section(page, "text")
+    assert len(page.content) < 100_000
 
 
 def test_text__markup_in_it__stays_text(client: Client) -> None:
@@ -536,8 +581,8 @@ def test_number_of_queries__the_same_with_more_transitions_deliveries_and_verdic
 
     counts = {queries_of(client, page_of(each)) for each in (one, many)}
 
-    # rollout, transitions, weights, verdicts, deliveries, attempts
-    assert counts == {6}
+    # rollout, transitions, weights, verdicts, events, deliveries, attempts
+    assert counts == {7}
 
 
 def test_number_of_queries__of_a_person__the_same_with_more_calls(client: Client) -> None:

@@ -16,6 +16,7 @@ from tests.pages import html_of, links, queries_of, read_strictly, rows, section
 
 NOW = datetime(2026, 1, 31, 14, 30, tzinfo=UTC)
 PATH = "/insights/spend"
+TOKENS = {"gen_ai.usage.input_tokens": 10, "gen_ai.usage.output_tokens": 1}
 DIMENSIONS = ["user", "feature", "environment", "prompt", "model"]
 
 pytestmark = pytest.mark.django_db
@@ -29,7 +30,10 @@ def clock() -> Any:
 
 @pytest.fixture
 def reader(client: Client) -> Client:
-    client.force_login(User.objects.create_user("ben", is_staff=True))
+    """Who may look at calls."""
+    ben = User.objects.create_user("ben", is_staff=True)
+    ben.user_permissions.add(Permission.objects.get(codename="view_call"))
+    client.force_login(ben)
     return client
 
 
@@ -98,8 +102,20 @@ def test_spend__users__by_the_first_characters_of_their_hash_and_never_by_id(rea
     page = reader.get(f"{PATH}?by=user")
 
     assert list(rows(page, "spenders")) == [whole[:8]]
-    assert f'title="{whole}"' in html_of(page)
+    assert whole not in html_of(page)
     assert "anna@" not in html_of(page)
+
+
+def test_spend__who_may_not_look_at_calls__is_neither_offered_nor_shown_users(client: Client) -> None:
+    client.force_login(User.objects.create_user("carl", is_staff=True))
+    ingest(spent(1, 0.75, **{"user.id": "anna@example.org"}))
+
+    page, refused = client.get(PATH), client.get(f"{PATH}?by=user")
+
+    assert "by user" not in words(page)
+    assert "by feature" in words(page)
+    assert refused.status_code == 403
+    assert user_hash("anna@example.org")[:8] not in html_of(refused)
 
 
 def test_spend__days__window_and_line_of_each_day(reader: Client) -> None:
@@ -114,11 +130,10 @@ def test_spend__days__window_and_line_of_each_day(reader: Client) -> None:
 
 
 def test_spend__calls_without_a_price__said_with_the_models(reader: Client) -> None:
-    tokens = {"gen_ai.usage.input_tokens": 10, "gen_ai.usage.output_tokens": 1}
     ingest(
         spent(1, 0.5, **{"gen_ai.request.model": "known"}),
-        spent(2, None, **tokens, **{"gen_ai.request.model": "qwen-3-max"}),
-        spent(3, None, **tokens, **{"gen_ai.request.model": "qwen-3-max"}),
+        spent(2, None, **TOKENS, **{"gen_ai.request.model": "qwen-3-max"}),
+        spent(3, None, **TOKENS, **{"gen_ai.request.model": "qwen-3-max"}),
         spent(4, None, **{"gen_ai.request.model": "mute"}),
     )
 
@@ -132,9 +147,22 @@ def test_spend__calls_without_a_price__said_with_the_models(reader: Client) -> N
 
 def test_spend__who_may_add_prices__is_led_to_the_form(reader: Client) -> None:
     User.objects.get().user_permissions.add(Permission.objects.get(codename="add_priceoverride"))
-    ingest(spent(1, None))
+    ingest(spent(1, None, **TOKENS, **{"gen_ai.request.model": "qwen-3-max"}))
 
     assert "/admin/observability/priceoverride/add/" in links(reader.get(PATH))
+
+
+def test_spend__calls_without_tokens__no_price_would_help_them(reader: Client) -> None:
+    User.objects.get().user_permissions.add(Permission.objects.get(codename="add_priceoverride"))
+    ingest(spent(1, None, **{"gen_ai.request.model": "gpt-4o-mini", "error.type": "timeout"}))
+
+    page = reader.get(PATH)
+
+    assert "The cost of 1 call is not known and in none of these sums; 1 call told no model or no tokens." in words(
+        page
+    )
+    assert "price" not in words(page)
+    assert "/admin/observability/priceoverride/add/" not in links(page)
 
 
 def test_spend__every_call_priced__nothing_about_prices(reader: Client) -> None:

@@ -11,13 +11,13 @@ from django.test import Client
 
 from common.clock import now
 from rollout import services, work
-from rollout.models import ACTIVE, Delivery, Outlook, Rollout
+from rollout.models import ACTIVE, Delivery, Outlook, Rollout, Verdict, WebhookEndpoint
 from rollout.pages import status_parts
-from rollout.webhooks.services import create_endpoint
+from rollout.webhooks.services import create_endpoint, disable_endpoint
 from tests import rollouts as given
 from tests import traces
 from tests.observed import ingest
-from tests.pages import html_of, queries_of, section, words
+from tests.pages import html_of, links, queries_of, section, words
 from tests.rollouts import ANNA
 
 pytestmark = pytest.mark.django_db
@@ -87,12 +87,35 @@ def test_active__group__nearest_to_harm_first(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(status_parts, "SHOWN_AT_ONCE", 1)
     for name, log_e in (("calm", -1.0), ("worried", 1.0), ("worst", 2.5)):
         rollout = looked_at(name)
-        Rollout.objects.filter(pk=rollout.pk).update(course=[[1, 0.0], [2, log_e]])
+        body = rollout.verdict.body | {"log_e_harm": log_e}  # type: ignore[union-attr]  # it was looked at
+        Verdict.objects.filter(pk=rollout.verdict_id).update(body=body)
 
     active = section(Client().get("/"), "active")
 
     assert "Evidence of harm 1 worst" in active
     assert active.index("worst") < active.index("worried") < active.index("calm")
+
+
+def test_active__evidence_that_has_no_course_yet__grouped_by_its_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(status_parts, "SHOWN_AT_ONCE", 1)
+    looked_at("first")
+    looked_at("second")
+    Rollout.objects.update(course=[])
+
+    active = section(Client().get("/"), "active")
+
+    assert "No harm found yet 2" in active
+    assert "No evidence yet" not in active
+
+
+def test_active__no_fresh_evidence_beside_what_else_is_missing__not_said() -> None:
+    rollout = looked_at(steps=[{"weight": "5%", "hold": "1h"}])
+    given.look_now(rollout)
+
+    active = section(Client().get("/"), "active")
+
+    assert "Still missing: The hold of step 1 of 1 is not served yet." in active
+    assert "since the last look" not in active
 
 
 def test_alarm__no_evaluator_while_a_rollout_waits__first_of_all() -> None:
@@ -139,6 +162,79 @@ def test_alarm__no_sender__says_what_to_start() -> None:
     assert "Webhooks are not sent, no rollout is active" in words(page)
 
 
+def failing(address: str, *, minutes: int) -> WebhookEndpoint:
+    endpoint = create_endpoint(url=address, actor=ANNA)
+    since = now() - timedelta(minutes=minutes)
+    WebhookEndpoint.objects.filter(pk=endpoint.pk).update(failing_since=since, consecutive_failures=3)
+    return endpoint
+
+
+def test_alarm__webhook_that_fails__its_host_and_since_when() -> None:
+    services.cancel(rollout_id=given.rollout().pk, actor=ANNA)
+    endpoint = failing("https://hooks.example/secret-path", minutes=20)
+
+    page = Client().get("/")
+
+    assert "A webhook fails, no rollout is active" in words(page)
+    assert "A webhook fails. hooks.example has taken nothing for 20 min" in section(page, "attention")
+    assert f"/admin/rollout/webhookendpoint/{endpoint.pk}/change/" in links(page)
+    assert "secret-path" not in html_of(page)
+
+
+def test_alarm__webhooks_that_fail__all_hosts_and_the_longest() -> None:
+    failing("https://pager.example/", minutes=20)
+    failing("https://chat.example/", minutes=200)
+
+    page = Client().get("/")
+
+    assert "2 webhooks fail. chat.example, pager.example take nothing, the longest for 3 h 20 min" in section(
+        page, "attention"
+    )
+    assert "/admin/rollout/webhookendpoint/" in links(page)
+
+
+def test_alarm__webhook_that_fails_since_a_moment_or_is_disabled__none() -> None:
+    failing("https://blip.example/", minutes=14)
+    disable_endpoint(endpoint_id=failing("https://gone.example/", minutes=200).pk, actor=ANNA)
+
+    assert section(Client().get("/"), "attention") == ""
+
+
+def test_alarm__dead_deliveries__until_they_are_replayed_or_nobody_can() -> None:
+    endpoint = create_endpoint(url="https://hooks.example/", events=["rollout.started"], actor=ANNA)
+    given.rollout()
+    Delivery.objects.update(status="dead", dead_reason="retries_used_up", next_attempt_at=None)
+
+    dead = section(Client().get("/"), "attention")
+    disable_endpoint(endpoint_id=endpoint.pk, actor=ANNA)
+
+    assert "1 webhook delivery is dead and will not be tried again by itself." in dead
+    assert section(Client().get("/"), "attention") == ""
+
+
+def test_title__counts_rollouts_and_alarms_together() -> None:
+    held = given.rollout()
+    Rollout.objects.filter(pk=held.pk).update(hold_reason="proven_safe")
+    failing("https://hooks.example/", minutes=20)
+
+    assert "<title>(2) Rollouts · Serinus</title>" in html_of(Client().get("/"))
+    Rollout.objects.update(hold_reason="")
+    WebhookEndpoint.objects.update(failing_since=None)
+    assert "<title>Rollouts · Serinus</title>" in html_of(Client().get("/"))
+
+
+def test_ended__only_scores_count__its_calls_are_the_judged_ones() -> None:
+    rollout = given.rollout(metrics=[{"name": "hallucination", "kind": "rate"}])
+    given.observe(rollout, "hallucination", **HEALTHY)
+    given.look_now(rollout)
+    services.cancel(rollout_id=rollout.pk, actor=ANNA)
+
+    page = Client().get("/")
+
+    assert " 50 judged " in section(page, "ended")
+    assert "50 judged calls saw v1.1" in words(Client().get(f"/rollouts/{rollout.pk}"))
+
+
 def test_quality__calls_that_are_no_evidence__with_what_mends_it() -> None:
     given.rollout()
     ingest(
@@ -154,6 +250,22 @@ def test_quality__calls_that_are_no_evidence__with_what_mends_it() -> None:
     assert "Calls that name no prompt 1 Put the trace attributes" in quality
     assert "Calls that name a prompt but no version 1" in quality
     assert "Calls that name a version that does not exist: order-extractor 9.9 1 A misspelt name" in quality
+
+
+def test_quality__calls_without_a_price__only_where_there_were_tokens_to_price() -> None:
+    given.rollout()
+    failed = traces.CHAT | {"gen_ai.request.model": "gpt-4o-mini", "error.type": "timeout"}
+    tokens = {"gen_ai.usage.input_tokens": 10, "gen_ai.usage.output_tokens": 1}
+    ingest(
+        traces.span(failed, number=1),
+        traces.span(failed, number=2),
+        traces.span(traces.CHAT | tokens | {"gen_ai.request.model": "house-model"}, number=3),
+    )
+
+    quality = section(Client().get("/"), "quality")
+
+    assert "Calls without a price: house-model 1 Set a price for the model" in quality
+    assert "gpt-4o-mini" not in quality
 
 
 def test_quality__no_calls__says_so() -> None:
@@ -191,8 +303,8 @@ def test_status__number_of_queries__the_same_for_1_and_200_rollouts() -> None:
     many = queries_of(Client(), "/")
 
     assert Rollout.objects.filter(status__in=ACTIVE).count() == 200
-    # active, rolled back, ended, dead deliveries, five of the work, and newest transitions where there is a rollout
-    assert (none, one, many) == (9, 10, 10)
+    # active, rolled back, ended, failing webhooks, dead deliveries, five of the work; newest transitions if any
+    assert (none, one, many) == (10, 11, 11)
 
 
 def _copies_of(rollout: Rollout, n: int) -> None:

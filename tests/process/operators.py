@@ -29,5 +29,5 @@ class Operator:
             self.call("POST", f"/api/v1/prompts/{name}/versions", version)
         self.point(name, "1.0")
 
-    def point(self, name: str, version: str) -> None:
-        self.call("PUT", f"/api/v1/prompts/{name}/labels/production", {"version": version, "reason": "go live"})
+    def point(self, name: str, version: str, label: str = "production") -> None:
+        self.call("PUT", f"/api/v1/prompts/{name}/labels/{label}", {"version": version, "reason": "go live"})

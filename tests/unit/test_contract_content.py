@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from registry.core.content import Content, canonical, normalised
 from registry.core.diffs import config_diff, template_diff
-from registry.core.problems import ProblemsFound
-from registry.core.validation import MAX_DEPTH, publishable, storable
+from registry.core.problems import Problem, ProblemsFound
+from registry.core.validation import MAX_DEPTH, MOST_NAMED, MOST_TOLD, publishable, storable
 
 NESTED: Any = "x"
 for _ in range(MAX_DEPTH):
@@ -170,3 +170,53 @@ def test_config_diff__shows_config_and_schemas() -> None:
     assert '-    "model": "small"' in diff
     assert '+    "model": "large"' in diff
     assert '+  "input_schema": {},' in diff
+
+
+def problems_of(content: Content) -> tuple[Problem, ...]:
+    with pytest.raises(ProblemsFound) as found:
+        publishable(content)
+    return found.value.problems
+
+
+def test_publishable__thousands_of_unknown_variables__the_first_told_and_the_number_of_the_others() -> None:
+    written = "".join(f"{{{{ used_{number} }}}}" for number in range(2000))
+    schema = {"properties": {f"declared_{number}": {} for number in range(2000)}}
+
+    problems = problems_of(Content("text", written, input_schema=schema))
+
+    assert len(problems) == MOST_TOLD + 1
+    assert "declared_0, declared_1," in problems[0].message
+    assert f"declared_{MOST_NAMED - 1} and {2000 - MOST_NAMED} more" in problems[0].message
+    assert problems[-1] == Problem("template", "unknown_variable", f"and {2000 - MOST_TOLD} more unknown variables")
+    assert sum(len(problem.message) for problem in problems) < 50_000
+
+
+def test_publishable__longest_names__cut_where_they_are_told() -> None:
+    schema = {"properties": {"a" * 100_000: {}}}
+
+    (problem,) = problems_of(Content("text", "{{ " + "b" * 100_000 + " }}", input_schema=schema))
+
+    assert len(problem.message) < 500
+
+
+@pytest.mark.parametrize(
+    ("content", "last"),
+    [
+        (Content("chat", [{}] * 1000), Problem("template", "invalid", f"and {1000 - MOST_TOLD} more")),
+        (
+            Content("text", "Hi", input_schema={"required": [f"a{number}" for number in range(1000)]}),
+            Problem("input_schema", "unknown_variable", f"and {1000 - MOST_TOLD} more"),
+        ),
+        (
+            Content("text", "Hi", {"a": ["\0"] * 1000}),
+            Problem("config", "invalid_text", f"and {1000 - MOST_TOLD} more"),
+        ),
+    ],
+)
+def test_publishable__thousands_of_problems__the_first_told_and_the_number_of_the_others(
+    content: Content, last: Problem
+) -> None:
+    problems = problems_of(content)
+
+    assert len(problems) == MOST_TOLD + 1
+    assert problems[-1] == last

@@ -22,15 +22,20 @@ def plain(text: str) -> str:
         (0.0023, "share", "0.23 %"),
         (0.0, "share", "0 %"),
         (0.00001, "share", "under 0.01 %"),
+        (0.99949, "share", "99.9 %"),
+        (0.9996, "share", "over 99.9 %"),
         (1.0, "share", "100.0 %"),
+        (0.009996, "share", "1.0 %"),
         (0.9364, "score", "0.936"),
         (1289.7, "ms", "1 290 ms"),
         (41.26, "ms", "41.3 ms"),
         (0.004, "ms", "0.00400 ms"),
-        (0.01234, "USD", "0.0123 USD"),
-        (0.0000000012, "USD", "0.000000001 USD"),
-        (12.0, "USD", "12.0 USD"),
-        (0.0, "USD", "0.000 USD"),
+        (999.7, "ms", "1 000 ms"),
+        (9.999, "tokens", "10.0 tokens"),
+        (0.01234, "USD", "$0.0123"),
+        (0.0000000012, "USD", "$0.000000001"),
+        (12.0, "USD", "$12.00"),
+        (0.0, "USD", "$0.00"),
         (1_523_400.0, "tokens", "1 523 400 tokens"),
         (None, "share", "\N{EN DASH}"),
         (None, "score", "\N{EN DASH}"),
@@ -51,8 +56,10 @@ def test_estimate__in_its_unit_with_as_many_digits_as_mean_something(
         (-0.005, "score", "\N{MINUS SIGN}0.005"),
         (-0.0000001, "score", "0"),
         (251.3, "ms", "+251 ms"),
-        (-0.0012, "USD", "\N{MINUS SIGN}0.00120 USD"),
-        (0.0, "USD", "0 USD"),
+        (-0.0012, "USD", "\N{MINUS SIGN}$0.00120"),
+        (3.2, "USD", "+$3.20"),
+        (0.0, "USD", "$0"),
+        (0.009996, "share", "+1.0 points"),
         (None, "share", "\N{EN DASH}"),
     ],
 )
@@ -64,6 +71,7 @@ def test_interval__undefined__en_dash() -> None:
     assert formats.interval(None, "share") == formats.DASH
     assert plain(formats.interval((0.009, 0.039), "share")) == "+0.90 to +3.9 points"
     assert plain(formats.interval((-4.2, 1310.0), "ms")) == "\N{MINUS SIGN}4.20 to +1 310 ms"
+    assert plain(formats.interval((-0.0012, 0.0034), "USD")) == "\N{MINUS SIGN}$0.00120 to +$0.00340"
 
 
 @pytest.mark.parametrize(
@@ -81,20 +89,21 @@ def test_margin__points_towards_worse(margin: dict[str, float] | None, unit: str
 
 
 @pytest.mark.parametrize(
-    ("value", "kind", "direction", "shown"),
+    ("value", "kind", "direction", "unit", "shown"),
     [
-        (0.02, "rate", "lower", "limit: under 2.0 %"),
-        (0.95, "rate", "higher", "limit: over 95.0 %"),
-        (0.9, "score", "higher", "limit: over 0.900"),
-        (0.1, "score", "lower", "limit: under 0.100"),
-        (0.02, "cost", "lower", "limit: under 0.0200"),
-        (2000.0, "latency", "lower", "limit: P95 under 2 000 ms"),
+        (0.02, "rate", "lower", "share", "limit: under 2.0 %"),
+        (0.95, "rate", "higher", "share", "limit: over 95.0 %"),
+        (0.9, "score", "higher", "score", "limit: over 0.900"),
+        (0.1, "score", "lower", "score", "limit: under 0.100"),
+        (0.02, "cost", "lower", "USD", "limit: under $0.0200"),
+        (900.0, "cost", "lower", "tokens", "limit: under 900 tokens"),
+        (2000.0, "latency", "lower", "share", "limit: P95 under 2 000 ms"),
     ],
 )
 def test_limit__says_on_which_side_and_of_a_latency_that_it_is_its_p95(
-    value: float, kind: str, direction: str, shown: str
+    value: float, kind: str, direction: str, unit: str, shown: str
 ) -> None:
-    assert plain(formats.limit(value, kind, direction)) == shown
+    assert plain(formats.limit(value, kind, direction, unit)) == shown
 
 
 @pytest.mark.parametrize(
@@ -152,7 +161,10 @@ def test_about__two_digits(n: float, shown: str) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "shown"),
-    [(0.4, "0 s"), (59, "59 s"), (2400, "40 min"), (10_900, "3 h"), (38 * 3600, "38 h"), (3 * 86_400, "3 d")],
+    [
+        *[(0.4, "0 s"), (59, "59 s"), (2400, "40 min"), (10_900, "3 h"), (38 * 3600, "38 h"), (3 * 86_400, "3 d")],
+        *[(59.7, "1 min"), (3569, "59 min"), (3599, "1 h"), (47.4 * 3600, "47 h"), (47.6 * 3600, "2 d")],
+    ],
 )
-def test_roughly__one_unit(seconds: float, shown: str) -> None:
+def test_roughly__one_unit__never_sixty_of_one_that_are_one_of_the_next(seconds: float, shown: str) -> None:
     assert plain(formats.roughly(seconds)) == shown

@@ -1,4 +1,4 @@
-"""The stylesheet: every text can be read on every ground, in light and dark, and nothing is fetched."""
+"""The stylesheets: every text can be read on every ground, in light and dark, and nothing is fetched."""
 
 import re
 from itertools import product
@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-CSS = (Path(__file__).parents[2] / "static" / "serinus.css").read_text()
+STATIC = Path(__file__).parents[2] / "static"
+CSS = (STATIC / "serinus.css").read_text()
+ADMINS_DIFFERENCES = re.findall(r"\{ (--inserted: .*?) \}", (STATIC / "admin.css").read_text())
 AA = 4.5  # WCAG 2.2, success criterion 1.4.3, for text of any size
 GROUNDS = ("paper", "card", "wash", "bad-wash", "good-wash", "warn-wash")
 TEXTS = ("ink", "soft", "link", "good", "bad", "warn", "canary-ink")
@@ -57,6 +59,21 @@ def test_texts__have_no_colour_but_those_that_are_checked() -> None:
     assert grounds - {"canary"} <= set(GROUNDS)  # the brand's dot has no text
 
 
-def test_stylesheet__fetches_nothing() -> None:
-    assert "url(" not in CSS
-    assert "@import" not in CSS
+@pytest.mark.parametrize("declared", range(3), ids=["light", "dark, chosen", "dark, of the system"])
+def test_contrast__differences_in_the_admin__can_be_read(declared: int) -> None:
+    found = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", ADMINS_DIFFERENCES[declared]))
+
+    for kind in ("inserted", "deleted"):
+        assert contrast(found[kind], found[f"{kind}-wash"]) >= AA
+
+
+def test_differences_in_the_admin__the_same_dark_whoever_chose_it() -> None:
+    assert ADMINS_DIFFERENCES[1] == ADMINS_DIFFERENCES[2]
+
+
+@pytest.mark.parametrize("stylesheet", sorted(STATIC.glob("*.css")), ids=lambda path: path.name)
+def test_stylesheet__fetches_nothing(stylesheet: Path) -> None:
+    css = stylesheet.read_text()
+
+    assert "url(" not in css
+    assert "@import" not in css

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from registry.core import differences, reading, templates
 from registry.core.differences import template_differences
+from registry.core.matching import Budget
 from registry.core.reading import as_rendered, as_written
 
 TEXT = st.text(alphabet="ab{}\\ \n_é")
@@ -49,6 +50,15 @@ def test_rendered__whatever_renders__the_same_words(text: str) -> None:
 
     assert text_of(as_rendered(text, values)) == [("", expected)]
     assert set(reading.names(text)) == set(templates.variables(text))
+
+
+@given(st.lists(st.sampled_from(["{{ a }}", "{{ b }}", "é", "\\{{", "\n"]), min_size=1))
+def test_length__of_what_rendering_makes(parts: list[str]) -> None:
+    text, values = "".join(parts), {"a": "x {{ b }}", "b": [1, "é"]}
+    chat = [{"role": "user", "content": text}, {"type": "placeholder", "name": "c"}, {"role": "user", "content": text}]
+
+    assert templates.length(text, values) == len(templates.render(text, values))
+    assert templates.length(chat, values | {"c": []}) == 2 * templates.length(text, values)
 
 
 def test_rendered__no_template_yet__its_words_with_the_variables_that_can_be_made_out() -> None:
@@ -108,15 +118,58 @@ def test_differences__of_chat__by_message_and_in_each_by_word() -> None:
     assert found[0].pieces == (("same", "Read "), ("deleted", "the"), ("inserted", "every"), ("same", " order"))
 
 
-def test_differences__many_messages_that_all_changed__the_first_by_word_and_all_of_them_told() -> None:
-    count = differences.MOST_COMPARED + 5
-    old = [{"role": "user", "content": f"a {number}"} for number in range(count)]
-    new = [{"role": "user", "content": f"b {number}"} for number in range(count)]
+def test_differences__many_messages_that_all_changed__each_by_word() -> None:
+    old = [{"role": "user", "content": f"a {number}"} for number in range(100)]
+    new = [{"role": "user", "content": f"b {number}"} for number in range(100)]
 
     found = template_differences(old, new)
 
-    assert sum(message.kind == "changed" for message in found) == differences.MOST_COMPARED
+    assert {message.kind for message in found} == {"changed"}
     assert sides(found) == (reading.texts(old), reading.texts(new))
+    assert found[7].pieces == (("deleted", "a"), ("inserted", "b"), ("same", " 7"))
+
+
+def test_differences__messages_that_take_long__share_what_one_text_may_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+    budget = Budget(100_000)
+    monkeypatch.setattr(differences, "Budget", lambda: budget)
+    contents = [[" ".join(f"name{n} {value}{n}" for n in range(100)) for _ in range(20)] for value in "ab"]
+    old, new = ([{"role": "user", "content": content} for content in side] for side in contents)
+
+    found = template_differences(old, new)
+
+    assert sides(found) == (reading.texts(old), reading.texts(new))
+    assert len(found[0].pieces) > 100 > len(found[-1].pieces)
+
+
+def test_differences__alternating_messages_beyond_the_budget__all_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(differences, "Budget", lambda: Budget(1000))
+    old = [{"role": "user", "content": "x"}, {"role": "tool", "content": "a"}] * 50
+    new = [{"role": "user", "content": "x"}, {"role": "tool", "content": "b"}] * 50
+
+    found = template_differences(old, new)
+
+    assert sides(found) == (reading.texts(old), reading.texts(new))
+
+
+def test_differences__of_more_messages_than_are_shown__their_number() -> None:
+    long = [
+        {"role": "user", "content": "x" * differences.MOST_CHARACTERS} for _ in range(differences.MOST_MESSAGES + 5)
+    ]
+
+    found = template_differences([], long)
+
+    shown = differences.MOST_SHOWN // differences.MOST_CHARACTERS
+    assert len(found) == shown + 1
+    assert found[-1].pieces == (("left out", f"{len(long) - shown} more messages"),)
+
+
+def test_differences__of_one_text_in_very_many_places__cut() -> None:
+    old = "".join(f"{'same' * 200}{number} old{number}\n" for number in range(500))
+
+    (found,) = template_differences(old, old.replace("old", "new"))
+
+    assert found.pieces[-1] == ("left out", "the rest is not shown")
+    assert sum(len(text) for _, text in found.pieces) < differences.MOST_SHOWN + 2000
 
 
 def test_differences__long_stretches__left_out_with_their_length() -> None:

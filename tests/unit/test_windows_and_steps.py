@@ -54,7 +54,10 @@ def test_chart__begins_with_the_step_of_the_first_call_or_mark(mark_h: int | Non
 
 @pytest.mark.parametrize(
     ("usd", "words"),
-    [(None, DASH), (0, "$0.00"), (1234.5, "$1 234.50"), (1, "$1.00"), (0.0021, "$0.00210"), (0.999, "$0.999")],
+    [
+        *[(None, DASH), (0, "$0.00"), (1234.5, "$1 234.50"), (1, "$1.00"), (0.0021, "$0.00210"), (0.999, "$0.999")],
+        *[(0.9999999, "$1.00"), (0.09999, "$0.100"), (-3.2, "-$3.20"), (-0.0021, "-$0.00210")],
+    ],
 )
 def test_money__in_words(usd: float | None, words: str) -> None:
     assert plain(money(usd)) == words
@@ -71,6 +74,7 @@ def test_money__in_words(usd: float | None, words: str) -> None:
         (1424, "1.42 s"),
         (14240, "14.2 s"),
         (200_000, "3 min 20 s"),
+        *[(0.999, "1.0 ms"), (9.97, "10 ms"), (999.7, "1.00 s"), (9999, "10.0 s"), (99_990, "1 min 40 s")],
     ],
 )
 def test_milliseconds__in_words(ms: float | None, words: str) -> None:
@@ -79,7 +83,12 @@ def test_milliseconds__in_words(ms: float | None, words: str) -> None:
 
 @pytest.mark.parametrize(
     ("bounds", "unit", "words"),
-    [(None, "share", DASH), ((0.012, 0.034), "share", "1.2 to 3.4 %"), ((0.5, 0.75), "score", "0.500 to 0.750")],
+    [
+        (None, "share", DASH),
+        ((0.012, 0.034), "share", "1.2 to 3.4 %"),
+        ((0.5, 0.75), "score", "0.500 to 0.750"),
+        ((0.01, 2), "USD", "$0.0100 to $2.00"),
+    ],
 )
 def test_between__in_words(bounds: tuple[float, float] | None, unit: str, words: str) -> None:
     assert plain(between(bounds, unit)) == words

@@ -46,6 +46,7 @@ def rollout(**fields: Any) -> Rollout:
 def metric(name: str = "hallucination", **fields: Any) -> dict[str, Any]:
     healthy = {
         "name": name,
+        "measure": name,
         "kind": "rate",
         "role": "guardrail",
         "direction": "lower",
@@ -189,6 +190,36 @@ def test_paused__says_by_whom_and_what_harm_would_do() -> None:
     assert said(announced, last).endswith("harm is still announced.")
 
 
+def test_paused__its_time_is_up_too__promises_nothing_but_what_a_person_does() -> None:
+    paused = rollout(status=Status.PAUSED, hold_reason=HoldReason.INCONCLUSIVE, paused_at=NOW - timedelta(hours=1))
+    first_held = transition("paused", reason="nobody is watching")
+    first_paused = transition("inconclusive", cause="max_duration", actor="system:evaluator")
+
+    assert wording.state_of(paused) == State("held", "Held: paused")
+    assert said(paused, first_held) == (
+        "Since 11:00:00 by anna: “nobody is watching”. Its time is up. 5 % of units keep v2.3 until a person acts; "
+        "harm still rolls it back."
+    )
+    assert said(paused, first_paused).startswith("Since 11:00:00. Its time is up. 5 % of units keep v2.3 until")
+
+
+@pytest.mark.parametrize("reason", [HoldReason.SAMPLE_RATIO, HoldReason.HARM_FOUND, HoldReason.EVALUATION_FAILED])
+def test_paused__held_for_what_matters_more__says_that(reason: HoldReason) -> None:
+    paused = rollout(status=Status.PAUSED, hold_reason=reason)
+
+    assert wording.state_of(paused) == wording.HELD[reason]
+
+
+def test_rolled_back__only_scores_count__says_that_they_are_the_judged_calls() -> None:
+    plan = Plan((PlanMetric("hallucination", "rate", "lower"),)).to_json()
+    ended = rollout(plan=plan, status=Status.CANCELLED, ended_at=NOW, verdict=verdict("undecided", metric()))
+
+    assert said(ended, transition("cancelled")).endswith("; 502 judged calls saw v2.3.")
+    assert needs(foreseen(outlook(), plan=plan, hold_until=NOW)).startswith(
+        "Needs about 1 900 more judged canary calls to prove it safe"
+    )
+
+
 def test_rolled_back__says_why_when_and_how_many_calls_saw_it() -> None:
     ended = rollout(
         status=Status.ROLLED_BACK,
@@ -250,6 +281,15 @@ def test_missing__what_the_newest_verdict_waits_for() -> None:
     assert wording.missing(rollout(), transition()) == []
 
 
+def test_missing__nothing_fresh__said_only_where_nothing_else_is_missing() -> None:
+    proof, stale = "hallucination is not proven safe yet.", "No evidence has come since the last look."
+
+    assert wording.missing(rollout(verdict=verdict(reasons=[stale, proof])), transition()) == [proof]
+    assert wording.missing(rollout(verdict=verdict(reasons=[stale])), transition()) == [stale]
+    late = verdict("inconclusive", reasons=["Its time is up.", stale])
+    assert wording.missing(rollout(verdict=late), transition()) == [stale]
+
+
 def test_missing__nothing_of_an_earlier_step_a_decided_verdict_or_an_end() -> None:
     waiting, safe = verdict(reasons=["It is paused."]), verdict("safe", reasons=["No harm was found."])
 
@@ -288,7 +328,12 @@ def test_needs__calls_and_how_long_they_take_at_the_steps_to_come() -> None:
 def test_needs__longer_than_its_time__says_so() -> None:
     found = foreseen(outlook(canary_calls=90_000), hold_until=NOW, deadline_at=NOW + timedelta(hours=4))
 
+    paused = foreseen(
+        outlook(canary_calls=90_000), hold_until=NOW, deadline_at=NOW + timedelta(hours=4), status=Status.PAUSED
+    )
+
     assert needs(found).endswith("28 h at today's traffic, but its time is up in 4 h.")
+    assert "its time is up" not in needs(paused)  # the pause does not count against it
 
 
 @pytest.mark.parametrize(
@@ -358,7 +403,11 @@ def test_numbers__a_line_for_all_and_one_for_each_metric_with_evidence() -> None
         ),
         (
             {"kind": "cost", "unit": "USD", "canary": {"estimate": 0.0123}, "control": {"estimate": 0.01}},
-            "hallucination 0.0123 USD against 0.0100 USD",
+            "hallucination $0.0123 against $0.0100",
+        ),
+        (
+            {"kind": "cost", "unit": "tokens", "limit": 900.0, "canary": {"estimate": 1204.0}},
+            "hallucination 1 204 tokens against limit: under 900 tokens",
         ),
         ({"limit": 0.02}, "hallucination 4.1 % against limit: under 2.0 %"),
         (
@@ -367,7 +416,16 @@ def test_numbers__a_line_for_all_and_one_for_each_metric_with_evidence() -> None
         ),
         ({"control": {"estimate": None}}, "hallucination 4.1 % against \N{EN DASH}"),
     ],
-    ids=["rate", "score", "latency", "cost", "limit", "limit of a latency", "nothing of the control"],
+    ids=[
+        "rate",
+        "score",
+        "latency",
+        "cost",
+        "limit of a cost",
+        "limit",
+        "limit of a latency",
+        "nothing of the control",
+    ],
 )
 def test_why__harm_of_each_kind__in_its_unit(fields: dict[str, Any], words: str) -> None:
     harmful = verdict("harmful", metric(**fields), guilty=["hallucination"])

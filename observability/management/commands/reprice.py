@@ -1,7 +1,7 @@
 """`manage.py reprice` prices stored calls anew: after an override was added, or the price table has become newer."""
 
 from argparse import ArgumentParser, ArgumentTypeError
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -43,8 +43,9 @@ def moment(text: str) -> datetime:
     """A day or a time in ISO 8601, UTC where it names no zone."""
     try:
         found = parse_datetime(text)
-    except ValueError as error:
+        found = found and (make_aware(found) if is_naive(found) else found).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise ArgumentTypeError(f"{text} is no date: {error}") from error
     if found is None:
         raise ArgumentTypeError(f"expected a date such as 2026-11-26 or 2026-11-26T08:00Z, got {text}")
-    return make_aware(found) if is_naive(found) else found
+    return found

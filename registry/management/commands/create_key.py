@@ -48,6 +48,6 @@ class Command(BaseCommand):
 def _moment(written: str) -> datetime:
     try:
         moment = datetime.fromisoformat(written)
-    except ValueError as error:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise ArgumentTypeError(f"expected a date or a time in ISO 8601, got {written}") from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
