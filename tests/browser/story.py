@@ -1,7 +1,11 @@
 """Something on every page: a bad version that was rolled back, one that is rolled out, and what goes with them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
+
+import pytest
 
 from tests.browser.instance import PLAN, Instance
 from tests.process.server import wait_until
@@ -44,11 +48,7 @@ def tell(serinus: Instance, *, at_length: bool = False) -> Story:
     hooks = [serinus.call("POST", "/api/v1/webhooks", {**NOBODY_LISTENS, "description": each}) for each in "ab"]
     serinus.take_orders(prompt, {}, ORDERS)  # what latency is compared by is learned from calls before the start
     rolled_back = start(serinus, prompt, "2.3", **BAD_PLAN)
-    for _ in range(MOST_BATCHES):
-        serinus.take_orders(prompt, LESS_HARMFUL if at_length else HARMFUL, ORDERS)
-        if ended(serinus, rolled_back):
-            break
-    wait_until(lambda: ended(serinus, rolled_back), DECIDED_WITHIN_S)
+    take_orders_until_it_ends(serinus, rolled_back, LESS_HARMFUL if at_length else HARMFUL)
     serinus.call("DELETE", f"/api/v1/webhooks/{hooks[0]['id']}")
     running = start(serinus, prompt, "2.4")
     serinus.take_orders(prompt, ALIKE)
@@ -72,6 +72,17 @@ def publish(serinus: Instance, prompt: str) -> None:
         serinus.call("PUT", f"/api/v1/prompts/{prompt}/labels/staging", move)
 
 
+def take_orders_until_it_ends(serinus: Instance, rollout: str, hallucinated: Mapping[str, float]) -> None:
+    """With a look at each few of them, so that it can be seen how the evidence grew."""
+    for _ in range(MOST_BATCHES):
+        seen = verdict(serinus, rollout)
+        serinus.take_orders(NAME, hallucinated, ORDERS)
+        wait_until(partial(is_news, serinus, rollout, seen), DECIDED_WITHIN_S)
+        if ended(serinus, rollout):
+            return
+    pytest.fail(f"{MOST_BATCHES * ORDERS} orders were not enough to find the harm")
+
+
 def start_a_held_one(serinus: Instance, prompt: str) -> None:
     """Of a label of its own. Its control's calls are not reported, so that its sample ratio is broken."""
     serinus.point(prompt, "2.2", TRIAL)
@@ -91,6 +102,14 @@ def start(serinus: Instance, prompt: str, canary: str, **plan: Any) -> str:
 
 def messages(system: str) -> list[dict[str, str]]:
     return [{"role": "system", "content": system}, {"role": "user", "content": "{{ order_text }}"}]
+
+
+def is_news(serinus: Instance, rollout: str, seen: object) -> bool:
+    return verdict(serinus, rollout) != seen
+
+
+def verdict(serinus: Instance, rollout: str) -> object:
+    return serinus.call("GET", f"/api/v1/rollouts/{rollout}")["verdict"]
 
 
 def ended(serinus: Instance, rollout: str) -> bool:
