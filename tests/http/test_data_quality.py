@@ -221,8 +221,8 @@ def test_data_quality__number_of_queries__the_same_for_any_number_of_hours(
     rollups.roll_up()
     key = {"Authorization": f"Bearer {make.key('read')}"}
 
-    # The key; three times the state, stale hours, what is stored and the calls that are not rolled up; versions; refused;
-    # held, waiting, given up; rollouts.
+    # The key; three times the state, stale hours, what is stored and the calls that are not rolled up; versions;
+    # refused; held, waiting, given up; rollouts.
     with django_assert_num_queries(19):
         Client().get("/api/v1/data-quality", headers=key)
 
