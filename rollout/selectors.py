@@ -11,7 +11,7 @@ from registry.core.contract import says_the_same
 from registry.models import Event, PromptVersion
 from registry.reach import EVERYTHING, Reach
 from registry.selectors import content_of
-from rollout.models import ACTIVE, Delivery, DeliveryStatus, Rollout, Status, Transition, WebhookEndpoint
+from rollout.models import ACTIVE, DISABLED_BY, Delivery, DeliveryStatus, Rollout, Status, Transition, WebhookEndpoint
 
 ENDED = (Status.PROMOTED, Status.ROLLED_BACK, Status.CANCELLED)
 EVENTS_READ = 500
@@ -75,8 +75,9 @@ def weight_changes(rollout: Rollout) -> QuerySet[Transition]:
 
 
 def dead_deliveries() -> int:
-    """That can be replayed: of an endpoint that was disabled none can, so they ask nothing of anybody."""
-    return Delivery.objects.filter(status=DeliveryStatus.DEAD, endpoint__disabled_at=None).count()
+    """Of endpoints that nobody disabled on purpose: what those were not told asks nothing of anybody."""
+    dead = Delivery.objects.filter(status=DeliveryStatus.DEAD)
+    return dead.exclude(endpoint__disabled_reason__startswith=DISABLED_BY).count()
 
 
 def endpoints_failing_since(moment: datetime) -> QuerySet[WebhookEndpoint]:

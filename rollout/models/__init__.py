@@ -3,6 +3,7 @@
 from rollout.models.decision import Batch, Metric, Outlook, Verdict
 from rollout.models.rollouts import ACTIVE, HoldReason, Rollout, Status, Transition
 from rollout.models.webhooks import (
+    DISABLED_BY,
     DeadReason,
     Delivery,
     DeliveryAttempt,
@@ -15,6 +16,7 @@ from rollout.models.work import Heartbeat
 
 __all__ = [
     "ACTIVE",
+    "DISABLED_BY",
     "Batch",
     "DeadReason",
     "Delivery",

@@ -8,6 +8,9 @@ from django.db.models import CheckConstraint, Q, UniqueConstraint
 
 from registry.models import Event
 
+DISABLED_BY = "by "
+"""What the reason begins with, and the actor then ends, where somebody disabled an endpoint; else the sender did."""
+
 
 class WebhookFormat(models.TextChoices):
     """standard: the event as JSON. slack: a sentence, as Slack and others that imitate it take it."""

@@ -18,7 +18,7 @@ from common.errors import Conflict, Invalid, NotFound
 from common.ids import new_id
 from registry import audit
 from registry import events as event_log
-from rollout.models import DeadReason, Delivery, DeliveryStatus, WebhookEndpoint, WebhookFormat
+from rollout.models import DISABLED_BY, DeadReason, Delivery, DeliveryStatus, WebhookEndpoint, WebhookFormat
 from rollout.webhooks.fan_out import catch_up
 from rollout.webhooks.signing import new_secret
 from rollout.webhooks.wanted import check_events, check_format, check_url
@@ -123,7 +123,7 @@ def enable_endpoint(*, endpoint_id: str, actor: Actor) -> WebhookEndpoint:
 @transaction.atomic
 def disable_endpoint(*, endpoint_id: str, actor: Actor) -> None:
     """Send it nothing any more; what was pending is dead, the history stays. Raises NotFound."""
-    disable(_lock(endpoint_id), why=f"by {actor}", reason=DeadReason.ENDPOINT_DISABLED, actor=actor)
+    disable(_lock(endpoint_id), why=f"{DISABLED_BY}{actor}", reason=DeadReason.ENDPOINT_DISABLED, actor=actor)
 
 
 @transaction.atomic
