@@ -3,8 +3,6 @@
 import re
 from datetime import timedelta
 from html import unescape
-from html.parser import HTMLParser
-from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -20,13 +18,13 @@ from rollout import services
 from rollout.models import Delivery, Rollout
 from rollout.webhooks.services import create_endpoint
 from tests import rollouts as given
+from tests.pages import read_strictly
 from tests.rollouts import ANNA
 
 pytestmark = pytest.mark.django_db
 
 REFRESH = '<noscript><meta http-equiv="refresh" content="5"></noscript>'
 PLAIN = str.maketrans("\N{NARROW NO-BREAK SPACE}\N{NO-BREAK SPACE}\N{EN DASH}\N{MULTIPLICATION SIGN}", "  -x")
-VOID = {"meta", "link", "input"}
 HARM = {"control": (1900, 34), "canary": (100, 30)}  # 1.8 % against 30 %: one look is enough
 
 
@@ -58,33 +56,6 @@ def queries_of(client: Client, path: str) -> int:
     ) as captured:
         assert client.get(path).status_code == 200
     return len(captured)
-
-
-class Outline(HTMLParser):
-    """Reads a page strictly: every tag closed in its order, its headings, and scripts or styles that stand in it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.levels: list[int] = []
-        self.inline = 0
-
-    def handle_starttag(self, tag: str, attrs: Any) -> None:
-        names = [name for name, _ in attrs]
-        self.inline += (tag == "script" and names != ["type", "src"]) or tag == "style" or "style" in names
-        self.inline += any(name.startswith("on") for name in names)
-        self.levels += [int(tag[1])] if re.fullmatch("h[1-6]", tag) else []
-        self.open += [] if tag in VOID else [tag]
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-
-def outline(response: HttpResponse) -> Outline:
-    read = Outline()
-    read.feed(html_of(response))
-    assert read.open == []
-    return read
 
 
 def test_status__no_data__says_what_to_do_first(client: Client) -> None:
@@ -192,7 +163,7 @@ def test_pages__names_from_outside_never_become_markup(client: Client) -> None:
     pages = [client.get(path) for path in ("/", f"/rollouts/{rollout.pk}", f"/rollouts/{ended.pk}")]
 
     for page in pages:
-        assert outline(page).inline == 0
+        read_strictly(page)
         assert "<b>" not in html_of(page)
         assert "alert(" in html_of(page)
 
@@ -212,10 +183,7 @@ def test_pages__well_formed_with_headings_in_order_and_no_inline_script_or_style
     given.rollout("running")
 
     for page in (empty, client.get("/"), client.get(f"/rollouts/{rollout.pk}"), client.get("/rollouts/none")):
-        read = outline(page)
-        assert read.inline == 0
-        assert read.levels[0] == 1
-        assert all(after - before <= 1 for before, after in zip(read.levels, read.levels[1:], strict=False))
+        read_strictly(page)
         assert '<html lang="en">' in html_of(page)
 
 
