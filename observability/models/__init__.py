@@ -3,7 +3,17 @@
 A rollout is known here only by the plain values of an exposure, never by a foreign key: what happened outlives it.
 """
 
+from observability.models.alerts import Alert, AlertKind, Severity, Silence
 from observability.models.calls import Call, CostSource, OtherSpan
+from observability.models.evaluations import Evaluation, EvaluationStatus, EvaluationText, Missing, RetrievedText
+from observability.models.evaluators import (
+    Evaluator,
+    EvaluatorKind,
+    EvaluatorVersion,
+    JudgedShare,
+    Judging,
+    JudgingBudget,
+)
 from observability.models.evidence import Counted, Evidence, UnitBucket
 from observability.models.prices import PriceOverride
 from observability.models.quality import Refused, RefusedHour
@@ -22,22 +32,37 @@ from observability.models.spans import Span
 from observability.models.texts import CallText, KeptBecause
 
 __all__ = [
+    "Alert",
+    "AlertKind",
     "Call",
     "CallText",
     "CostSource",
     "Counted",
     "Dimension",
+    "Evaluation",
+    "EvaluationStatus",
+    "EvaluationText",
+    "Evaluator",
+    "EvaluatorKind",
+    "EvaluatorVersion",
     "Evidence",
     "ExposureHour",
+    "JudgedShare",
+    "Judging",
+    "JudgingBudget",
     "KeptBecause",
+    "Missing",
     "OtherSpan",
     "PriceOverride",
     "Refused",
     "RefusedHour",
+    "RetrievedText",
     "RollUpState",
     "RolledDay",
     "Score",
     "ScoreSource",
+    "Severity",
+    "Silence",
     "Span",
     "SpendHour",
     "StaleHour",

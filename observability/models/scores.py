@@ -20,7 +20,9 @@ class Score(models.Model):
     has not arrived. gave_up: nor will it be looked for any longer. recheck: waiting, and its call may be arriving in a
     transaction that could not see it. counts: the first of its name for its call, the only one that is evidence.
     evaluated_at: of an OpenTelemetry evaluation, which has no id and is told from others by what it says and when;
-    second_target: what such a one is about if its target is no call.
+    second_target: what such a one is about if its target is no call. probability: with which its call was chosen to be
+    judged; null where it was not chosen by us, and counts as one. by_design: False for one whose call was chosen for
+    what became of it, and so is no evidence.
     """
 
     key = models.CharField(max_length=200)
@@ -39,6 +41,8 @@ class Score(models.Model):
     evaluator = models.CharField(max_length=200, null=True)
     evaluated_at = models.DateTimeField(null=True)
     received_at = models.DateTimeField()
+    probability = models.FloatField(null=True)
+    by_design = models.BooleanField(default=True, db_default=True)
 
     class Meta:
         ordering = ["id"]
