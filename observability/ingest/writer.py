@@ -32,9 +32,9 @@ from observability.ingest.rows import (
     CALL_COLUMNS,
     SPAN_COLUMNS,
     KnownCall,
+    bucket_of_ns,
     call_of_row,
     call_rows,
-    hour_of_ns,
     span_row,
 )
 from observability.ingest.trace_locks import lock_traces
@@ -114,7 +114,7 @@ def settle_held() -> int:
         held = [call_of_row(row) for row in locked.values_list(*CALL_COLUMNS)]
         settled, observations = _observe([call._replace(held=False) for call in held])
         bulk.update(Call, CALL_COLUMNS[:-1], call_rows(settled))
-        mark_stale({hour_of_ns(call.facts.started_ns) for call in settled})
+        mark_stale({bucket_of_ns(call.facts.started_ns) for call in settled})
         evidence.add(observations)
     return len(held)
 
@@ -146,7 +146,7 @@ def _store_calls(new: Sequence[KnownCall], family: late.Family) -> list[Observat
     late_scores = scores.observations_of([_scored(call) for call in exposed if call.id not in brought_together])
     waiting = _join_scores(merged, by_id)
     texts.store((call.id, call.facts) for call in calls)
-    mark_stale({hour_of_ns(call.facts.started_ns) for call in calls})
+    mark_stale({bucket_of_ns(call.facts.started_ns) for call in calls})
     return [*observations, *moved, *late_scores, *waiting]
 
 
