@@ -3,6 +3,16 @@
 from django.urls import path, re_path
 
 from observability.api.calls import CallsView
+from observability.api.evaluators import (
+    EvaluatorsView,
+    EvaluatorTryView,
+    EvaluatorVersionsView,
+    EvaluatorVersionView,
+    EvaluatorView,
+    JudgingBudgetView,
+    JudgingsView,
+    JudgingView,
+)
 from observability.api.langfuse import LangfuseIngestion, LangfuseScores
 from observability.api.metrics import VersionMetricsView
 from observability.api.prices import PricesView, PriceView, UnpricedView
@@ -30,6 +40,14 @@ urlpatterns = [
     path("api/v1/metrics/versions", VersionMetricsView.as_view()),
     path("api/v1/spend", SpendView.as_view()),
     re_path(r"^api/v1/traces/(?P<trace_id>[0-9a-fA-F]{32})\Z", TraceView.as_view()),
+    path("api/v1/evaluators", EvaluatorsView.as_view()),
+    path("api/v1/evaluators/<str:evaluator>", EvaluatorView.as_view()),
+    path("api/v1/evaluators/<str:evaluator>/versions", EvaluatorVersionsView.as_view()),
+    path("api/v1/evaluators/<str:evaluator>/versions/<int:ordinal>", EvaluatorVersionView.as_view()),
+    path("api/v1/evaluators/<str:evaluator>/try", EvaluatorTryView.as_view()),
+    path("api/v1/prompts/<str:name>/judgings", JudgingsView.as_view()),
+    path("api/v1/prompts/<str:name>/judgings/<str:evaluator>", JudgingView.as_view()),
+    path("api/v1/prompts/<str:name>/judging-budget", JudgingBudgetView.as_view()),
     path("api/v1/prices", PricesView.as_view()),
     path("api/v1/prices/unpriced", UnpricedView.as_view()),
     path("api/v1/prices/<int:override_id>", PriceView.as_view()),

@@ -67,6 +67,14 @@ api/v1/spend                                                      GET read
 api/v1/prices                                                     GET read    POST admin
 api/v1/prices/unpriced                                            GET read
 api/v1/prices/<int:override_id>                                   DELETE admin
+api/v1/evaluators                                                 GET read    POST write
+api/v1/evaluators/<str:evaluator>                                 GET read
+api/v1/evaluators/<str:evaluator>/versions                        GET read    POST write
+api/v1/evaluators/<str:evaluator>/versions/<int:ordinal>          GET read
+api/v1/evaluators/<str:evaluator>/try                             POST write
+api/v1/prompts/<str:name>/judgings                                GET read
+api/v1/prompts/<str:name>/judgings/<str:evaluator>                PUT write   DELETE write
+api/v1/prompts/<str:name>/judging-budget                          GET read    PUT write
 api/v1/webhooks                                                   GET admin   POST admin
 api/v1/webhooks/<str:webhook_id>                                  GET admin   PATCH admin  DELETE admin
 api/v1/webhooks/<str:webhook_id>/rotate                           POST admin

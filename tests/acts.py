@@ -9,7 +9,7 @@ from common.clock import now
 from observability.core.dialects import WANTED
 from observability.core.otlp import decode_protobuf
 from observability.ingest import writer
-from observability.services import prices
+from observability.services import evaluators, prices
 from registry import services as registry
 from registry.core.prompt_file import FORMAT, read_prompt_file
 from registry.models import ApiKey, Prompt
@@ -89,6 +89,18 @@ def dead_delivery() -> tuple[str, str]:
 
 def price() -> int:
     return prices.add_override(pattern="m", effective_from=now(), input=1, output=2, actor=ANNA).pk
+
+
+def judged() -> dict[str, str]:
+    """A prompt, and an evaluator that may judge it."""
+    version = make.evaluator_version(check="length", most=9)
+    return {"prompt_name": make.prompt().name, "evaluator_name": version.evaluator.name}
+
+
+def judging() -> dict[str, str]:
+    names = judged()
+    evaluators.set_judging(**names, actor=ANNA)
+    return names
 
 
 def paused() -> Rollout:
@@ -301,6 +313,33 @@ ACTS = [
         lambda ids: webhooks.replay(endpoint_id=ids[0], delivery_id=ids[1], actor=ANNA),
         (),
         ("delivery.replayed",),
+    ),
+    Act(evaluators.create_evaluator, lambda: None, lambda _: make.evaluator(), (), ("evaluator.created",)),
+    Act(
+        evaluators.publish_evaluator_version,
+        make.evaluator,
+        lambda evaluator: make.evaluator_version(evaluator, check="length", most=9),
+        (),
+        ("evaluator.published",),
+    ),
+    Act(
+        evaluators.set_judging, judged, lambda names: evaluators.set_judging(**names, actor=ANNA), (), ("judging.set",)
+    ),
+    Act(
+        evaluators.remove_judging,
+        judging,
+        lambda names: evaluators.remove_judging(**names, actor=ANNA),
+        (),
+        ("judging.removed",),
+    ),
+    Act(
+        evaluators.set_judging_budget,
+        make.prompt,
+        lambda prompt: evaluators.set_judging_budget(
+            prompt_name=prompt.name, calls_a_day=9, usd_a_day=None, actor=ANNA
+        ),
+        (),
+        ("judging.budgeted",),
     ),
     Act(prices.add_override, lambda: None, lambda _: price(), (), ("price.added",)),
     Act(

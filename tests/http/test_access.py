@@ -53,6 +53,8 @@ def world() -> dict[str, Any]:
         "trace_id": "ab" * 16,
         "span_id": "cd" * 8,
         "override_id": 10**6,
+        "evaluator": "brevity",
+        "ordinal": 1,
         "webhook_id": delivery.endpoint_id,
         "endpoint_id": delivery.endpoint_id,
         "delivery_id": "dlv_none",

@@ -17,6 +17,7 @@ BASELINE = {
 
 REVIEWED = {
     ("registry", "0004_audit_trail"): "a trigger on a table that old code does not know",
+    ("observability", "0015_evaluator_version_is_immutable"): "a trigger on a table that old code does not know",
     (
         "rollout",
         "0006_webhook_rotation_format_and_health",
