@@ -28,7 +28,7 @@ from common.openapi import (
     said,
 )
 from observability.api.calls import CallFilters
-from observability.api.evaluators import BudgetForm, EvaluatorForm, JudgingForm, TryForm, VersionForm
+from observability.api.evaluators import BudgetForm, EvaluatorForm, EvaluatorVersionForm, JudgingForm, TryForm
 from observability.api.fields import Share
 from observability.api.metrics import Groupings, MetricFilters
 from observability.api.new_calls import MOST_CALLS, CallForm, Number, Tokens
@@ -361,7 +361,7 @@ OPERATIONS: Operations = {
         "Publish its next version",
         ref("EvaluatorVersion"),
         status=201,
-        body=VersionForm,
+        body=EvaluatorVersionForm,
         example={
             "kind": "judge",
             "config": {"model": "gpt-4o-mini"},

@@ -51,7 +51,7 @@ class EvaluatorForm(StrictSerializer):
     description = Text(max_length=2000, allow_blank=True, required=False)
 
 
-class VersionForm(StrictSerializer):
+class EvaluatorVersionForm(StrictSerializer):
     """template: of a judge, the version of a prompt that asks it, such as judge-faithfulness@1.0."""
 
     kind = serializers.ChoiceField(EvaluatorKind.choices)
@@ -146,7 +146,7 @@ class EvaluatorVersionsView(ListAPIView[EvaluatorVersion]):
 
     @idempotent()
     def post(self, request: Request, evaluator: str) -> Response:
-        grant, fields = grant_behind(request), read_body(VersionForm, request)
+        grant, fields = grant_behind(request), read_body(EvaluatorVersionForm, request)
         refuse_restricted(grant, OF_ALL_PROMPTS)
         version = publish_evaluator_version(evaluator_name=evaluator, **fields, actor=grant.actor)
         location = {"Location": f"/api/v1/evaluators/{evaluator}/versions/{version.ordinal}"}
