@@ -125,6 +125,7 @@ admin/rollout/webhookendpoint/<slug:endpoint_id>/rotate/          os    os
 admin/rollout/webhookendpoint/<slug:endpoint_id>/disable/         os    os
 admin/rollout/webhookendpoint/<slug:endpoint_id>/enable/          os    os
 admin/rollout/webhookendpoint/<slug:endpoint_id>/replay/          os    os
+admin/observability/evaluator/<int:evaluator_id>/publish/         s     s
 admin/auth/user/<id>/password/                                    s     s
 admin/^(?P<app_label>registry|axes|auth|django_q|rollout|observability)/$ neros neros
 admin/(?P<url>.*)$                                                neros  neros
@@ -146,6 +147,10 @@ rollout/delivery              os    -     -     -
 observability/call            eros  -     -     -
 observability/score           eros  -     -     -
 observability/priceoverride   eros  os    -     os
+observability/evaluator       s     s     -     -
+observability/evaluatorversion s    -     -     -
+observability/judging         s     s     s     s
+observability/judgingbudget   s     s     s     -
 django_q/schedule             s     s     s     s
 django_q/success              s     -     s     s
 django_q/failure              s     -     s     s
