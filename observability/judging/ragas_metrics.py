@@ -20,8 +20,9 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 MOST_BYTES = 2**22  # of one answer; embeddings are long
-QUOTING = ("instructor", "ragas", "openai", "openai._base_client", "httpx")
-"""Loggers that write what was asked or answered, or each request."""
+QUOTING = ("instructor", "ragas", "openai", "httpx")
+"""Loggers that write, they or those below them, what was asked or answered, or each request."""
+NEVER = logging.CRITICAL + 1
 
 
 class NotInstalledError(Exception):
@@ -91,7 +92,7 @@ def _load() -> tuple[Any, Any, Any, Any]:
     except ImportError as error:
         raise NotInstalledError(str(error)) from error
     for name in QUOTING:
-        logging.getLogger(name).disabled = True
+        logging.getLogger(name).setLevel(NEVER)
     return openai, llms, embeddings, metrics
 
 
