@@ -13,6 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from common.clock import now
+from observability import admin_evaluators as admin_evaluators  # registers its pages
 from observability.models import Call, CallText, PriceOverride, Score
 from observability.selectors import UNPRICED_FOR, unpriced_models
 from observability.services.prices import add_override, pattern_of, provider_of, remove_override

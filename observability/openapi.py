@@ -1,5 +1,6 @@
 """What comes in and what is read of calls, scores, prices and spending, as docs/reference/openapi.yaml tells of it."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rest_framework.serializers import DecimalField, Field
@@ -28,6 +29,7 @@ from common.openapi import (
 )
 from observability.api.alerts import AlertFilters, NewSilence, Reason
 from observability.api.calls import CallFilters
+from observability.api.evaluators import BudgetForm, EvaluatorForm, EvaluatorVersionForm, JudgingForm, TryForm
 from observability.api.fields import Share
 from observability.api.metrics import Groupings, MetricFilters
 from observability.api.new_calls import MOST_CALLS, CallForm, Number, Tokens
@@ -36,7 +38,7 @@ from observability.api.scores import MOST_SCORES, ScoreFilters, ScoreForm
 from observability.api.spend import SpendFilters
 from observability.core.conversions import MOST_TOKENS
 from observability.ingest.answers import JSON, PROTOBUF
-from observability.models import AlertKind, ScoreSource, Severity
+from observability.models import AlertKind, EvaluatorKind, Missing, ScoreSource, Severity
 from observability.selectors.metrics import GROUPINGS
 
 FIELDS: dict[type[Field[Any, Any, Any, Any]], Any] = {
@@ -126,6 +128,17 @@ SPENDING = members(
     unpriced_tokens=INTEGER,
 )
 STAGE = members(name=TEXT, spans=INTEGER, self_ms=NUMBER, share=NUMBER)
+EVALUATOR_VERSION = members(
+    ref=said(TEXT, "Evaluator and ordinal", examples=["faithfulness@3"]),
+    ordinal=INTEGER,
+    kind=one_of(*EvaluatorKind.values),
+    config=said(OBJECT, "As its kind needs it, with every default"),
+    template=said(MAYBE_TEXT, "Of a judge, the version that asks it; null also where the key does not reach it"),
+    notes=TEXT,
+    sha256=said(TEXT, "Of kind, config and template"),
+    published_at=TIME,
+    published_by=TEXT,
+)
 TIMES = members(n=INTEGER, p50=MAYBE_NUMBER, p95=MAYBE_NUMBER, p99=MAYBE_NUMBER)
 
 SCHEMAS: dict[str, Schema] = {
@@ -229,6 +242,35 @@ SCHEMAS: dict[str, Schema] = {
         stages=array(STAGE),
         tree=array(ref("Node")),
     ),
+    "EvaluatorVersion": EVALUATOR_VERSION,
+    "Evaluator": members(
+        name=TEXT,
+        score=said(TEXT, "The name of the scores that it gives"),
+        description=TEXT,
+        newest=nullable(ref("EvaluatorVersion")),
+        created_at=TIME,
+        created_by=TEXT,
+    ),
+    "Said": members(
+        value=MAYBE_NUMBER,
+        label=MAYBE_TEXT,
+        reason=said(MAYBE_TEXT, "Why the value is what it is, or why there is none"),
+        missing=said(nullable(one_of(*Missing.values)), "null where there is a value"),
+        try_again=BOOLEAN,
+        model=MAYBE_TEXT,
+        cost_usd=nullable(MONEY),
+        latency_ms=MAYBE_NUMBER,
+    ),
+    "Judging": members(
+        evaluator=TEXT,
+        score=TEXT,
+        share_bp=said(INTEGER, "Of the prompt's calls, in basis points"),
+        canary_share_bp=said(INTEGER, "Of a canary's calls at most"),
+        active=BOOLEAN,
+    ),
+    "JudgingBudget": said(
+        members(calls_a_day=MAYBE_INTEGER, usd_a_day=nullable(MONEY)), "In a day of UTC; null is no bound"
+    ),
     "UnpricedModels": members(
         items=array(
             members(provider=MAYBE_TEXT, model=MAYBE_TEXT, calls=INTEGER, tokens=INTEGER, last_seen=TIME),
@@ -251,10 +293,14 @@ PARAMETERS: dict[str, Schema] = {
     "trace_id": TEXT,
     "span_id": TEXT,
     "override_id": {**INTEGER, "minimum": 0},
+    "evaluator": said(TEXT, "Its name", examples=["faithfulness"]),
+    "ordinal": {**INTEGER, "minimum": 0},
 }
 """Of addresses."""
 
 BINARY: Schema = {"description": "OTLP, as protobuf or as JSON"}
+OF_A_PROMPT: Mapping[int, Sequence[str]] = {404: ("unknown_prompt",), 410: ("prompt_archived",)}
+OF_A_WHOLE_PROMPT: Mapping[int, Sequence[str]] = {403: ("beyond_reach",), **OF_A_PROMPT}
 ONE_OR_MANY_LANGFUSE = {"oneOf": [OBJECT, {**array(ANY), "minItems": 1, "maxItems": MOST_SCORES}]}
 
 
@@ -337,6 +383,77 @@ OPERATIONS: Operations = {
         ref("Alert"),
         body=Reason,
         refusals={404: ("unknown_alert",), 409: ("not_silenced",)},
+    ),
+    "GET /api/v1/evaluators": Operation("Evaluators, the last made first", ref("Evaluator"), pages=True),
+    "POST /api/v1/evaluators": Operation(
+        "Make an evaluator",
+        ref("Evaluator"),
+        status=201,
+        body=EvaluatorForm,
+        example={"name": "faithfulness", "score": "faithfulness"},
+        refusals={403: ("beyond_reach",), 409: ("evaluator_exists",)},
+    ),
+    "GET /api/v1/evaluators/{evaluator}": Operation(
+        "An evaluator with its newest version", ref("Evaluator"), refusals={404: ("unknown_evaluator",)}
+    ),
+    "GET /api/v1/evaluators/{evaluator}/versions": Operation(
+        "Its versions, newest first", ref("EvaluatorVersion"), pages=True, refusals={404: ("unknown_evaluator",)}
+    ),
+    "POST /api/v1/evaluators/{evaluator}/versions": Operation(
+        "Publish its next version",
+        ref("EvaluatorVersion"),
+        status=201,
+        body=EvaluatorVersionForm,
+        example={
+            "kind": "judge",
+            "config": {"model": "gpt-4o-mini"},
+            "template": "judge-faithfulness@1.0",
+            "notes": "as discussed",
+        },
+        refusals={403: ("beyond_reach",), 404: ("unknown_evaluator",), 409: ("evaluator_unchanged",)},
+    ),
+    "GET /api/v1/evaluators/{evaluator}/versions/{ordinal}": Operation(
+        "One of its versions",
+        ref("EvaluatorVersion"),
+        refusals={404: ("unknown_evaluator", "unknown_evaluator_version")},
+    ),
+    "POST /api/v1/evaluators/{evaluator}/try": Operation(
+        "What a version says of given texts, of which nothing is stored",
+        ref("Said"),
+        description="A judge is asked for it. With kind, config and template: what such a version would say.",
+        body=TryForm,
+        example={"input": "Who wrote Emma?", "output": "Jane Austen", "documents": ["Emma, by Jane Austen"]},
+        refusals={403: ("beyond_reach",), 404: ("unknown_evaluator", "unknown_evaluator_version")},
+    ),
+    "GET /api/v1/prompts/{name}/judgings": Operation(
+        "What judges the prompt", ref("Judging"), pages=True, refusals=OF_A_PROMPT
+    ),
+    "PUT /api/v1/prompts/{name}/judgings/{evaluator}": Operation(
+        "Have an evaluator judge the prompt, or otherwise than before",
+        ref("Judging"),
+        description="What is not told stays as it is, or is the default: 200 and 10000 basis points, active.",
+        body=JudgingForm,
+        example={"share_bp": 200},
+        refusals={
+            **OF_A_WHOLE_PROMPT,
+            404: ("unknown_evaluator", "unknown_prompt"),
+            409: ("evaluator_has_no_version", "evaluator_is_external", "score_has_evaluator"),
+        },
+    ),
+    "DELETE /api/v1/prompts/{name}/judgings/{evaluator}": Operation(
+        "Have it judge the prompt no more; its scores stay",
+        status=204,
+        refusals={**OF_A_WHOLE_PROMPT, 404: ("unknown_evaluator", "unknown_judging", "unknown_prompt")},
+    ),
+    "GET /api/v1/prompts/{name}/judging-budget": Operation(
+        "What judging the prompt may cost in a day", ref("JudgingBudget"), refusals=OF_A_PROMPT
+    ),
+    "PUT /api/v1/prompts/{name}/judging-budget": Operation(
+        "Set what judging the prompt may cost in a day",
+        ref("JudgingBudget"),
+        body=BudgetForm,
+        example={"calls_a_day": 5000, "usd_a_day": "5"},
+        refusals=OF_A_WHOLE_PROMPT,
     ),
     "GET /api/v1/prices": Operation("Prices of your own, the last made first", PriceSerializer, pages=True),
     "POST /api/v1/prices": Operation(

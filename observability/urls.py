@@ -4,6 +4,16 @@ from django.urls import path, re_path
 
 from observability.api.alerts import Acknowledgement, AlertDetail, AlertList, Silencing, Unsilencing
 from observability.api.calls import CallsView
+from observability.api.evaluators import (
+    EvaluatorsView,
+    EvaluatorTryView,
+    EvaluatorVersionsView,
+    EvaluatorVersionView,
+    EvaluatorView,
+    JudgingBudgetView,
+    JudgingsView,
+    JudgingView,
+)
 from observability.api.langfuse import LangfuseIngestion, LangfuseScores
 from observability.api.metrics import VersionMetricsView
 from observability.api.prices import PricesView, PriceView, UnpricedView
@@ -36,6 +46,14 @@ urlpatterns = [
     path("api/v1/alerts/<str:alert_id>/acknowledge", Acknowledgement.as_view()),
     path("api/v1/alerts/<str:alert_id>/silence", Silencing.as_view()),
     path("api/v1/alerts/<str:alert_id>/unsilence", Unsilencing.as_view()),
+    path("api/v1/evaluators", EvaluatorsView.as_view()),
+    path("api/v1/evaluators/<str:evaluator>", EvaluatorView.as_view()),
+    path("api/v1/evaluators/<str:evaluator>/versions", EvaluatorVersionsView.as_view()),
+    path("api/v1/evaluators/<str:evaluator>/versions/<int:ordinal>", EvaluatorVersionView.as_view()),
+    path("api/v1/evaluators/<str:evaluator>/try", EvaluatorTryView.as_view()),
+    path("api/v1/prompts/<str:name>/judgings", JudgingsView.as_view()),
+    path("api/v1/prompts/<str:name>/judgings/<str:evaluator>", JudgingView.as_view()),
+    path("api/v1/prompts/<str:name>/judging-budget", JudgingBudgetView.as_view()),
     path("api/v1/prices", PricesView.as_view()),
     path("api/v1/prices/unpriced", UnpricedView.as_view()),
     path("api/v1/prices/<int:override_id>", PriceView.as_view()),

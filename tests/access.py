@@ -72,6 +72,14 @@ api/v1/alerts/<str:alert_id>/unsilence                            POST write
 api/v1/prices                                                     GET read    POST admin
 api/v1/prices/unpriced                                            GET read
 api/v1/prices/<int:override_id>                                   DELETE admin
+api/v1/evaluators                                                 GET read    POST write
+api/v1/evaluators/<str:evaluator>                                 GET read
+api/v1/evaluators/<str:evaluator>/versions                        GET read    POST write
+api/v1/evaluators/<str:evaluator>/versions/<int:ordinal>          GET read
+api/v1/evaluators/<str:evaluator>/try                             POST write
+api/v1/prompts/<str:name>/judgings                                GET read
+api/v1/prompts/<str:name>/judgings/<str:evaluator>                PUT write   DELETE write
+api/v1/prompts/<str:name>/judging-budget                          GET read    PUT write
 api/v1/webhooks                                                   GET admin   POST admin
 api/v1/webhooks/<str:webhook_id>                                  GET admin   PATCH admin  DELETE admin
 api/v1/webhooks/<str:webhook_id>/rotate                           POST admin
@@ -122,6 +130,7 @@ admin/rollout/webhookendpoint/<slug:endpoint_id>/rotate/          os    os
 admin/rollout/webhookendpoint/<slug:endpoint_id>/disable/         os    os
 admin/rollout/webhookendpoint/<slug:endpoint_id>/enable/          os    os
 admin/rollout/webhookendpoint/<slug:endpoint_id>/replay/          os    os
+admin/observability/evaluator/<int:evaluator_id>/publish/         s     s
 admin/auth/user/<id>/password/                                    s     s
 admin/^(?P<app_label>registry|axes|auth|django_q|rollout|observability)/$ neros neros
 admin/(?P<url>.*)$                                                neros  neros
@@ -143,6 +152,10 @@ rollout/delivery              os    -     -     -
 observability/call            eros  -     -     -
 observability/score           eros  -     -     -
 observability/priceoverride   eros  os    -     os
+observability/evaluator       s     s     -     -
+observability/evaluatorversion s    -     -     -
+observability/judging         s     s     s     s
+observability/judgingbudget   s     s     s     -
 django_q/schedule             s     s     s     s
 django_q/success              s     -     s     s
 django_q/failure              s     -     s     s

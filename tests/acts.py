@@ -10,7 +10,7 @@ from observability.core.dialects import WANTED
 from observability.core.otlp import decode_protobuf
 from observability.ingest import writer
 from observability.models import Alert, AlertKind, Severity
-from observability.services import alerts, prices
+from observability.services import alerts, evaluators, prices
 from registry import services as registry
 from registry.core.prompt_file import FORMAT, read_prompt_file
 from registry.models import ApiKey, Prompt
@@ -107,6 +107,18 @@ def dead_delivery() -> tuple[str, str]:
 
 def price() -> int:
     return prices.add_override(pattern="m", effective_from=now(), input=1, output=2, actor=ANNA).pk
+
+
+def judged() -> dict[str, str]:
+    """A prompt, and an evaluator that may judge it."""
+    version = make.evaluator_version(check="length", most=9)
+    return {"prompt_name": make.prompt().name, "evaluator_name": version.evaluator.name}
+
+
+def judging() -> dict[str, str]:
+    names = judged()
+    evaluators.set_judging(**names, actor=ANNA)
+    return names
 
 
 def paused() -> Rollout:
@@ -344,6 +356,33 @@ ACTS = [
         lambda id_: alerts.unsilence(alert_id=id_, actor=ANNA),
         ("alert.unsilenced",),
         ("alert.unsilenced",),
+    ),
+    Act(evaluators.create_evaluator, lambda: None, lambda _: make.evaluator(), (), ("evaluator.created",)),
+    Act(
+        evaluators.publish_evaluator_version,
+        make.evaluator,
+        lambda evaluator: make.evaluator_version(evaluator, check="length", most=9),
+        (),
+        ("evaluator.published",),
+    ),
+    Act(
+        evaluators.set_judging, judged, lambda names: evaluators.set_judging(**names, actor=ANNA), (), ("judging.set",)
+    ),
+    Act(
+        evaluators.remove_judging,
+        judging,
+        lambda names: evaluators.remove_judging(**names, actor=ANNA),
+        (),
+        ("judging.removed",),
+    ),
+    Act(
+        evaluators.set_judging_budget,
+        make.prompt,
+        lambda prompt: evaluators.set_judging_budget(
+            prompt_name=prompt.name, calls_a_day=9, usd_a_day=None, actor=ANNA
+        ),
+        (),
+        ("judging.budgeted",),
     ),
     Act(prices.add_override, lambda: None, lambda _: price(), (), ("price.added",)),
     Act(

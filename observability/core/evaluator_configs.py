@@ -27,6 +27,8 @@ MOST_FIELDS = 50
 MOST_LABELS = 20
 RESPONSE_FORMATS = ("json_schema", "json_object", "text")
 RAGAS_METRICS = ("faithfulness", "context_recall", "answer_relevancy")
+JUDGE_VARIABLES = frozenset({"input", "output", "documents", "finish_reason", "response_schema", "boundary"})
+"""What the template of a judge may name."""
 OURS = frozenset({"model", "messages", "response_format", "stream", "n", "temperature", "max_tokens"})
 """What `parameters` may not name: it has a field of its own, or an answer would not be one that is understood."""
 

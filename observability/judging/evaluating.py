@@ -25,5 +25,5 @@ def evaluate(
         case EvaluatorKind.JUDGE:
             return judge.evaluate(version, material, deadline_s=deadline_s, overrides=overrides)
         case EvaluatorKind.RAGAS:
-            return ragas.evaluate(version, material, deadline_s=deadline_s)
+            return ragas.evaluate(version, material, deadline_s=deadline_s, overrides=overrides)
     return Missed(Missing.FAILED, "others post the scores of this evaluator", try_again=False)

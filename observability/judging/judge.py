@@ -9,16 +9,13 @@ from all the texts together, which none of them can therefore hold.
 
 import hashlib
 import json
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, cast
 
 from observability.core.conversions import MOST_TOKENS
 from observability.core.evaluator_configs import JudgeConfig, is_number, read_config
 from observability.core.prices import Overrides, cost_of
-from observability.core.scrubbing import CUT_MARK
 from observability.judging.judgements import (
     LONGEST_LABEL,
     LONGEST_REASON,
@@ -28,33 +25,16 @@ from observability.judging.judgements import (
     without_output,
 )
 from observability.judging.provider import Reply, ask
+from observability.judging.usage import Usage, cut, storable
 from observability.models.evaluations import Missing
 from observability.models.evaluators import EvaluatorVersion
 from registry.core.content import Content
 from registry.core.templates import render, variables
-from registry.core.validation import UNSTORABLE
 from registry.models import PromptVersion
 
 LONGEST_MODEL = 200
 FENCE = "```"
 REFUSALS = frozenset({"content_filter", "refusal"})
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """What asking took, for prices (core.prices.Usage) and for people."""
-
-    provider: str | None
-    request_model: str | None
-    response_model: str | None
-    input_tokens: int | None
-    output_tokens: int | None
-    cached_tokens: int | None
-    started_ns: int
-    latency_ms: float
-    is_llm_call: bool = True
-    cache_write_tokens: int | None = None
-    reported_usd: Decimal | None = None
 
 
 def evaluate(
@@ -67,9 +47,9 @@ def evaluate(
     reply = ask("/chat/completions", _question(config, template, material), deadline_s=deadline_s)
     if isinstance(reply, Missed):
         return reply
-    asked = _asked(config, reply)
-    cost = cost_of(asked, overrides)
-    return _judgement(config, reply.document, asked, cost and cost.usd)
+    usage = _usage(config, reply.document)
+    cost = cost_of(usage, overrides)
+    return _judgement(config, reply, usage.response_model, cost and cost.usd)
 
 
 def _lacking(template: PromptVersion, material: Material) -> Missed | None:
@@ -106,23 +86,19 @@ def _values(config: JudgeConfig, template: PromptVersion, material: Material) ->
     """Values of the template's variables: its own defaults, under what there is of the call."""
     documents = "\n\n".join(f"[{n}] {document}" for n, document in enumerate(material.documents, 1))
     texts = {"input": material.input_text or "", "output": material.output_text or "", "documents": documents}
-    cut = {name: _cut(text, config.most_characters) for name, text in texts.items()}
+    sent = {name: cut(text, config.most_characters) for name, text in texts.items()}
     return {
         **Content(template.type, template.template, input_schema=template.input_schema).defaults,
-        **cut,
+        **sent,
         "finish_reason": material.finish_reason or "",
         "response_schema": material.response_schema or {},
-        "boundary": _boundary(cut),
+        "boundary": _boundary(sent),
     }
 
 
 def _boundary(texts: Mapping[str, str]) -> str:
     digest = hashlib.sha256(json.dumps(texts).encode()).hexdigest()
     return f"=== {digest[:24]} ==="
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[:most] + CUT_MARK
 
 
 def _wanted(config: JudgeConfig) -> dict[str, Any]:
@@ -141,28 +117,23 @@ def _wanted(config: JudgeConfig) -> dict[str, Any]:
     return {"name": "judgement", "strict": True, "schema": schema}
 
 
-def _asked(config: JudgeConfig, reply: Reply) -> _Asked:
-    usage = _mapping(reply.document.get("usage"))
-    model = reply.document.get("model")
-    return _Asked(
-        provider=config.provider,
-        request_model=config.model,
-        response_model=_storable(model, LONGEST_MODEL) or None if isinstance(model, str) else None,
-        input_tokens=_count(usage.get("prompt_tokens")),
-        output_tokens=_count(usage.get("completion_tokens")),
-        cached_tokens=_count(_mapping(usage.get("prompt_tokens_details")).get("cached_tokens")),
-        started_ns=time.time_ns(),
-        latency_ms=reply.latency_ms,
+def _usage(config: JudgeConfig, document: Mapping[str, Any]) -> Usage:
+    told, model = _mapping(document.get("usage")), document.get("model")
+    return Usage.now(
+        config.provider,
+        config.model,
+        storable(model, LONGEST_MODEL) or None if isinstance(model, str) else None,
+        _count(told.get("prompt_tokens")),
+        _count(told.get("completion_tokens")),
+        _count(_mapping(told.get("prompt_tokens_details")).get("cached_tokens")),
     )
 
 
-def _judgement(
-    config: JudgeConfig, document: Mapping[str, Any], asked: _Asked, cost_usd: Decimal | None
-) -> Judgement | Missed:
+def _judgement(config: JudgeConfig, reply: Reply, model: str | None, cost_usd: Decimal | None) -> Judgement | Missed:
     def missed(missing: Missing, detail: str, *, try_again: bool) -> Missed:
-        return Missed(missing, detail, try_again, None, asked.response_model, cost_usd, asked.latency_ms)
+        return Missed(missing, detail, try_again, None, model, cost_usd, reply.latency_ms)
 
-    choice = _first_choice(document)
+    choice = _first_choice(reply.document)
     message = _mapping(choice.get("message"))
     if message.get("refusal") or choice.get("finish_reason") in REFUSALS:
         return missed(Missing.REFUSED, "the model refused to judge", try_again=False)
@@ -175,8 +146,8 @@ def _judgement(
     if not 0 <= answer["score"] <= 1:
         return missed(Missing.OUT_OF_RANGE, "the score is not between 0 and 1", try_again=True)
     label = answer["label"][:LONGEST_LABEL] if config.labels else None
-    reason = _storable(answer["reason"], LONGEST_REASON)
-    return Judgement(float(answer["score"]), label, reason, asked.response_model, cost_usd, asked.latency_ms)
+    reason = storable(answer["reason"], LONGEST_REASON)
+    return Judgement(float(answer["score"]), label, reason, model, cost_usd, reply.latency_ms)
 
 
 def _fault(config: JudgeConfig, answer: Mapping[str, Any]) -> str:
@@ -209,11 +180,6 @@ def _opened(content: Any) -> dict[str, Any] | None:
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
-
-
-def _storable(text: str, longest: int) -> str:
-    """Without what no database takes."""
-    return UNSTORABLE.sub("", text)[:longest]
 
 
 def _count(value: Any) -> int | None:

@@ -71,6 +71,24 @@ def ask(path: str, question: Mapping[str, Any], *, deadline_s: float) -> Reply |
     return _read(found, (time.monotonic() - started) * 1000)
 
 
+def why(status: int) -> tuple[Missing, bool]:
+    """What a status says, and whether the same question may be answered later: in any case where it is the provider's
+    or the operators' affair, and not where the question itself is refused."""
+    if status in {408, 504}:
+        return Missing.TIMEOUT, True
+    if 400 <= status < 500 and status not in {425, 429}:
+        return Missing.REFUSED, status in MENDED_BY_OPERATORS
+    return Missing.UNREACHABLE, True
+
+
+def seconds(retry_after: str) -> float | None:
+    """What a Retry-After header asks for (RFC 9110, 10.2.3); None for none or nonsense."""
+    if retry_after.isascii() and retry_after.isdigit():
+        return float(retry_after[:9])
+    moment = parse_http_date_safe(retry_after)
+    return max(0.0, moment - time.time()) if moment is not None else None
+
+
 def _read(found: _Answer | Missed, latency_ms: float) -> Reply | Missed:
     if isinstance(found, Missed):
         return Missed(found.missing, found.detail, found.try_again, latency_ms=latency_ms)
@@ -84,19 +102,9 @@ def _read(found: _Answer | Missed, latency_ms: float) -> Reply | Missed:
 
 def _refusal(answer: _Answer, latency_ms: float) -> Missed:
     status = answer.status
-    missing, try_again = _why(status)
+    missing, try_again = why(status)
     detail = f"the provider answered HTTP {status}{_code(answer.body)}"
-    return Missed(missing, detail, try_again, _seconds(answer.retry_after), latency_ms=latency_ms)
-
-
-def _why(status: int) -> tuple[Missing, bool]:
-    """What a status says, and whether the same question may be answered later: in any case where it is the provider's
-    or the operators' affair, and not where the question itself is refused."""
-    if status in {408, 504}:
-        return Missing.TIMEOUT, True
-    if 400 <= status < 500 and status not in {425, 429}:
-        return Missing.REFUSED, status in MENDED_BY_OPERATORS
-    return Missing.UNREACHABLE, True
+    return Missed(missing, detail, try_again, seconds(answer.retry_after), latency_ms=latency_ms)
 
 
 def _code(body: bytes) -> str:
@@ -113,14 +121,6 @@ def _opened(body: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) else None
-
-
-def _seconds(retry_after: str) -> float | None:
-    """What a Retry-After header asks for (RFC 9110, 10.2.3); None for none or nonsense."""
-    if retry_after.isascii() and retry_after.isdigit():
-        return float(retry_after[:9])
-    moment = parse_http_date_safe(retry_after)
-    return max(0.0, moment - time.time()) if moment is not None else None
 
 
 class _Exchange(threading.Thread):

@@ -39,6 +39,7 @@ NOT_DRIVEN = {
     "observability.services.prices": dict.fromkeys(
         ["current_overrides", "forget_overrides", "stored_overrides", "provider_of", "pattern_of"], READS
     ),
+    "observability.services.evaluators": {"checked_version": READS},
     "observability.services.scored_calls": {"find_calls": READS},
     "observability.services.scores": {
         **dict.fromkeys(["is_any_score_waiting", "observations_of"], READS),

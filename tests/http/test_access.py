@@ -10,6 +10,7 @@ from django.test import Client
 
 from common.clock import now
 from observability.models import PriceOverride
+from observability.services import evaluators
 from registry import services
 from registry.models import ApiKey
 from rollout.models import Delivery, Verdict
@@ -39,6 +40,8 @@ def world() -> dict[str, Any]:
     post(Client(), "/api/v1/calls", call, key)
     post(Client(), "/api/v1/scores", {"trace_id": "ab" * 16, "name": "tone", "value": 1, "source": "judge"}, key)
     Verdict.objects.create(rollout=rollout, kind="undecided", step=0, found_at=now(), body={"reasons": []})
+    make.judging(rollout.prompt, make.evaluator_version(check="length", most=9))
+    evaluators.set_judging_budget(prompt_name=rollout.prompt.name, calls_a_day=9, usd_a_day=None, actor=make.ANNA)
     PriceOverride.objects.create(pattern="m", effective_from=now(), input=1, output=1, created_at=now())
     snapshot_cache.cache.refresh()
     delivery = Delivery.objects.get()
@@ -54,6 +57,9 @@ def world() -> dict[str, Any]:
         "span_id": "cd" * 8,
         "alert_id": "alr_0",
         "override_id": 10**6,
+        "evaluator": "brevity",
+        "evaluator_id": newest["observability/evaluator"],
+        "ordinal": 1,
         "webhook_id": delivery.endpoint_id,
         "endpoint_id": delivery.endpoint_id,
         "delivery_id": "dlv_none",
@@ -74,6 +80,8 @@ MODELS_WITH_ROWS = (
     *("registry/apikey", "registry/auditentry", "registry/label", "registry/prompt", "registry/promptversion"),
     *("rollout/rollout", "rollout/verdict", "rollout/webhookendpoint", "rollout/delivery"),
     *("observability/call", "observability/score", "observability/priceoverride", "django_q/schedule"),
+    *("observability/evaluator", "observability/evaluatorversion", "observability/judging"),
+    "observability/judgingbudget",
 )
 
 

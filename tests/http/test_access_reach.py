@@ -76,6 +76,9 @@ def world() -> dict[str, Rollout]:
                 prompt=name,
                 label=label,
             )
+        judge = make.judge_version(f"tone-{number}", f"{hidden} {{{{ output }}}}")
+        make.judging(prompt, judge)
+    make.evaluator_version(check="length", most=9)
     snapshot_cache.cache.refresh()
     return found
 
@@ -89,11 +92,14 @@ def app(*scopes: str, **limits: Any) -> App:
 def values(prompt: str, world: dict[str, Rollout]) -> dict[str, Any]:
     about = {"name": prompt, "key": prompt, "version": "1.0", "label": "production", "rollout_id": world[prompt].pk}
     event = Event.objects.filter(prompt=prompt).order_by("sequence").last()
-    return (
-        about
-        | {"trace_id": "a" * 32, "action": "pause", "event_id": event and event.id}
-        | {"alert_id": Alert.objects.get(prompt=prompt, label="production").pk}
-    )
+    return about | {
+        "trace_id": "a" * 32,
+        "action": "pause",
+        "event_id": event and event.id,
+        "alert_id": Alert.objects.get(prompt=prompt, label="production").pk,
+        "evaluator": "brevity",
+        "ordinal": 1,
+    }
 
 
 QUERIES = {
@@ -178,6 +184,12 @@ WRITES_OUTSIDE: list[tuple[str, str, Any, int]] = [
         ("POST", f"/api/v1/rollouts/ROLLOUT/{action}", {"reason": "r"}, 404)
         for action in ("start", "pause", "resume", "promote", "rollback", "cancel")
     ),
+    ("PUT", f"/api/v1/prompts/{OUTSIDE}/judgings/brevity", {}, 404),
+    ("DELETE", f"/api/v1/prompts/{OUTSIDE}/judgings/tone-2", None, 404),
+    ("PUT", f"/api/v1/prompts/{OUTSIDE}/judging-budget", {"calls_a_day": 9, "usd_a_day": None}, 404),
+    ("POST", "/api/v1/evaluators", {"name": "n", "score": "n"}, 403),
+    ("POST", "/api/v1/evaluators/brevity/versions", {"kind": "external", "notes": "n"}, 403),
+    ("POST", "/api/v1/evaluators/tone-2/try", {"output": "x"}, 403),
     ("POST", "/api/v1/keys", {"name": "n", "scopes": ["read"]}, 403),
     ("POST", "/api/v1/calls", {"prompt": OUTSIDE, "version": "1.0"}, 422),
     ("POST", "/api/v1/calls", [{"prompt": INSIDE}, {"exposure": "ROLLOUT:0:canary:1"}], 422),

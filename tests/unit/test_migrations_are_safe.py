@@ -17,6 +17,7 @@ BASELINE = {
 
 REVIEWED = {
     ("registry", "0004_audit_trail"): "a trigger on a table that old code does not know",
+    ("observability", "0015_evaluator_version_is_immutable"): "a trigger on a table that old code does not know",
     (
         "observability",
         "0018_watch_every_minute",
