@@ -127,6 +127,11 @@ def address(name: str, default: str) -> str:
     return value
 
 
+def optional_address(name: str) -> str:
+    """An address as above, or nothing."""
+    return address(name, "") if text(name) else ""
+
+
 def postgres(name: str, **options: Any) -> dict[str, Any] | None:
     """Django's settings of the PostgreSQL that the variable's address names, or None without one."""
     if not (url := text(name)):

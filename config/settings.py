@@ -40,6 +40,10 @@ KEEP_SPANS = env.duration("SERINUS_KEEP_SPANS", "90d", least=env.text("SERINUS_K
 KEEP_ROLLUPS = env.duration("SERINUS_KEEP_ROLLUPS", "400d")
 KEEP_EVENTS = env.duration("SERINUS_KEEP_EVENTS", "400d", least="7d")  # deliveries are tried for three days
 
+JUDGE_URL = env.optional_address("SERINUS_JUDGE_URL")
+JUDGE_API_KEY = env.text("SERINUS_JUDGE_API_KEY")
+JUDGE_DEADLINE = env.duration("SERINUS_JUDGE_DEADLINE", "30s")
+
 INSTALLED_APPS = [
     "config",
     "rollout",
