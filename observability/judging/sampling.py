@@ -28,6 +28,7 @@ from observability.core.calls import CallFacts
 from observability.core.evidence import Exposure
 from observability.core.otlp import Span
 from observability.judging import texts
+from observability.judging.budgets import is_spent
 from observability.models import (
     Evaluation,
     EvaluationStatus,
@@ -40,6 +41,7 @@ from observability.models import (
     Missing,
     Score,
 )
+from registry.core.templates import variables
 
 SETTLE = timedelta(seconds=10)  # exporters send every 5 s, so what else there is of a call has come by then
 REFRESHED_AFTER_S = 1.0
@@ -212,8 +214,7 @@ def needs_documents(version: EvaluatorVersion) -> bool:
     """Whether it looks at what a retrieval brought."""
     if version.kind == EvaluatorKind.RAGAS:
         return True
-    asked = "" if version.template is None else str(version.template.template)
-    return any(variable in asked for variable in ("documents", "contexts"))
+    return version.template is not None and "documents" in variables(version.template.template)
 
 
 def _newest_versions(evaluator_ids: Collection[int]) -> dict[int, EvaluatorVersion]:
@@ -233,15 +234,9 @@ def _spent(prompt_ids: Collection[int], today: date) -> set[int]:
     """The prompts whose budget of today is used up."""
     used = JudgingDay.objects.filter(prompt_id__in=prompt_ids, day=today).values_list("prompt_id", "calls", "usd")
     by_prompt = {prompt_id: (calls, usd) for prompt_id, calls, usd in used}
-    budgets = JudgingBudget.objects.in_bulk(by_prompt)
+    of_prompts = JudgingBudget.objects.in_bulk(by_prompt)
     default = JudgingBudget()
-    return {id_ for id_, used_up in by_prompt.items() if is_spent(budgets.get(id_, default), *used_up)}
-
-
-def is_spent(budget: JudgingBudget, calls: int, usd: Any) -> bool:
-    """Whether a day's budget is used up by what was judged on it."""
-    by_calls = budget.calls_a_day is not None and calls >= budget.calls_a_day
-    return by_calls or (budget.usd_a_day is not None and usd >= budget.usd_a_day)
+    return {id_ for id_, used_up in by_prompt.items() if is_spent(of_prompts.get(id_, default), *used_up)}
 
 
 def _look_up_shares(rules: Rules, candidates: Sequence[Candidate]) -> None:
