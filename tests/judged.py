@@ -17,18 +17,25 @@ INPUT, OUTPUT = "Where is my order?", "It is on its way."
 WANTED = also_documents(wanted(with_content=True))
 
 
-def evaluator(name: str = "faithfulness", *, kind: str = EvaluatorKind.CHECK, ordinal: int = 1) -> EvaluatorVersion:
+def evaluator(
+    name: str = "faithfulness",
+    *,
+    kind: str = EvaluatorKind.CHECK,
+    ordinal: int = 1,
+    config: Mapping[str, Any] | None = None,
+) -> EvaluatorVersion:
     """A version of an evaluator, which is made if there is none of that name; a judge gets a prompt of its own."""
     of, _ = Evaluator.objects.get_or_create(
         name=name, defaults={"score": name, "created_at": now(), "created_by": "user:anna"}
     )
     template = None
     if kind == EvaluatorKind.JUDGE:
-        template = make.version(make.prompt(f"judge-{name}"), template="Is {{ output }} true to {{ documents }}?")
+        template = make.version(make.prompt(f"judge-{name}"), template="Does {{ output }} answer {{ input }}?")
     return EvaluatorVersion.objects.create(
         evaluator=of,
         ordinal=ordinal,
         kind=kind,
+        config=config or {},
         template=template,
         notes="as discussed",
         sha256="0" * 64,
