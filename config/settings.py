@@ -27,6 +27,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES  # of a form, which is refused by c
 API_RATE = env.integer("SERINUS_API_RATE", 1200, least=1)
 MAX_SPANS_PER_REQUEST = env.integer("SERINUS_MAX_SPANS_PER_REQUEST", 10_000, least=1)
 SCORES_WAIT = env.duration("SERINUS_SCORES_WAIT", "7d")
+ALERT_RENOTIFY = env.duration("SERINUS_ALERT_RENOTIFY", "4h")
 ROLLBACK_COOL_DOWN = env.duration("SERINUS_ROLLBACK_COOL_DOWN", "1h", least="0s")
 
 STORE_TEXT = env.flag("SERINUS_STORE_TEXT", default=False)

@@ -23,6 +23,8 @@ from observability.models import (
     CallText,
     EvaluationText,
     ExposureHour,
+    FiguresBucket,
+    JudgedBucket,
     RefusedHour,
     RetrievedText,
     Score,
@@ -31,7 +33,7 @@ from observability.models import (
     VersionHour,
     VersionSpan,
 )
-from observability.rollups import seal
+from observability.rollups import SERIES_KEPT_FOR, seal
 from registry import idempotency
 
 BATCH = 200  # of calls, with all that goes with them: some 10 ms, under 80 ms with 200 000 stored (2 cores, SQLite)
@@ -88,6 +90,8 @@ def kinds() -> list[Kind]:
         _found_by_index(
             "spans of versions", settings.KEEP_ROLLUPS, lambda at: VersionSpan.objects.filter(starts_at__lt=at)
         ),
+        _found_by_index("series", SERIES_KEPT_FOR, lambda at: FiguresBucket.objects.filter(starts_at__lt=at)),
+        _found_by_index("series of judges", SERIES_KEPT_FOR, lambda at: JudgedBucket.objects.filter(starts_at__lt=at)),
         *(kind for kinds_of_another in _of_others for kind in kinds_of_another()),
         _found_by_index("answers to repeat", idempotency.KEPT_FOR, idempotency.answers_before),
     ]

@@ -28,13 +28,14 @@ from django.db.models.functions import TruncDate
 from common.clock import now
 from observability import bulk
 from observability.core.figures import Figures
-from observability.core.times import EPOCH, midnight
+from observability.core.times import EPOCH, bucket_of, midnight
 from observability.models import (
     Dimension,
     ExposureHour,
     RolledDay,
     RollUpState,
     SpendHour,
+    StaleBucket,
     StaleHour,
     VersionHour,
     VersionSpan,
@@ -47,6 +48,9 @@ from observability.selectors.hours import HOUR, VersionKey, hour_of
 # is committed before its hour is rolled up.
 MARKED_AFTER = timedelta(minutes=5)
 SETTLED_AFTER = timedelta(minutes=10)
+# Of the series (watching.series), which computes the buckets of its last half hour again every minute anyway.
+SERIES_MARKED_AFTER = timedelta(minutes=20)
+SERIES_KEPT_FOR = timedelta(days=8)
 MOST_SECONDS = 20.0  # of one task: the cluster ends it after 60
 MOST_MARKS = 10_000  # of one hour at once
 COMPARED_FOR = timedelta(days=31)  # as far back as days are read
@@ -72,13 +76,14 @@ class Rows:
 def mark_stale(started_at: Iterable[datetime]) -> None:
     """Say that the calls which started then are new or have changed, in the caller's transaction.
 
-    Calls of hours that cannot have been rolled up yet cost a comparison and nothing else.
+    started_at: to five minutes at least. Calls of hours that cannot have been rolled up yet, and of five minutes that
+    are computed again anyway, cost a comparison and nothing else.
     """
-    before = _settled(now(), MARKED_AFTER)
-    changed = {hour_of(moment) for moment in started_at if moment < before}
-    if changed:
-        rows = [(connection.ops.adapt_datetimefield_value(hour),) for hour in sorted(changed)]
-        bulk.insert(StaleHour, ["hour"], rows)
+    at, moments = now(), set(started_at)
+    before, oldest = _settled(at, MARKED_AFTER), at - SERIES_KEPT_FOR
+    _mark(StaleHour, "hour", {hour_of(moment) for moment in moments if moment < before})
+    of_series = {bucket_of(moment) for moment in moments if oldest < moment < at - SERIES_MARKED_AFTER}
+    _mark(StaleBucket, "starts_at", of_series)
 
 
 def roll_up() -> int:
@@ -118,6 +123,12 @@ def seal(before: datetime) -> datetime:
             state.sealed_until = sealed = until
             state.save(update_fields=["sealed_until"])
     return sealed
+
+
+def _mark(model: type[StaleHour | StaleBucket], column: str, times: Iterable[datetime]) -> None:
+    rows = [(connection.ops.adapt_datetimefield_value(at),) for at in sorted(times)]
+    if rows:
+        bulk.insert(model, [column], rows)
 
 
 def _settled(moment: datetime, after: timedelta) -> datetime:

@@ -9,7 +9,8 @@ from common.clock import now
 from observability.core.dialects import WANTED
 from observability.core.otlp import decode_protobuf
 from observability.ingest import writer
-from observability.services import prices
+from observability.models import Alert, AlertKind, Severity
+from observability.services import alerts, prices
 from registry import services as registry
 from registry.core.prompt_file import FORMAT, read_prompt_file
 from registry.models import ApiKey, Prompt
@@ -71,6 +72,23 @@ def key() -> ApiKey:
 
 def endpoint() -> str:
     return webhooks.create_endpoint(url=URL, description="on call", actor=ANNA).pk
+
+
+CAUSE = "baseline:order-extractor:production:faithfulness"
+
+
+def alert(age: timedelta = timedelta(0)) -> str:
+    """Its id. age: since it was told of."""
+    summary = "faithfulness of order-extractor (production) fell from 0.94 to 0.87"
+    told: dict[str, Any] = {"kind": AlertKind.BASELINE, "severity": Severity.WARNING, "summary": summary}
+    fired = alerts.fire(cause=CAUSE, data={"now": 0.87}, prompt="order-extractor", label="production", **told)
+    Alert.objects.filter(pk=fired.pk, notices=1).update(notified_at=now() - age)
+    return fired.pk
+
+
+def silence(alert_id: str) -> str:
+    alerts.silence(alert_id=alert_id, until=now() + timedelta(hours=1), reason="a move", actor=ANNA)
+    return alert_id
 
 
 def disabled() -> str:
@@ -301,6 +319,31 @@ ACTS = [
         lambda ids: webhooks.replay(endpoint_id=ids[0], delivery_id=ids[1], actor=ANNA),
         (),
         ("delivery.replayed",),
+    ),
+    Act(alerts.fire, lambda: None, lambda _: alert(), ("alert.fired",), ()),
+    Act(
+        alerts.fire,
+        lambda: alert(age=timedelta(days=1)),
+        lambda _: alert(),
+        ("alert.renotified",),
+        (),
+        name="fire_what_goes_on",
+    ),
+    Act(alerts.resolve, alert, lambda _: alerts.resolve(cause=CAUSE), ("alert.resolved",), ()),
+    Act(
+        alerts.acknowledge,
+        alert,
+        lambda id_: alerts.acknowledge(alert_id=id_, actor=ANNA),
+        ("alert.acknowledged",),
+        ("alert.acknowledged",),
+    ),
+    Act(alerts.silence, alert, silence, ("alert.silenced",), ("alert.silenced",)),
+    Act(
+        alerts.unsilence,
+        lambda: silence(alert()),
+        lambda id_: alerts.unsilence(alert_id=id_, actor=ANNA),
+        ("alert.unsilenced",),
+        ("alert.unsilenced",),
     ),
     Act(prices.add_override, lambda: None, lambda _: price(), (), ("price.added",)),
     Act(

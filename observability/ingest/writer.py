@@ -32,9 +32,9 @@ from observability.ingest.rows import (
     CALL_COLUMNS,
     SPAN_COLUMNS,
     KnownCall,
+    bucket_of_ns,
     call_of_row,
     call_rows,
-    hour_of_ns,
     span_row,
 )
 from observability.ingest.trace_locks import lock_traces
@@ -116,7 +116,7 @@ def settle_held() -> int:
         settled, observations = _observe([call._replace(held=False) for call in held])
         bulk.update(Call, CALL_COLUMNS[:-1], call_rows(settled))
         sampling.choose(_candidate(call, is_new=False, awaits_parent=False) for call in settled)
-        mark_stale({hour_of_ns(call.facts.started_ns) for call in settled})
+        mark_stale({bucket_of_ns(call.facts.started_ns) for call in settled})
         evidence.add(observations)
     return len(held)
 
@@ -153,7 +153,7 @@ def _store_calls(new: Sequence[KnownCall], family: late.Family, spans: Iterable[
         for call in calls
     )
     sampling.choose(candidates, spans)
-    mark_stale({hour_of_ns(call.facts.started_ns) for call in calls})
+    mark_stale({bucket_of_ns(call.facts.started_ns) for call in calls})
     return [*observations, *moved, *late_scores, *waiting]
 
 

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("observability", "0014_evaluators_evaluations_and_alerts"),
+        ("observability", "0018_watch_every_minute"),
         ("registry", "0006_events_of_a_prompt_or_type"),
     ]
 

@@ -35,6 +35,7 @@ from observability.models.rollups import (
     VersionSpan,
 )
 from observability.models.scores import Score, ScoreSource
+from observability.models.series import FiguresBucket, JudgedBucket, SeriesState, StaleBucket, Watch
 from observability.models.spans import Span
 from observability.models.texts import CallText, KeptBecause
 
@@ -54,6 +55,8 @@ __all__ = [
     "EvaluatorVersion",
     "Evidence",
     "ExposureHour",
+    "FiguresBucket",
+    "JudgedBucket",
     "JudgedShare",
     "Judging",
     "JudgingBudget",
@@ -69,12 +72,15 @@ __all__ = [
     "RolledDay",
     "Score",
     "ScoreSource",
+    "SeriesState",
     "Severity",
     "Silence",
     "Span",
     "SpendHour",
+    "StaleBucket",
     "StaleHour",
     "UnitBucket",
     "VersionHour",
     "VersionSpan",
+    "Watch",
 ]

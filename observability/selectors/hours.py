@@ -6,7 +6,7 @@ is not a call yet.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -27,6 +27,10 @@ HOUR = timedelta(hours=1)
 OTHER = "other"
 TTFT_IS_TOTAL = 0.999  # of the duration: what comes later than that came with the end
 FEW_TOKENS = 5  # a stream of no more may well come in one piece
+
+
+By = Callable[[str], Sequence[Any]]
+"""What calls are grouped by: the expressions for them, given the path that leads to a call."""
 
 
 class Stretch(NamedTuple):
@@ -96,29 +100,44 @@ def version_figures(
 ) -> dict[tuple[datetime, VersionKey], Figures]:
     """The figures of a stretch's LLM calls, of some prompts or of all, by the start of each step of so many hours, a
     divisor of 24; without the times they cost half."""
-    calls = _llm_calls(stretch)
-    others = OtherSpan.objects.filter(_llm(stretch, "call__"))
-    scores = Score.objects.filter(_llm(stretch, "call__"), counts=True)
+    calls = llm_calls(stretch)
+    others, scores = others_of(stretch), scores_of(stretch)
     if prompts is not None:
         calls = calls.filter(prompt_name__in=prompts)
         others, scores = others.filter(call__prompt_name__in=prompts), scores.filter(call__prompt_name__in=prompts)
-    figures: dict[tuple[int, VersionKey], Figures] = defaultdict(Figures)
-    for at, part in _sums(calls, step):
-        figures[at].add(part)
+
+    def by(path: str) -> Sequence[Any]:
+        return _number(step, path), *_key(path).values()
+
+    found = figures_by(by, calls, others, scores, with_times=with_times)
+    return {(_start(number, step), VersionKey(*key)): figures for (number, *key), figures in found.items()}
+
+
+def figures_by(
+    by: By,
+    calls: QuerySet[Call],
+    others: QuerySet[OtherSpan],
+    scores: QuerySet[Score],
+    *,
+    with_times: bool = True,
+) -> dict[tuple[Any, ...], Figures]:
+    """The figures of calls by the values of some expressions. others, scores: of these calls."""
+    figures: dict[tuple[Any, ...], Figures] = defaultdict(Figures)
+    for group, part in _sums(calls, by("")):
+        figures[group].add(part)
     if not figures:
         return {}
     for name, (field, measure) in TIMES.items() if with_times else ():
-        for at, bin_, n in _histogram(calls, step, field, measure):
-            getattr(figures[at], name)[bin_] = n
-    by_call = others.order_by().values_list(_number(step, "call__"), *_key("call__").values())
-    for number, *key, n in by_call.annotate(n=Count("call", distinct=True)):
-        figures[number, VersionKey(*key)].merged = n
-    by_name = scores.order_by().values_list(_number(step, "call__"), *_key("call__").values(), "name", "source")
-    for number, *key, name, source, n, total, squares in by_name.annotate(
-        n=Count("id"), total=Sum("value"), squares=Sum(_SQUARE)
-    ):
-        figures[number, VersionKey(*key)].scores[name, source] = ScoreSums(n, total, squares)
-    return {(_start(number, step), key): found for (number, key), found in figures.items()}
+        answered = calls.filter(error=False, **{f"{field}__isnull": False})
+        for group, bin_, n in histogram(answered, by(""), log_bin(F(field), measure)):
+            getattr(figures[group], name)[bin_] = n
+    by_call = others.order_by().values_list(*by("call__"))
+    for *group, n in by_call.annotate(n=Count("call", distinct=True)):
+        figures[tuple(group)].merged = n
+    by_name = scores.order_by().values_list(*by("call__"), "name", "source")
+    for *group, name, source, n, total, squares in by_name.annotate(**SCORE_SUMS):
+        figures[tuple(group)].scores[name, source] = ScoreSums(n, total, squares)
+    return figures
 
 
 def spending(stretch: Stretch, dimension: str) -> dict[str | None, Spending]:
@@ -150,7 +169,7 @@ def spending_by_day(stretch: Stretch) -> dict[date, Spending]:
 def exposed(stretch: Stretch) -> dict[ExposureKey, Exposed]:
     """A stretch's LLM calls under an exposure, and how many of them have which score."""
     fields = ExposureKey._fields
-    calls = _llm_calls(stretch).filter(rollout__isnull=False)
+    calls = llm_calls(stretch).filter(rollout__isnull=False)
     found = {ExposureKey(*key): Exposed(n, {}) for *key, n in calls.values_list(*fields).annotate(Count("id"))}
     if not found:
         return {}
@@ -177,6 +196,7 @@ TIMES = {  # field of Figures → of Call, and its measure
 }
 # PostgreSQL takes the square of a smaller one, which a float cannot hold, for an error.
 _SQUARE = Case(When(value__lt=1e-150, then=0.0), default=F("value") * F("value"), output_field=FloatField())
+SCORE_SUMS = {"n": Count("id"), "total": Sum("value"), "squares": Sum(_SQUARE)}
 _TIMED = Q(error=False, duration_ms__gt=0, output_tokens__isnull=False)
 _FIRST_WITH_LAST = Q(error=False, output_tokens__gt=FEW_TOKENS, ttft_ms__gte=TTFT_IS_TOTAL * F("duration_ms"))
 
@@ -189,8 +209,18 @@ def _llm(stretch: Stretch, path: str) -> Q:
     return _within(stretch, path) & Q(**{f"{path}held": False}) & Q(**{f"{path}is_embedding": False})
 
 
-def _llm_calls(stretch: Stretch) -> QuerySet[Call]:
+def llm_calls(stretch: Stretch) -> QuerySet[Call]:
     return Call.objects.filter(_llm(stretch, "")).order_by()
+
+
+def others_of(stretch: Stretch) -> QuerySet[OtherSpan]:
+    """The spans that tell of calls of a stretch for which another span stands."""
+    return OtherSpan.objects.filter(_llm(stretch, "call__")).order_by()
+
+
+def scores_of(stretch: Stretch) -> QuerySet[Score]:
+    """The scores of a stretch's calls that count."""
+    return Score.objects.filter(_llm(stretch, "call__"), counts=True).order_by()
 
 
 def _spending_calls(stretch: Stretch) -> QuerySet[Call]:
@@ -226,8 +256,8 @@ def _key(path: str) -> dict[str, Any]:
     return {name: F(path + name) for name in VersionKey._fields} | {"version_text": text}
 
 
-def _sums(calls: QuerySet[Call], step: int) -> Iterator[tuple[tuple[int, VersionKey], Figures]]:
-    rows = calls.values_list(_number(step, ""), *_key("").values(), "error", "error_class").annotate(
+def _sums(calls: QuerySet[Call], by: Sequence[Any]) -> Iterator[tuple[tuple[Any, ...], Figures]]:
+    rows = calls.values_list(*by, "error", "error_class").annotate(
         n=Count("id"),
         tries=Sum("attempts"),
         read=Coalesce(Sum("input_tokens"), 0),
@@ -241,8 +271,7 @@ def _sums(calls: QuerySet[Call], step: int) -> Iterator[tuple[tuple[int, Version
         at_the_end=Count("id", filter=_FIRST_WITH_LAST),
     )
     for (
-        number,
-        *key,
+        *group,
         error,
         error_class,
         n,
@@ -258,7 +287,7 @@ def _sums(calls: QuerySet[Call], step: int) -> Iterator[tuple[tuple[int, Version
         end,
     ) in rows:
         yield (
-            (number, VersionKey(*key)),
+            tuple(group),
             Figures(
                 calls=n,
                 errors=Counter({error_class or OTHER: n} if error else {}),
@@ -276,11 +305,7 @@ def _sums(calls: QuerySet[Call], step: int) -> Iterator[tuple[tuple[int, Version
         )
 
 
-def _histogram(
-    calls: QuerySet[Call], step: int, field: str, measure: str
-) -> Iterator[tuple[tuple[int, VersionKey], int, int]]:
-    """((step, key), bin, calls) of a time of the calls that did not fail."""
-    answered = calls.filter(error=False, **{f"{field}__isnull": False})
-    in_bins = answered.values_list(_number(step, ""), *_key("").values(), log_bin(F(field), measure))
-    for number, *key, found, n in in_bins.annotate(Count("id")):
-        yield (number, VersionKey(*key)), int(found), n
+def histogram(calls: QuerySet[Call], by: Sequence[Any], bin_: Any) -> Iterator[tuple[tuple[Any, ...], int, int]]:
+    """(group, bin, calls). bin_: an expression that is null for no call."""
+    for *group, found, n in calls.values_list(*by, bin_).annotate(Count("id")):
+        yield tuple(group), int(found), n

@@ -35,6 +35,7 @@ NOT_DRIVEN = {
     "registry.services.refusals": dict.fromkeys(["problems_refused", "required_text"], READS),
     "rollout.services.changing": dict.fromkeys(["lock", "step_fields", "end", "change", "target_of", "audited"], PART),
     "rollout.webhooks.services": dict.fromkeys(["disable", "end"], PART),
+    "observability.services.alerts": dict.fromkeys(["open_causes", "was_told"], READS),
     "observability.services.prices": dict.fromkeys(
         ["current_overrides", "forget_overrides", "stored_overrides", "provider_of", "pattern_of"], READS
     ),

@@ -18,6 +18,10 @@ BASELINE = {
 REVIEWED = {
     ("registry", "0004_audit_trail"): "a trigger on a table that old code does not know",
     (
+        "observability",
+        "0018_watch_every_minute",
+    ): "adds schedules; a worker of the release before fails at their tasks, and those of the next minute are not lost",
+    (
         "rollout",
         "0006_webhook_rotation_format_and_health",
     ): "takes away a schedule whose work old evaluators do",
