@@ -4,13 +4,14 @@ and how long it took; and how much waits."""
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
 from django.db import connection
 from django.db.models import Count, Min, Q, QuerySet, Sum
 
+from observability.core.times import midnight
 from observability.models import Evaluation, EvaluationStatus, EvaluatorVersion, Missing
 from registry.reach import EVERYTHING, Reach
 
@@ -146,6 +147,18 @@ def outcomes(since: datetime) -> Counter[str]:
     return counts
 
 
+def waits() -> set[Key]:
+    """Of which prompts and evaluator versions anything waits."""
+    rows = Evaluation.objects.filter(status=EvaluationStatus.WAITING).order_by()
+    return {Key(*by) for by in rows.values_list(*BY).distinct()}
+
+
+def stopped_by_budget(*, prompt_id: int, since: date) -> int:
+    """How many calls of a prompt were not judged for its budget, of those chosen on that day (UTC) or later."""
+    chosen = Evaluation.objects.filter(prompt_id=prompt_id, created_at__gte=midnight(since))
+    return chosen.filter(missing=Missing.BUDGET).count()
+
+
 def commonest(missing: Mapping[str, int], *, but: Collection[str] = ()) -> Missing | None:
     """The reason of most; of equal ones the first in the order of Missing."""
     reasons = [reason for reason in Missing if missing.get(reason) and reason not in but]
@@ -171,7 +184,8 @@ def _latencies(settled: QuerySet[Evaluation], key: Key) -> Sequence[float]:
         evaluator_version__ordinal=key.ordinal,
         latency_ms__isnull=False,
     )
-    return sorted(asked.order_by("-id").values_list("latency_ms", flat=True)[:MOST_LATENCIES])  # type: ignore[type-var]
+    newest = asked.order_by("-id").values_list("latency_ms", flat=True)[:MOST_LATENCIES]
+    return sorted(latency for latency in newest if latency is not None)
 
 
 def _percentile(ascending: Sequence[float], share: float) -> float | None:

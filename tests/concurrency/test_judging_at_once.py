@@ -68,5 +68,6 @@ def test_claim_and_settle__while_calls_come_in__none_lost() -> None:
         ],
     )
 
+    scored = Evaluation.objects.filter(status="scored", attempts=1).count()
     assert Evaluation.objects.count() == CALLS + 80
-    assert Evaluation.objects.filter(status="scored").count() == CALLS
+    assert CALLS <= scored == Score.objects.count() == JudgingDay.objects.get().calls  # on a slow day also later calls

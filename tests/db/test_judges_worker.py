@@ -1,4 +1,4 @@
-"""The worker against a judge that works, is down, slow, drips, redirects, talks prose or numbers out of range."""
+"""The worker against a judge that works, is down, slow, hangs up, talks prose or numbers out of range."""
 
 import logging
 import threading
@@ -64,7 +64,6 @@ def test_work__judge_answers__score_with_its_reason(settings: Any) -> None:
         (judges.status(500), "unreachable"),
         (judges.status(429), "unreachable"),
         (judges.slow, "timeout"),
-        (judges.drip, "timeout"),
         (judges.not_json, "not_json"),
         (judges.completion("it is rather good"), "not_json"),
         (judges.completion('{"score": 7, "reason": "seven of ten"}'), "out_of_range"),
