@@ -3,6 +3,7 @@
 from django.urls import path, re_path
 
 from observability.api.calls import CallsView
+from observability.api.judging import EvaluationsView, JudgingView
 from observability.api.langfuse import LangfuseIngestion, LangfuseScores
 from observability.api.metrics import VersionMetricsView
 from observability.api.prices import PricesView, PriceView, UnpricedView
@@ -29,6 +30,8 @@ urlpatterns = [
     path("api/v1/calls/<str:trace_id>/<str:span_id>/text", CallTextView.as_view()),
     path("api/v1/metrics/versions", VersionMetricsView.as_view()),
     path("api/v1/spend", SpendView.as_view()),
+    path("api/v1/evaluations", EvaluationsView.as_view()),
+    path("api/v1/judging", JudgingView.as_view()),
     re_path(r"^api/v1/traces/(?P<trace_id>[0-9a-fA-F]{32})\Z", TraceView.as_view()),
     path("api/v1/prices", PricesView.as_view()),
     path("api/v1/prices/unpriced", UnpricedView.as_view()),
