@@ -145,7 +145,7 @@ def prepare(state: str) -> None:
 
 
 def fill() -> None:
-    """Evaluations that wait, with their texts, of calls like those that come in; by the database itself, to be quick."""
+    """Evaluations that wait, with their texts, of calls like those that come in; written by the database itself."""
     from django.db import connection, transaction
 
     from observability.models import Call, Evaluation

@@ -39,6 +39,7 @@ from observability.services import scores
 logger = logging.getLogger(__name__)
 
 LEASE_BEYOND_DEADLINE = timedelta(seconds=60)
+MOST_ROUNDS = 25  # of looking for one that may be asked, among those that may not
 TOO_OLD_AFTER = timedelta(hours=22)  # the texts are forgotten after 23 (observability.retention)
 OF_THE_CALL = frozenset({Missing.NO_OUTPUT, Missing.NO_TEXT, Missing.NO_CONTEXTS, Missing.BUDGET})  # no judge's fault
 
@@ -65,24 +66,30 @@ class Claimed:
 
 def claim(*, most: int, others: int = 0) -> list[Claimed]:
     """At most so many that are due, leased to the caller. others: how many of them at least are of no rollout, if
-    there are any. What may not be asked any more is settled on the way, so that fewer may come back than there are."""
-    if not _due(most=1, others=0, lock=False):  # takes no lock where there is nothing to do, as mostly
-        return []
-    with transaction.atomic():
-        moment = now()
-        ids = _due(most=most, others=others, lock=True)
-        if not ids:
-            return []
-        due = list(_with_all(Evaluation.objects.filter(id__in=ids)).order_by("prompt_id", "id"))
-        refused = [(evaluation, why) for evaluation in due if (why := _why_not(evaluation, moment))]
-        for evaluation, why in refused:
-            _end(evaluation, why, moment)
-        texts.drop_of_settled({e.call_id: bytes(e.call.trace_id) for e, _ in refused})
-        claimed = [evaluation for evaluation in due if evaluation.status == EvaluationStatus.WAITING]
-        until = moment + settings.JUDGE_DEADLINE + LEASE_BEYOND_DEADLINE
-        leased = Evaluation.objects.filter(id__in=[evaluation.pk for evaluation in claimed])
-        leased.update(lease_until=until, attempts=F("attempts") + 1)
-        return _claimed(claimed, until)
+    there are any. What may not be asked any more is settled on the way."""
+    claimed: list[Claimed] = []
+    for _ in range(MOST_ROUNDS):
+        # Asked without a lock first, for mostly there is nothing to do.
+        if claimed or not _due(most=1, others=0, lock=False):
+            break
+        claimed = _claim(most, others)
+    return claimed
+
+
+@transaction.atomic
+def _claim(most: int, others: int) -> list[Claimed]:
+    moment = now()
+    ids = _due(most=most, others=others, lock=True)
+    due = list(_with_all(Evaluation.objects.filter(id__in=ids)).order_by("prompt_id", "id"))
+    refused = [(evaluation, why) for evaluation in due if (why := _why_not(evaluation, moment))]
+    for evaluation, why in refused:
+        _end(evaluation, why, moment)
+    texts.drop_of_settled({e.call_id: bytes(e.call.trace_id) for e, _ in refused})
+    claimed = [evaluation for evaluation in due if evaluation.status == EvaluationStatus.WAITING]
+    until = moment + settings.JUDGE_DEADLINE + LEASE_BEYOND_DEADLINE
+    leased = Evaluation.objects.filter(id__in=[evaluation.pk for evaluation in claimed])
+    leased.update(lease_until=until, attempts=F("attempts") + 1)
+    return _claimed(claimed, until)
 
 
 def settle(answers: Sequence[tuple[Claimed, Outcome]]) -> None:
