@@ -2,8 +2,9 @@
 
 Three servers' worth of the same work, each in a process with a database of its own, in turns, so that all have the same
 noise: judging *off*; judging *on* at 2 % with an evaluator that needs documents; *waiting*, which is on with 100 000
-evaluations that wait. The bodies bring texts and documents. CPU seconds, the database's with them, and ratios of their
-medians. Then calls of a rollout come in behind the 100 000, and how long it takes to claim them is told.
+evaluations that wait, where the others have as many that are settled. The bodies bring texts and documents. CPU
+seconds, the database's with them, and ratios of their medians. Then calls of a rollout come in behind the 100 000, and
+how long it takes to claim them is told.
 
 --quick      fewer and shorter rounds
 --postgres   on a PostgreSQL started for this run
@@ -133,15 +134,19 @@ def work(state: str) -> None:
 def prepare(state: str) -> None:
     from django.core.management import call_command
 
-    from observability.models import EvaluatorKind
+    from common.clock import now
+    from observability.models import Evaluation, EvaluationText, EvaluatorKind, Judging
     from tests import judged
 
     call_command("migrate", verbosity=0)
     prompt, version = judged.prompt(), judged.evaluator(kind=EvaluatorKind.RAGAS)
-    if state != "off":
-        judged.judge(prompt, version, share_bp=SHARE_BP, calls_a_day=None, usd_a_day=None)
-    if state == "waiting":
-        fill()
+    judged.judge(prompt, version, share_bp=SHARE_BP, calls_a_day=None, usd_a_day=None)
+    fill()
+    if state != "waiting":
+        Evaluation.objects.update(status="scored", settled_at=now())
+        EvaluationText.objects.all().delete()
+    if state == "off":
+        Judging.objects.update(active=False)
 
 
 def fill() -> None:
