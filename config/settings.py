@@ -44,6 +44,7 @@ KEEP_EVENTS = env.duration("SERINUS_KEEP_EVENTS", "400d", least="7d")  # deliver
 JUDGE_URL = env.optional_address("SERINUS_JUDGE_URL")
 JUDGE_API_KEY = env.text("SERINUS_JUDGE_API_KEY")
 JUDGE_DEADLINE = env.duration("SERINUS_JUDGE_DEADLINE", "30s")
+JUDGE_PARALLEL = env.integer("SERINUS_JUDGE_PARALLEL", 4, least=1)
 
 INSTALLED_APPS = [
     "config",

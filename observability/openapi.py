@@ -31,6 +31,7 @@ from observability.api.alerts import AlertFilters, NewSilence, Reason
 from observability.api.calls import CallFilters
 from observability.api.evaluators import BudgetForm, EvaluatorForm, EvaluatorVersionForm, JudgingForm, TryForm
 from observability.api.fields import Share
+from observability.api.judging import EvaluationFilters, JudgingFilters
 from observability.api.metrics import Groupings, MetricFilters
 from observability.api.new_calls import MOST_CALLS, CallForm, Number, Tokens
 from observability.api.prices import NewPrice, PriceSerializer
@@ -38,7 +39,7 @@ from observability.api.scores import MOST_SCORES, ScoreFilters, ScoreForm
 from observability.api.spend import SpendFilters
 from observability.core.conversions import MOST_TOKENS
 from observability.ingest.answers import JSON, PROTOBUF
-from observability.models import AlertKind, EvaluatorKind, Missing, ScoreSource, Severity
+from observability.models import AlertKind, EvaluationStatus, EvaluatorKind, Missing, ScoreSource, Severity
 from observability.selectors.metrics import GROUPINGS
 
 FIELDS: dict[type[Field[Any, Any, Any, Any]], Any] = {
@@ -217,6 +218,43 @@ SCHEMAS: dict[str, Schema] = {
         ),
         left_out=INTEGER,
     ),
+    "Evaluation": members(
+        id=INTEGER,
+        prompt=TEXT,
+        evaluator=said(TEXT, "Its name and the ordinal of its version: `faithfulness@3`"),
+        trace_id=TRACE_ID,
+        span_id=SPAN_ID,
+        status=one_of(*EvaluationStatus.values),
+        missing=nullable(one_of(*Missing.values)),
+        score=nullable(SCORE),
+        probability=said(NUMBER, "With which the call was chosen"),
+        by_design=said(BOOLEAN, "False for a failed call that was chosen because it failed, and so is no evidence"),
+        urgent=said(BOOLEAN, "Of a rollout's call, and judged first"),
+        attempts=INTEGER,
+        model=MAYBE_TEXT,
+        cost_usd=nullable(MONEY),
+        latency_ms=MAYBE_NUMBER,
+        created_at=TIME,
+        next_attempt_at=nullable(TIME),
+        settled_at=nullable(TIME),
+    ),
+    "Judging": members(
+        since=TIME,
+        items=array(
+            members(
+                prompt=TEXT,
+                evaluator=TEXT,
+                scored=INTEGER,
+                missing=INTEGER,
+                missing_by_reason=mapping(INTEGER),
+                cost_usd=MONEY,
+                priced=said(INTEGER, "Of how many the cost is known"),
+                latency_ms=members(p50=MAYBE_NUMBER, p95=MAYBE_NUMBER),
+                waiting=INTEGER,
+                oldest_waiting_since=nullable(TIME),
+            )
+        ),
+    ),
     "Node": members(
         span_id=SPAN_ID,
         parent_id=nullable(SPAN_ID),
@@ -360,6 +398,12 @@ OPERATIONS: Operations = {
         "Figures of calls by version, label, environment or feature", ref("VersionMetrics"), query=MetricFilters
     ),
     "GET /api/v1/spend": Operation("What calls cost, by who or what spent it", ref("Spend"), query=SpendFilters),
+    "GET /api/v1/evaluations": Operation(
+        "What evaluators were asked about, the newest first", ref("Evaluation"), pages=True, query=EvaluationFilters
+    ),
+    "GET /api/v1/judging": Operation(
+        "What evaluators judged, missed and cost, and what waits", ref("Judging"), query=JudgingFilters
+    ),
     "GET /api/v1/traces/{trace_id}": Operation(
         "A trace's spans, each inside its parent", ref("Trace"), refusals={404: ("unknown_trace",)}
     ),

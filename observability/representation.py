@@ -6,8 +6,9 @@ from typing import Any
 
 from observability.core.evidence import INTER_TOKEN_LATENCY, LATENCY, TTFT
 from observability.core.figures import Figures, ScoreSums, mean_with_interval, percentile
-from observability.models import Call, CallText, Score
+from observability.models import Call, CallText, Evaluation, Score
 from observability.selectors.hours import Spending
+from observability.selectors.judging import Judged, Key
 
 
 def call_json(call: Call) -> dict[str, Any]:
@@ -145,6 +146,47 @@ def listed_score_json(score: Score) -> dict[str, Any]:
         "second_target": score.second_target,
         "trace_id": bytes(call.trace_id).hex() if call else None,
         "span_id": bytes(call.span_id).hex() if call else None,
+    }
+
+
+def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
+    """What became of asking one evaluator about one call; the reason that it gave is the score's comment."""
+    call, score, cost_usd = evaluation.call, evaluation.score, evaluation.cost_usd
+    return {
+        "id": evaluation.pk,
+        "prompt": evaluation.prompt.name,
+        "evaluator": str(evaluation.evaluator_version),
+        "trace_id": bytes(call.trace_id).hex(),
+        "span_id": bytes(call.span_id).hex(),
+        "status": evaluation.status,
+        "missing": evaluation.missing or None,
+        "score": score_json(score) if score else None,
+        "probability": evaluation.probability,
+        "by_design": evaluation.by_design,
+        "urgent": evaluation.urgent,
+        "attempts": evaluation.attempts,
+        "model": evaluation.model,
+        "cost_usd": None if cost_usd is None else money(cost_usd),
+        "latency_ms": evaluation.latency_ms,
+        "created_at": evaluation.created_at,
+        "next_attempt_at": evaluation.next_attempt_at if evaluation.status == "waiting" else None,
+        "settled_at": evaluation.settled_at,
+    }
+
+
+def judged_json(key: Key, judged: Judged) -> dict[str, Any]:
+    """What an evaluator version came to on a prompt."""
+    return {
+        "prompt": key.prompt,
+        "evaluator": key.version,
+        "scored": judged.scored,
+        "missing": judged.missing.total(),
+        "missing_by_reason": dict(judged.missing),
+        "cost_usd": money(judged.cost_usd),
+        "priced": judged.priced,
+        "latency_ms": {"p50": judged.latency_p50_ms, "p95": judged.latency_p95_ms},
+        "waiting": judged.waiting,
+        "oldest_waiting_since": judged.oldest_at,
     }
 
 

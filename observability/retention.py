@@ -22,10 +22,12 @@ from observability.models import (
     Alert,
     Call,
     CallText,
+    EvaluationText,
     ExposureHour,
     FiguresBucket,
     JudgedBucket,
     RefusedHour,
+    RetrievedText,
     Score,
     Silence,
     Span,
@@ -43,6 +45,7 @@ HOURS: Mapping[str, Callable[[], QuerySet[Any]]] = {
     "hours of exposures": ExposureHour.objects.all,
     "hours of refusals": RefusedHour.objects.all,
 }
+KEEP_FOR_JUDGES = timedelta(hours=23)  # a day at the latest, since this is done every hour
 LONGEST_SWEEP_S = 20.0  # of the 60 that a task may take
 
 
@@ -77,6 +80,10 @@ def kinds() -> list[Kind]:
     return [
         Kind(
             "texts", CallText, settings.KEEP_TEXTS, _oldest_texts, lambda at: CallText.objects.filter(stored_at__lt=at)
+        ),
+        *(
+            _found_by_index(name, KEEP_FOR_JUDGES, _stored(model))
+            for name, model in (("texts for judges", EvaluationText), ("documents for judges", RetrievedText))
         ),
         _found_by_index("calls", settings.KEEP_CALLS, lambda at: Call.objects.before(at), seal),
         Kind("spans", Span, settings.KEEP_SPANS, _oldest_spans, _expired_spans, seal),
@@ -170,6 +177,10 @@ def _found_by_index(
 def _scores_of_no_call(before: datetime) -> QuerySet[Score]:
     """Of an exposure alone, or whose call never came: it would be gone by now."""
     return Score.objects.filter(call__isnull=True, received_at__lt=before)
+
+
+def _stored(model: type[EvaluationText] | type[RetrievedText]) -> Callable[[datetime], QuerySet[Any]]:
+    return lambda before: model._default_manager.filter(stored_at__lt=before)
 
 
 def _hours(rows: Callable[[], QuerySet[Any]]) -> Callable[[datetime], QuerySet[Any]]:

@@ -14,6 +14,7 @@ from observability.api.evaluators import (
     JudgingsView,
     JudgingView,
 )
+from observability.api.judging import EvaluationsView, JudgingFiguresView
 from observability.api.langfuse import LangfuseIngestion, LangfuseScores
 from observability.api.metrics import VersionMetricsView
 from observability.api.prices import PricesView, PriceView, UnpricedView
@@ -40,6 +41,8 @@ urlpatterns = [
     path("api/v1/calls/<str:trace_id>/<str:span_id>/text", CallTextView.as_view()),
     path("api/v1/metrics/versions", VersionMetricsView.as_view()),
     path("api/v1/spend", SpendView.as_view()),
+    path("api/v1/evaluations", EvaluationsView.as_view()),
+    path("api/v1/judging", JudgingFiguresView.as_view()),
     re_path(r"^api/v1/traces/(?P<trace_id>[0-9a-fA-F]{32})\Z", TraceView.as_view()),
     path("api/v1/alerts", AlertList.as_view()),
     path("api/v1/alerts/<str:alert_id>", AlertDetail.as_view()),

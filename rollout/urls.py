@@ -9,6 +9,7 @@ urlpatterns = [
     path("insights/prompts", pages.prompts_page, name="prompts_page"),
     path("insights/prompts/<str:name>", pages.prompt_page, name="prompt_page"),
     path("insights/spend", pages.spend_page, name="spend_page"),
+    path("insights/judging", pages.judging_page, name="judging_page"),
     re_path(r"^insights/traces/(?P<trace_id>[0-9a-fA-F]{32})\Z", pages.trace_page, name="trace_page"),
     path("insights/events", pages.events_page, name="events_page"),
     path("api/v1/rollouts", api.RolloutList.as_view()),

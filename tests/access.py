@@ -63,6 +63,8 @@ api/v1/calls                                                      GET read    PO
 api/v1/calls/<str:trace_id>/<str:span_id>/text                    GET admin
 api/v1/metrics/versions                                           GET read
 api/v1/spend                                                      GET read
+api/v1/evaluations                                                GET read
+api/v1/judging                                                    GET read
 ^api/v1/traces/(?P<trace_id>[0-9a-fA-F]{32})\\Z                   GET read
 api/v1/alerts                                                     GET read
 api/v1/alerts/<str:alert_id>                                      GET read
@@ -109,6 +111,7 @@ OPEN_PAGES = {
 
 PAGES = """
 insights/spend                                                    neros  405
+insights/judging                                                  neros  405
 ^insights/traces/(?P<trace_id>[0-9a-fA-F]{32})\\Z                 eros   405
 admin/                                                            neros  neros
 admin/password_change/                                            neros  neros

@@ -38,6 +38,7 @@ from observability.ingest.rows import (
     span_row,
 )
 from observability.ingest.trace_locks import lock_traces
+from observability.judging import sampling
 from observability.models import Call, OtherSpan
 from observability.models import Span as SpanRow
 from observability.privacy import user_hash
@@ -94,7 +95,7 @@ def _store(spans: Mapping[SpanKey, Span], found: Found) -> Counter[str]:
         if ids:
             new = [KnownCall(ids[call.key], call) for call in calls if call.key in ids]
             family = late.family(known, new_spans, contexts | {call.key: call.context for call in calls})
-            observations = _store_calls(sorted(new, key=lambda call: call.facts.started_ns), family)
+            observations = _store_calls(sorted(new, key=lambda call: call.facts.started_ns), family, new_spans.values())
             evidence.add([*observations, *_record(evaluations)])
     return rejected
 
@@ -114,6 +115,7 @@ def settle_held() -> int:
         held = [call_of_row(row) for row in locked.values_list(*CALL_COLUMNS)]
         settled, observations = _observe([call._replace(held=False) for call in held])
         bulk.update(Call, CALL_COLUMNS[:-1], call_rows(settled))
+        sampling.choose(_candidate(call, is_new=False, awaits_parent=False) for call in settled)
         mark_stale({bucket_of_ns(call.facts.started_ns) for call in settled})
         evidence.add(observations)
     return len(held)
@@ -126,7 +128,7 @@ def _insert_spans(spans: Mapping[SpanKey, Span], contexts: Mapping[SpanKey, Cont
     return {key: id_ for key, id_ in zip(in_order, ids, strict=True) if id_ is not None}
 
 
-def _store_calls(new: Sequence[KnownCall], family: late.Family) -> list[Observation]:
+def _store_calls(new: Sequence[KnownCall], family: late.Family, spans: Iterable[Span]) -> list[Observation]:
     """Write what the new spans tell: calls of their own, and more about calls that are stored. Answers the evidence."""
     stored = {call.id: call for call in chain(family.calls, late.twins([call.facts for call in new]))}
     merged = [
@@ -146,6 +148,11 @@ def _store_calls(new: Sequence[KnownCall], family: late.Family) -> list[Observat
     late_scores = scores.observations_of([_scored(call) for call in exposed if call.id not in brought_together])
     waiting = _join_scores(merged, by_id)
     texts.store((call.id, call.facts) for call in calls)
+    candidates = (
+        _candidate(call, is_new=call.id not in stored, awaits_parent=family.awaits_parent(call.facts.key))
+        for call in calls
+    )
+    sampling.choose(candidates, spans)
     mark_stale({bucket_of_ns(call.facts.started_ns) for call in calls})
     return [*observations, *moved, *late_scores, *waiting]
 
@@ -220,6 +227,7 @@ def _write_others(merged: Merged, call: KnownCall, stored: Mapping[int, KnownCal
         were_evidence = {id_ for id_ in (call.id, *taken_in) if stored[id_].is_evidence}
         observations = scores.move(from_calls=taken_in, to_call=_scored(call), were_evidence=were_evidence)
         texts.move(from_calls=taken_in, to_call=call.id)
+        sampling.move(from_calls=taken_in, to_call=call.id)
         OtherSpan.objects.filter(call_id__in=taken_in).update(call_id=call.id)
         Call.objects.filter(id__in=taken_in).delete()
     rows = [(*other.facts.key, call.id) for other in merged.others]
@@ -248,6 +256,10 @@ def _join_scores(merged: Sequence[Merged], calls: Mapping[int, KnownCall]) -> li
 
 def _scored(call: KnownCall) -> ScoredCall:
     return ScoredCall(call.id, call.facts.context.exposure, call.version_id, call.facts.is_llm_call)
+
+
+def _candidate(call: KnownCall, *, is_new: bool, awaits_parent: bool) -> sampling.Candidate:
+    return sampling.Candidate(call.id, call.facts, call.version_id, is_new, call.held, awaits_parent)
 
 
 def _hashed(context: Context) -> Context:

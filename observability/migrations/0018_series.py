@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("observability", "0015_evaluator_version_is_immutable"),
+        ("observability", "0016_texts_in_doubt_and_days_of_judging"),
         ("registry", "0006_events_of_a_prompt_or_type"),
     ]
 

@@ -5,7 +5,14 @@ A rollout is known here only by the plain values of an exposure, never by a fore
 
 from observability.models.alerts import Alert, AlertKind, Severity, Silence
 from observability.models.calls import Call, CostSource, OtherSpan
-from observability.models.evaluations import Evaluation, EvaluationStatus, EvaluationText, Missing, RetrievedText
+from observability.models.evaluations import (
+    Evaluation,
+    EvaluationStatus,
+    EvaluationText,
+    JudgingDay,
+    Missing,
+    RetrievedText,
+)
 from observability.models.evaluators import (
     Evaluator,
     EvaluatorKind,
@@ -53,6 +60,7 @@ __all__ = [
     "JudgedShare",
     "Judging",
     "JudgingBudget",
+    "JudgingDay",
     "KeptBecause",
     "Missing",
     "OtherSpan",

@@ -6,6 +6,7 @@ settings.STATUS_PAGES may leave them open to whoever reaches the server. Everyth
 
 from rollout.pages.acts import rollout_act
 from rollout.pages.events import events_page
+from rollout.pages.judging import judging_page
 from rollout.pages.prompts import prompts_page
 from rollout.pages.rollout import rollout_page
 from rollout.pages.spend import spend_page
@@ -15,6 +16,7 @@ from rollout.pages.versions import prompt_page
 
 __all__ = [
     "events_page",
+    "judging_page",
     "prompt_page",
     "prompts_page",
     "rollout_act",
