@@ -39,7 +39,7 @@ SAME_WITHIN = timedelta(microseconds=SAME_WITHIN_NS // 1000)
 
 COLUMNS = (
     *("key", "target", "second_target", "waiting", "recheck", "counts", "name", "value", "label", "comment", "source"),
-    *("evaluator", "evaluated_at", "received_at"),
+    *("evaluator", "evaluated_at", "received_at", "probability", "by_design"),
 )
 TURN = "UPDATE observability_score SET target = %s WHERE id = %s"
 JOIN = "UPDATE observability_score SET call_id = %s, counts = %s, waiting = %s, recheck = %s WHERE id = %s"
@@ -274,6 +274,7 @@ def _insert(scores: Mapping[str, NewScore], received_at: datetime) -> list[tuple
         (
             *(key, s.target, s.second_target, s.names_a_call, s.names_a_call, not s.names_a_call),
             *(s.name, s.value, s.label, s.comment, s.source, s.evaluator, adapt(_evaluated_at(s)), at),
+            *(s.probability, s.by_design),
         )
         for key, s in scores.items()
     ]
