@@ -59,7 +59,9 @@ SCORE = members(
     comment=MAYBE_TEXT,
     source=one_of(*ScoreSource.values),
     evaluator=MAYBE_TEXT,
-    counts=said(BOOLEAN, "Whether it is the first of its name for its call, which alone is evidence"),
+    counts=said(BOOLEAN, "Whether it is the one of its name that counts for its call, which alone is evidence"),
+    probability=said(MAYBE_NUMBER, "With which its call was chosen to be judged; null where it was not chosen here"),
+    by_design=said(BOOLEAN, "Not chosen for what became of it: no evidence otherwise"),
     received_at=TIME,
 )
 CALL = members(
@@ -160,7 +162,15 @@ SCHEMAS: dict[str, Schema] = {
         cost_per_call_usd=nullable(MONEY),
         unpriced_calls=INTEGER,
         scores=array(
-            members(name=TEXT, source=TEXT, n=INTEGER, mean=MAYBE_NUMBER, interval=array(MAYBE_NUMBER)),
+            members(
+                name=TEXT,
+                source=TEXT,
+                n=INTEGER,
+                effective_n=said(NUMBER, "How many scores of equal weight tell as much"),
+                weighted=said(BOOLEAN, "Whether some scores stand for more calls than others"),
+                mean=MAYBE_NUMBER,
+                interval=array(MAYBE_NUMBER),
+            ),
         ),
     ),
     "VersionMetrics": members(

@@ -16,7 +16,7 @@ from django.db.models import Case, Count, F, FloatField, Q, QuerySet, Sum, Value
 from django.db.models.functions import Coalesce
 
 from observability.core.evidence import INTER_TOKEN_LATENCY, LATENCY, TTFT
-from observability.core.figures import Figures, ScoreSums
+from observability.core.figures import Figures, ScoreSums, Weights
 from observability.core.times import EPOCH
 from observability.models import Call, Dimension, OtherSpan, Score
 from observability.models.calls import PLACES_PER_HOUR, first_place
@@ -114,11 +114,12 @@ def version_figures(
     for number, *key, n in by_call.annotate(n=Count("call", distinct=True)):
         figures[number, VersionKey(*key)].merged = n
     by_name = scores.order_by().values_list(_number(step, "call__"), *_key("call__").values(), "name", "source")
-    for number, *key, name, source, n, total, squares in by_name.annotate(
-        n=Count("id"), total=Sum("value"), squares=Sum(_SQUARE)
-    ):
-        figures[number, VersionKey(*key)].scores[name, source] = ScoreSums(n, total, squares)
-    return {(_start(number, step), key): found for (number, key), found in figures.items()}
+    sums = {"n": Count("id"), "total": Sum("value"), "squares": Sum(_SQUARE), "chosen": Count("probability")}
+    for number, *columns in by_name.annotate(**sums, **_weights()):
+        key, (name, source, n, total, squares, chosen, *weights) = VersionKey(*columns[:_KEYS]), columns[_KEYS:]
+        found = ScoreSums(n, total, squares, Weights._make(weights) if chosen else None)
+        figures[number, key].scores[name, source] = found
+    return {(_start(number, step), key): of_key for (number, key), of_key in figures.items()}
 
 
 def spending(stretch: Stretch, dimension: str) -> dict[str | None, Spending]:
@@ -177,6 +178,8 @@ TIMES = {  # field of Figures → of Call, and its measure
 }
 # PostgreSQL takes the square of a smaller one, which a float cannot hold, for an error.
 _SQUARE = Case(When(value__lt=1e-150, then=0.0), default=F("value") * F("value"), output_field=FloatField())
+_KEYS = len(VersionKey._fields)
+_WEIGHT: Any = Coalesce(Value(1.0) / F("probability"), Value(1.0))  # a score stands for so many calls
 _TIMED = Q(error=False, duration_ms__gt=0, output_tokens__isnull=False)
 _FIRST_WITH_LAST = Q(error=False, output_tokens__gt=FEW_TOKENS, ttft_ms__gte=TTFT_IS_TOTAL * F("duration_ms"))
 
@@ -208,6 +211,16 @@ def _spending_sums() -> dict[str, Any]:
         "cost": COST,
         "without_cost": Count("id", filter=unpriced),
         "tokens_without_cost": Coalesce(Sum(tokens, filter=unpriced), 0),
+    }
+
+
+def _weights() -> dict[str, Any]:
+    """In the order of the members of Weights."""
+    value = {"": Value(1.0), "x": F("value"), "xx": _SQUARE}
+    return {
+        f"{power}{name}": Sum(weight * of_value)
+        for power, weight in (("w", _WEIGHT), ("ww", _WEIGHT * _WEIGHT))
+        for name, of_value in value.items()
     }
 
 
