@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 
+from common.errors import Invalid
 from observability.core.evidence import ARMS
 from observability.models import EvaluatorKind, JudgedShare
 from observability.selectors import judging
@@ -40,13 +41,17 @@ class Demand:
 
 
 def pinned(plan: Plan, prompt: Prompt) -> Plan:
-    """The plan with each evaluator's newest version, unless it names one, and with the judged shares of each step."""
+    """The plan with each evaluator's newest version, unless it names one, and with the judged shares of each step.
+
+    Raises Invalid on an evaluator that there is no more.
+    """
     return judged(plan, prompt, calls_a_day=calls_per_s(prompt) * DAY_S)[0] if names_evaluators(plan) else plan
 
 
 def judged(plan: Plan, prompt: Prompt, *, calls_a_day: float) -> tuple[Plan, Demand | None]:
     """As `pinned`, and what that takes; None where nothing is judged by an evaluator of ours."""
     judges = judging.judges(prompt)
+    _check(plan, judges)
     demand = _demand(plan, prompt, judges, calls_a_day)
     metrics = (_judged(metric, plan, judges, demand) if metric.evaluator else metric for metric in plan.metrics)
     return replace(plan, metrics=tuple(metrics)), demand
@@ -70,6 +75,14 @@ def store_shares(rollout_id: str, plan: Plan) -> None:
 
 def names_evaluators(plan: Plan) -> bool:
     return any(metric.evaluator for metric in plan.metrics)
+
+
+def _check(plan: Plan, judges: Mapping[str, Judge]) -> None:
+    """A draft may have been made long before."""
+    for index, metric in enumerate(plan.metrics):
+        name = metric.evaluator.partition("@")[0]
+        if name and name not in judges:
+            raise Invalid.field(f"plan.metrics[{index}].evaluator", f"expected an evaluator that there is, got {name}")
 
 
 def _by_version(versions: Mapping[str, PlanMetric]) -> Iterator[tuple[int, PlanMetric]]:

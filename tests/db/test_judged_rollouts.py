@@ -6,6 +6,7 @@ import pytest
 
 from common.actors import Actor
 from common.clock import now
+from common.errors import Invalid
 from observability import evidence
 from observability.core.evidence import Exposure, Observation
 from observability.core.scores import NewScore
@@ -111,6 +112,17 @@ def test_start__draft__pinned_when_it_starts_and_not_before(judged: Prompt) -> N
     assert metric_of(draft)["evaluator"] == "faithfulness@3"
     assert metric_of(draft) | {"margin": {"absolute": 0.03}} == draft.metrics.get(name="faithfulness").declared
     assert {share.evaluator_version.ordinal for share in JudgedShare.objects.all()} == {3}
+
+
+def test_start__draft_whose_evaluator_is_gone__refused_and_named(judged: Prompt) -> None:
+    draft = start(begin=False)
+    draft.plan["metrics"][1]["evaluator"] = "gone"
+    draft.save(update_fields=["plan"])
+
+    with pytest.raises(Invalid) as refused:
+        services.start(rollout_id=draft.id, actor=ANNA)
+
+    assert [error.field for error in refused.value.errors] == ["plan.metrics[1].evaluator"]
 
 
 def test_start__refused__no_shares_are_left(judged: Prompt) -> None:
