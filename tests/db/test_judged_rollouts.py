@@ -1,5 +1,6 @@
 """A rollout judged by evaluators: pinned when it starts, its judged shares kept, counted and told beforehand."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -10,14 +11,16 @@ from common.errors import Invalid
 from observability import evidence
 from observability.core.evidence import Exposure, Observation
 from observability.core.scores import NewScore
-from observability.models import EvaluatorKind, EvaluatorVersion, JudgedShare
+from observability.models import Call, Evaluation, EvaluatorKind, EvaluatorVersion, JudgedShare
 from observability.services.scores import record_scores
 from registry.models import Prompt
 from rollout import services
 from rollout.core.judged import split
 from rollout.explanation import explain
+from rollout.forecast_words import forecast_in_words
 from rollout.forecasting import forecast, forecast_json
 from rollout.models import Rollout
+from rollout.pages.rollout_parts import metric_rows
 from rollout.replay import replay
 from tests import judgings, rollouts, traces
 from tests.observed import ingest
@@ -266,6 +269,38 @@ def test_forecast__budget_too_small_to_decide__warned_of(judged: Prompt) -> None
     assert told["judging"]["afforded"] == pytest.approx(1 / 50)
     assert any("allows 1 judged calls a day of the 50" in warning for warning in told["warnings"])
     assert "faithfulness cannot be decided within max_duration on what the judging budget allows." in told["warnings"]
+
+
+def test_forecast__what_a_judgement_costs_is_known__dollars_limit_it_too(judged: Prompt) -> None:
+    Prompt.objects.update(created_at=now().replace(year=2020))
+    calls(700)
+    judged.judgings.update(share_bp=5000)
+    judgings.budget(judged, usd_a_day=Decimal("0.25"))
+    Evaluation.objects.create(
+        call=Call.objects.earliest("pk"),
+        evaluator_version=EvaluatorVersion.objects.earliest("ordinal"),
+        prompt=judged,
+        probability=0.5,
+        by_design=True,
+        urgent=False,
+        next_attempt_at=now(),
+        created_at=now(),
+        cost_usd=Decimal("0.01"),
+    )
+
+    told = forecast_json(forecast(prompt_name="order-extractor", plan={"steps": STEPS}))
+
+    assert (told["judging"]["calls_per_day"], told["judging"]["usd_per_day"]) == (25.0, "0.2500")
+    assert told["judging"]["afforded"] == pytest.approx(0.5)
+    assert forecast_in_words(told).judging.startswith("About 25 calls a day are judged, about $0.25")
+
+
+def test_metric_rows__judged_by_an_evaluator__by_whom_and_how_many_calls_of_each_arm(judged: Prompt) -> None:
+    rows = {row.name: row.about for row in metric_rows(start()).guardrails}
+
+    told = "by faithfulness@2, which judges 20.0 % of the canary's calls and 1.1 % of the control's"
+    assert rows["faithfulness"].replace("\N{NARROW NO-BREAK SPACE}", " ").endswith(told)
+    assert "by " not in rows["error_rate"]
 
 
 def test_forecast__prompt_without_evaluators__no_judging(prompt: Prompt) -> None:
