@@ -63,7 +63,9 @@ SCORE = members(
     comment=MAYBE_TEXT,
     source=one_of(*ScoreSource.values),
     evaluator=MAYBE_TEXT,
-    counts=said(BOOLEAN, "Whether it is the first of its name for its call, which alone is evidence"),
+    counts=said(BOOLEAN, "Whether it is the one of its name that counts for its call, which alone is evidence"),
+    probability=said(MAYBE_NUMBER, "With which its call was chosen to be judged; null where it was not chosen here"),
+    by_design=said(BOOLEAN, "Not chosen for what became of it: no evidence otherwise"),
     received_at=TIME,
 )
 ALERT = members(
@@ -193,7 +195,15 @@ SCHEMAS: dict[str, Schema] = {
         cost_per_call_usd=nullable(MONEY),
         unpriced_calls=INTEGER,
         scores=array(
-            members(name=TEXT, source=TEXT, n=INTEGER, mean=MAYBE_NUMBER, interval=array(MAYBE_NUMBER)),
+            members(
+                name=TEXT,
+                source=TEXT,
+                n=INTEGER,
+                effective_n=said(NUMBER, "How many scores of equal weight tell as much"),
+                weighted=said(BOOLEAN, "Whether some scores stand for more calls than others"),
+                mean=MAYBE_NUMBER,
+                interval=array(MAYBE_NUMBER),
+            ),
         ),
     ),
     "VersionMetrics": members(
@@ -238,7 +248,7 @@ SCHEMAS: dict[str, Schema] = {
         next_attempt_at=nullable(TIME),
         settled_at=nullable(TIME),
     ),
-    "Judging": members(
+    "JudgingFigures": members(
         since=TIME,
         items=array(
             members(
@@ -402,7 +412,7 @@ OPERATIONS: Operations = {
         "What evaluators were asked about, the newest first", ref("Evaluation"), pages=True, query=EvaluationFilters
     ),
     "GET /api/v1/judging": Operation(
-        "What evaluators judged, missed and cost, and what waits", ref("Judging"), query=JudgingFilters
+        "What evaluators judged, missed and cost, and what waits", ref("JudgingFigures"), query=JudgingFilters
     ),
     "GET /api/v1/traces/{trace_id}": Operation(
         "A trace's spans, each inside its parent", ref("Trace"), refusals={404: ("unknown_trace",)}

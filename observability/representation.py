@@ -53,7 +53,8 @@ def call_json(call: Call) -> dict[str, Any]:
 
 
 def score_json(score: Score) -> dict[str, Any]:
-    """counts: whether it is the first of its name for its call, which alone is evidence."""
+    """counts: whether it is the one of its name that counts for its call, which alone is evidence. probability: with
+    which its call was chosen to be judged; by_design: not for what became of it."""
     return {
         "id": score.key,
         "name": score.name,
@@ -63,6 +64,8 @@ def score_json(score: Score) -> dict[str, Any]:
         "source": score.source,
         "evaluator": score.evaluator,
         "counts": score.counts,
+        "probability": score.probability,
+        "by_design": score.by_design,
         "received_at": score.received_at,
     }
 
@@ -129,7 +132,15 @@ def _times_json(bins: Mapping[int, int], measure: str) -> dict[str, Any]:
 
 def _score_mean_json(name: str, source: str, sums: ScoreSums) -> dict[str, Any]:
     mean, low, high = mean_with_interval(sums)
-    return {"name": name, "source": source, "n": sums.n, "mean": mean, "interval": [low, high]}
+    return {
+        "name": name,
+        "source": source,
+        "n": sums.n,
+        "effective_n": round(sums.effective_n, 1),
+        "weighted": sums.is_weighted,
+        "mean": mean,
+        "interval": [low, high],
+    }
 
 
 def _ratio(part: float, whole: float) -> float | None:

@@ -9,6 +9,7 @@ from common.openapi import (
     ETAG,
     IF_MATCH,
     INTEGER,
+    MONEY,
     NUMBER,
     OBJECT,
     TEXT,
@@ -61,7 +62,16 @@ METRIC = members(
 )
 PLANNED = members(
     {"when_superseded": said(one_of("reject", "replace"), "Not there in plans from before it was known: reject")},
-    metrics=array(extended(METRIC, judged=JUDGED)),
+    metrics=array(
+        members(
+            {
+                "evaluator": said(TEXT, "Whose scores alone are evidence, its version from the start on"),
+                "judged_by_step": said(array(JUDGED), "How an evaluator's calls are chosen, from the start on"),
+            },
+            **METRIC["properties"],
+            judged=JUDGED,
+        )
+    ),
     steps=array(members(weight_bp=INTEGER, hold_s=INTEGER)),
     alpha=NUMBER,
     promote_when=TEXT,
@@ -158,10 +168,22 @@ SCHEMAS: dict[str, Schema] = {
         canary=MAYBE_TEXT,
         plan=ref("Plan"),
         traffic=members(since=TIME, calls=INTEGER, calls_per_day=NUMBER),
+        judging=said(
+            nullable(
+                members(
+                    calls_per_day=NUMBER,
+                    usd_per_day=nullable(MONEY),
+                    afforded=said(NUMBER, "The part of what the set shares come to that the budget allows"),
+                    budget=members(calls_a_day=nullable(INTEGER), usd_a_day=nullable(MONEY)),
+                )
+            ),
+            "What judging the prompt takes in a day, by all its evaluators; null where it has none",
+        ),
         metrics=array(
             extended(
                 METRIC,
                 unit=TEXT,
+                evaluator=MAYBE_TEXT,
                 baseline=members(n=INTEGER, estimate=MAYBE_NUMBER),
                 observed_calls=INTEGER,
                 **DELAYS,

@@ -19,7 +19,7 @@ class VersionFigures(models.Model):
 
     version: null where no such version exists; version_text is then what the client sent. errors: class → calls.
     ttft, latency, inter_token: bins of 1 %, and the calls of each, as two lists: read twice as fast as an object.
-    scores: name → source → [n, sum, sum of squares].
+    scores: name → source → [n, sum, sum of squares], and where weights are unequal to 1 their sums (core.figures).
     """
 
     prompt_name = models.CharField(max_length=200, null=True)
@@ -57,7 +57,7 @@ class VersionFigures(models.Model):
             getattr(found, name).update(dict(zip(bins, calls, strict=True)))
         for name, by_source in self.scores.items():
             for source, sums in by_source.items():
-                found.scores[name, source] = ScoreSums(*sums)
+                found.scores[name, source] = ScoreSums.of(sums)
         return found
 
 
@@ -67,7 +67,7 @@ def columns_of(figures: Figures) -> dict[str, Any]:
     bins = {name: [[*getattr(figures, name).keys()], [*getattr(figures, name).values()]] for name in TIMES}
     scores: dict[str, dict[str, Sequence[float]]] = {}
     for (name, source), sums in figures.scores.items():
-        scores.setdefault(name, {})[source] = sums
+        scores.setdefault(name, {})[source] = sums.to_json()
     return {**columns, **bins, "scores": scores}
 
 

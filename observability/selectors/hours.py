@@ -16,7 +16,7 @@ from django.db.models import Case, Count, F, FloatField, Q, QuerySet, Sum, Value
 from django.db.models.functions import Coalesce
 
 from observability.core.evidence import INTER_TOKEN_LATENCY, LATENCY, TTFT
-from observability.core.figures import Figures, ScoreSums
+from observability.core.figures import Figures, ScoreSums, Weights
 from observability.core.times import EPOCH
 from observability.models import Call, Dimension, OtherSpan, Score
 from observability.models.calls import PLACES_PER_HOUR, first_place
@@ -135,8 +135,10 @@ def figures_by(
     for *group, n in by_call.annotate(n=Count("call", distinct=True)):
         figures[tuple(group)].merged = n
     by_name = scores.order_by().values_list(*by("call__"), "name", "source")
-    for *group, name, source, n, total, squares in by_name.annotate(**SCORE_SUMS):
-        figures[tuple(group)].scores[name, source] = ScoreSums(n, total, squares)
+    for row in by_name.annotate(**SCORE_SUMS, chosen=Count("probability"), **_weights()):
+        (*group, name, source, n, total, squares, chosen), weights = row[:-_WEIGHTS], row[-_WEIGHTS:]
+        found = ScoreSums(n, total, squares, Weights._make(weights) if chosen else None)
+        figures[tuple(group)].scores[name, source] = found
     return figures
 
 
@@ -197,6 +199,8 @@ TIMES = {  # field of Figures → of Call, and its measure
 # PostgreSQL takes the square of a smaller one, which a float cannot hold, for an error.
 _SQUARE = Case(When(value__lt=1e-150, then=0.0), default=F("value") * F("value"), output_field=FloatField())
 SCORE_SUMS = {"n": Count("id"), "total": Sum("value"), "squares": Sum(_SQUARE)}
+_WEIGHT: Any = Coalesce(Value(1.0) / F("probability"), Value(1.0))  # a score stands for so many calls
+_WEIGHTS = len(Weights._fields)
 _TIMED = Q(error=False, duration_ms__gt=0, output_tokens__isnull=False)
 _FIRST_WITH_LAST = Q(error=False, output_tokens__gt=FEW_TOKENS, ttft_ms__gte=TTFT_IS_TOTAL * F("duration_ms"))
 
@@ -238,6 +242,16 @@ def _spending_sums() -> dict[str, Any]:
         "cost": COST,
         "without_cost": Count("id", filter=unpriced),
         "tokens_without_cost": Coalesce(Sum(tokens, filter=unpriced), 0),
+    }
+
+
+def _weights() -> dict[str, Any]:
+    """In the order of the members of Weights."""
+    value = {"": Value(1.0), "x": F("value"), "xx": _SQUARE}
+    return {
+        f"{power}{name}": Sum(weight * of_value)
+        for power, weight in (("w", _WEIGHT), ("ww", _WEIGHT * _WEIGHT))
+        for name, of_value in value.items()
     }
 
 

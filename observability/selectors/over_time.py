@@ -81,7 +81,7 @@ def _figures(values: Sequence[Any], sums: Sequence[str]) -> Figures:
         getattr(found, name).update(dict(zip(bins, calls, strict=True)))
     for name, by_source in scores.items():
         for source, of_source in by_source.items():
-            found.scores[name, source] = ScoreSums(*of_source)
+            found.scores[name, source] = ScoreSums.of(of_source)
     return found
 
 

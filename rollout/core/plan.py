@@ -14,6 +14,7 @@ DURATION = re.compile(r"(\d{1,6})([smhd])", re.ASCII)
 NEAREST_LIMIT = 1e-6  # of a share, to 0 and 1
 LARGEST_LIMIT = 1e9  # of USD, ms and tokens
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+NOBODY: Mapping[str, str] = {}
 ERROR_RATE, OUTPUT_VALID, THUMBS_DOWN = "error_rate", "output_valid", "thumbs_down"
 # Measured from calls, and so of a kind that is known.
 KIND_OF: Mapping[str, Kind] = {
@@ -57,7 +58,9 @@ class PlanMetric:
     measure: what it is about; empty for its own name. margin: what still counts as not worse, {"ratio": 1.5} or
     {"absolute": 0.03}; None for the default of its kind. limit: what the canary must keep whatever the control does,
     instead of the comparison; None for the comparison. weight: its share, relative to the other guardrails', in the
-    evidence of harm. judged: of a score, how its calls were chosen.
+    evidence of harm. judged: of a score, how its calls were chosen. evaluator: of a score, whose alone are evidence:
+    `faithfulness`, and from the start on `faithfulness@3`; empty for any. judged_by_step: how the evaluator's calls are
+    chosen on each step, from the start on; empty where `judged` holds for all.
     """
 
     name: str
@@ -69,6 +72,8 @@ class PlanMetric:
     measure: str = ""
     limit: float | None = None
     judged: Judged = Judged()
+    evaluator: str = ""
+    judged_by_step: tuple[Judged, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "measure", self.measure or self.name)
@@ -86,9 +91,19 @@ class PlanMetric:
             case _:
                 return "share"
 
+    def judged_on(self, step: int) -> Judged:
+        return self.judged_by_step[step] if self.judged_by_step else self.judged
+
+    def to_json(self) -> dict[str, Any]:
+        """Of an evaluator only where there is one: what was stored before there were any still follows from itself."""
+        said = {**asdict(self), "judged_by_step": [asdict(judged) for judged in self.judged_by_step]}
+        silent = {name for name in ("evaluator", "judged_by_step") if not said[name]}
+        return {name: value for name, value in said.items() if name not in silent}
+
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "PlanMetric":
-        return cls(**{**data, "judged": Judged(**data.get("judged", {}))})
+        by_step = tuple(Judged(**judged) for judged in data.get("judged_by_step", ()))
+        return cls(**{**data, "judged": Judged(**data.get("judged", {})), "judged_by_step": by_step})
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +126,7 @@ class Plan:
     when_superseded: Literal["reject", "replace"] = "reject"
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {**asdict(self), "metrics": [metric.to_json() for metric in self.metrics]}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Plan":
@@ -121,12 +136,16 @@ class Plan:
 
 
 def default_metrics(
-    seen: Mapping[str, Kind], measured: Collection[str], *, has_response_schema: bool
+    seen: Mapping[str, Kind],
+    measured: Collection[str],
+    *,
+    has_response_schema: bool,
+    evaluators: Mapping[str, str] = NOBODY,
 ) -> tuple[PlanMetric, ...]:
     """What a plan judges that names no metrics.
 
     error_rate, of latency, ttft and cost_per_call what was measured lately, output_valid where there is a response
-    schema, and every score that was given lately.
+    schema, and every score of `seen`. evaluators: by score, who gives it.
     """
     names = [
         ERROR_RATE,
@@ -134,7 +153,10 @@ def default_metrics(
         *([OUTPUT_VALID] if has_response_schema else []),
     ]
     kinds: dict[str, Kind] = {**{name: KIND_OF[name] for name in names}, **seen}
-    return tuple(PlanMetric(name, kind, usual_direction(name)) for name, kind in kinds.items())
+    return tuple(
+        PlanMetric(name, kind, usual_direction(name), evaluator=evaluators.get(name, ""))
+        for name, kind in kinds.items()
+    )
 
 
 def usual_kind(score: str, *, only_zero_or_one: bool) -> Kind:

@@ -224,12 +224,17 @@ def mean_of(track: Track, key: ScoreKey) -> Mean | None:
         return None
     mean, low, high = mean_with_interval(sums)
     unit = unit_of(sums)
-    return Mean(estimate(mean, unit), between((low, high), unit), f"n {count(sums.n)}")
+    return Mean(estimate(mean, unit), between((low, high), unit), f"n {number_of(sums)}")
 
 
 def unit_of(sums: ScoreSums) -> str:
     """Scores that are all 0 or 1 are told as a share."""
     return "share" if only_zero_or_one(sums) else "score"
+
+
+def number_of(sums: ScoreSums) -> str:
+    """How many scores, and where some stand for more calls than others how many equal ones tell as much."""
+    return f"{count(sums.n)}, worth {count(round(sums.effective_n))}" if sums.is_weighted else count(sums.n)
 
 
 def rate_bars(found: Sequence[Track]) -> list[tuple[str, SafeString]]:
@@ -299,5 +304,5 @@ def _bar(track: Track, key: ScoreKey) -> Bar:
     if sums is None:
         return Bar(track.name, None, "none given", canary=track.canary)
     mean, low, high = mean_with_interval(sums)
-    words = f"{estimate(mean, 'share')} ({between((low, high), 'share')}), n {count(sums.n)}"
+    words = f"{estimate(mean, 'share')} ({between((low, high), 'share')}), n {number_of(sums)}"
     return Bar(track.name, mean, words, (low, high), canary=track.canary)

@@ -16,6 +16,7 @@ from registry import services as registry_services
 from registry.models import Label, Prompt
 from rollout.admission import check_canary
 from rollout.core.plan import Plan
+from rollout.judging import pinned, store_shares
 from rollout.models import HoldReason, Metric, Rollout, Status
 from rollout.past import baseline_of, seen_lately
 from rollout.plans import read_plan, resolve_margin
@@ -112,9 +113,11 @@ def _lock_label(prompt: Prompt, name: str, older: Rollout | None) -> Label:
 def _start(rollout: Rollout, label: Label, older: Rollout | None, *, actor: Actor, reason: str) -> Rollout:
     if older and older.active:
         _supersede(older, by=rollout, actor=actor)
+    plan = pinned(Plan.from_json(rollout.plan), rollout.prompt)
+    rollout.plan = plan.to_json()
     _freeze_metrics(rollout)
+    store_shares(rollout.id, plan)
     registry_services.hold_label(label_id=label.pk, rollout_id=rollout.id)
-    plan = Plan.from_json(rollout.plan)
     started_at = now()
     return change(
         rollout,
@@ -122,6 +125,7 @@ def _start(rollout: Rollout, label: Label, older: Rollout | None, *, actor: Acto
         actor=actor,
         reason=reason,
         control=rollout.control,
+        plan=rollout.plan,
         status=Status.RUNNING,
         started_at=started_at,
         deadline_at=started_at + timedelta(seconds=plan.max_duration_s),
