@@ -21,12 +21,14 @@ from observability.core.times import EPOCH, nanoseconds
 from observability.models import (
     Call,
     CallText,
+    Dimension,
     ExposureHour,
     FiguresBucket,
     JudgedBucket,
     RefusedHour,
     Score,
     Span,
+    SpendDay,
     SpendHour,
     VersionHour,
     VersionSpan,
@@ -41,6 +43,7 @@ HOURS: Mapping[str, Callable[[], QuerySet[Any]]] = {
     "hours of exposures": ExposureHour.objects.all,
     "hours of refusals": RefusedHour.objects.all,
 }
+DAYS_OF_SPENDING_KEPT = timedelta(days=62)  # budgets and typical days look back a month; hours of spending stay longer
 LONGEST_SWEEP_S = 20.0  # of the 60 that a task may take
 
 
@@ -85,6 +88,7 @@ def kinds() -> list[Kind]:
         ),
         _found_by_index("series", SERIES_KEPT_FOR, lambda at: FiguresBucket.objects.filter(starts_at__lt=at)),
         _found_by_index("series of judges", SERIES_KEPT_FOR, lambda at: JudgedBucket.objects.filter(starts_at__lt=at)),
+        _found_by_index("days of spending", DAYS_OF_SPENDING_KEPT, _days_of_spending),
         *(kind for kinds_of_another in _of_others for kind in kinds_of_another()),
         _found_by_index("answers to repeat", idempotency.KEPT_FOR, idempotency.answers_before),
     ]
@@ -166,6 +170,10 @@ def _found_by_index(
 def _scores_of_no_call(before: datetime) -> QuerySet[Score]:
     """Of an exposure alone, or whose call never came: it would be gone by now."""
     return Score.objects.filter(call__isnull=True, received_at__lt=before)
+
+
+def _days_of_spending(before: datetime) -> QuerySet[SpendDay]:
+    return SpendDay.objects.filter(dimension__in=Dimension.values, day__lt=before.date())
 
 
 def _hours(rows: Callable[[], QuerySet[Any]]) -> Callable[[datetime], QuerySet[Any]]:

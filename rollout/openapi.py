@@ -60,7 +60,10 @@ METRIC = members(
     weight=NUMBER,
 )
 PLANNED = members(
-    {"when_superseded": said(one_of("reject", "replace"), "Not there in plans from before it was known: reject")},
+    {
+        "when_superseded": said(one_of("reject", "replace"), "Not there in plans from before it was known: reject"),
+        "canary_spend_cap": said(MAYBE_TEXT, "USD; null for none; not there in plans from before it was known: none"),
+    },
     metrics=array(extended(METRIC, judged=JUDGED)),
     steps=array(members(weight_bp=INTEGER, hold_s=INTEGER)),
     alpha=NUMBER,
@@ -73,8 +76,15 @@ PLANNED = members(
     auto_promote=BOOLEAN,
     auto_rollback=BOOLEAN,
 )
+ARM_SPEND = members(usd=said(TEXT, "Of the calls whose cost is known"), calls=INTEGER, unpriced_calls=INTEGER)
 VERDICT = members(
-    kind=one_of("undecided", "harmful", "safe", "invalid", "inconclusive"),
+    {
+        "spend": said(
+            members(cap_usd=MAYBE_TEXT, control=ARM_SPEND, canary=ARM_SPEND),
+            "What the arms have cost since the start; not there in rollouts from before that was counted",
+        )
+    },
+    kind=one_of("undecided", "harmful", "safe", "invalid", "inconclusive", "spent"),
     reasons=array(TEXT),
     guilty=array(TEXT),
     log_e_harm=NUMBER,

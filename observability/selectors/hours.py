@@ -75,10 +75,12 @@ class Spending:
 
 @dataclass(slots=True)
 class Exposed:
-    """scored: score name → calls that have one that counts."""
+    """scored: score name → calls that have one that counts. told_tokens, told_cached_tokens: as of Figures."""
 
     calls: int
     scored: dict[str, int]
+    told_tokens: int = 0
+    told_cached_tokens: int = 0
 
 
 def hour_of(moment: datetime) -> datetime:
@@ -170,7 +172,8 @@ def exposed(stretch: Stretch) -> dict[ExposureKey, Exposed]:
     """A stretch's LLM calls under an exposure, and how many of them have which score."""
     fields = ExposureKey._fields
     calls = llm_calls(stretch).filter(rollout__isnull=False)
-    found = {ExposureKey(*key): Exposed(n, {}) for *key, n in calls.values_list(*fields).annotate(Count("id"))}
+    rows = calls.values_list(*fields).annotate(n=Count("id"), told=TOLD, told_cached=TOLD_CACHED)
+    found = {ExposureKey(*key): Exposed(n, {}, told, cached) for *key, n, told, cached in rows}
     if not found:
         return {}
     # By the calls of the stretch, or SQLite reads all scores there are. Of a name only one counts for a call.
@@ -182,6 +185,9 @@ def exposed(stretch: Stretch) -> dict[ExposureKey, Exposed]:
 
 
 COST = Coalesce(Sum("cost_usd"), Decimal(0))
+_TELLS_ITS_CACHE = Q(input_tokens__isnull=False, cached_tokens__isnull=False)
+TOLD = Coalesce(Sum("input_tokens", filter=_TELLS_ITS_CACHE), 0)
+TOLD_CACHED = Coalesce(Sum("cached_tokens", filter=_TELLS_ITS_CACHE), 0)
 VALUES: Mapping[Dimension, Any] = {
     Dimension.USER: F("user_hash"),
     Dimension.FEATURE: F("feature"),
@@ -269,6 +275,8 @@ def _sums(calls: QuerySet[Call], by: Sequence[Any]) -> Iterator[tuple[tuple[Any,
         tokens_in_time=Coalesce(Sum("output_tokens", filter=_TIMED), 0),
         time_ms=Coalesce(Sum("duration_ms", filter=_TIMED), Value(0.0)),
         at_the_end=Count("id", filter=_FIRST_WITH_LAST),
+        told=TOLD,
+        told_cached=TOLD_CACHED,
     )
     for (
         *group,
@@ -285,6 +293,8 @@ def _sums(calls: QuerySet[Call], by: Sequence[Any]) -> Iterator[tuple[tuple[Any,
         timed,
         ms,
         end,
+        told,
+        told_cached,
     ) in rows:
         yield (
             tuple(group),
@@ -301,6 +311,8 @@ def _sums(calls: QuerySet[Call], by: Sequence[Any]) -> Iterator[tuple[tuple[Any,
                 timed_tokens=timed,
                 timed_ms=ms,
                 ttft_is_total=end,
+                told_tokens=told,
+                told_cached_tokens=told_cached,
             ),
         )
 
