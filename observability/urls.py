@@ -1,7 +1,8 @@
-"""Addresses of what happened: traces, logs, calls and scores in; calls, scores, prices and figures out."""
+"""Addresses of what happened: traces, logs, calls and scores in; calls, scores, prices, figures and budgets out."""
 
 from django.urls import path, re_path
 
+from observability.api.budgets import BudgetsView, BudgetView
 from observability.api.calls import CallsView
 from observability.api.langfuse import LangfuseIngestion, LangfuseScores
 from observability.api.metrics import VersionMetricsView
@@ -29,6 +30,8 @@ urlpatterns = [
     path("api/v1/calls/<str:trace_id>/<str:span_id>/text", CallTextView.as_view()),
     path("api/v1/metrics/versions", VersionMetricsView.as_view()),
     path("api/v1/spend", SpendView.as_view()),
+    path("api/v1/spend-budgets", BudgetsView.as_view()),
+    path("api/v1/spend-budgets/<int:budget_id>", BudgetView.as_view()),
     re_path(r"^api/v1/traces/(?P<trace_id>[0-9a-fA-F]{32})\Z", TraceView.as_view()),
     path("api/v1/prices", PricesView.as_view()),
     path("api/v1/prices/unpriced", UnpricedView.as_view()),

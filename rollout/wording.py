@@ -407,14 +407,16 @@ def _harm(verdict: Verdict) -> str:
 
 
 def _spent(verdict: Verdict) -> str:
-    """`the canary's calls cost $25.04, of $25 at most`; what it says of calls whose cost is not known with it."""
+    """`calls of the canary cost $25.04, of $25.00 at most`; what it says of calls whose cost is not known with it."""
     spend = verdict.body.get("spend")
     if not spend or spend["cap_usd"] is None:
         return "the canary has cost what it may"
     canary = spend["canary"]
     unknown = canary["unpriced_calls"]
     beside = f"; the cost of {_counted(unknown, 'more call', 'more calls')} is not known" if unknown else ""
-    return f"the canary's calls cost {money(float(canary['usd']))}, of {money(float(spend['cap_usd']))} at most{beside}"
+    return (
+        f"calls of the canary cost {money(float(canary['usd']))}, of {money(float(spend['cap_usd']))} at most{beside}"
+    )
 
 
 def _cap(plan: Plan) -> float | None:

@@ -149,14 +149,14 @@ def spending(stretch: Stretch, dimension: str) -> dict[str | None, Spending]:
 
 def spending_rows(stretch: Stretch, dimension: str) -> QuerySet[Call, tuple[Any, ...]]:
     """The same as rows to go on with in SQL: the value, then the members of Spending."""
-    return _spending_calls(stretch).values_list(VALUES[Dimension(dimension)]).annotate(**_spending_sums())
+    return spending_calls(stretch).values_list(VALUES[Dimension(dimension)]).annotate(**_spending_sums())
 
 
 def spending_by_value_and_day(
     stretch: Stretch, dimension: str, values: Collection[str | None]
 ) -> dict[tuple[str | None, date], Spending]:
     """Of these values alone."""
-    calls = _spending_calls(stretch).alias(value=VALUES[Dimension(dimension)])
+    calls = spending_calls(stretch).alias(value=VALUES[Dimension(dimension)])
     named = Q(value__in=[value for value in values if value is not None])
     found = calls.filter(named | Q(value__isnull=True) if None in values else named)
     rows = found.values_list(F("value"), _number(WHOLE_DAY, "")).annotate(**_spending_sums())
@@ -164,7 +164,7 @@ def spending_by_value_and_day(
 
 
 def spending_by_day(stretch: Stretch) -> dict[date, Spending]:
-    rows = _spending_calls(stretch).values_list(_number(WHOLE_DAY, "")).annotate(**_spending_sums())
+    rows = spending_calls(stretch).values_list(_number(WHOLE_DAY, "")).annotate(**_spending_sums())
     return {_start(number, WHOLE_DAY).date(): Spending(*sums) for number, *sums in rows}
 
 
@@ -229,7 +229,7 @@ def scores_of(stretch: Stretch) -> QuerySet[Score]:
     return Score.objects.filter(_llm(stretch, "call__"), counts=True).order_by()
 
 
-def _spending_calls(stretch: Stretch) -> QuerySet[Call]:
+def spending_calls(stretch: Stretch) -> QuerySet[Call]:
     return Call.objects.filter(_within(stretch, ""), held=False).order_by()
 
 

@@ -169,7 +169,7 @@ def test_held__says_by_what_and_until_when() -> None:
         ),
         HoldReason.SPEND_CAP: (
             "Held: the canary has cost what it may",
-            "The canary's calls cost $25.04, of $25.00 at most; the cost of 3 more calls is not known. "
+            "Calls of the canary cost $25.04, of $25.00 at most; the cost of 3 more calls is not known. "
             "The plan leaves the rollback to a person; until then 5 % of units get v2.3.",
         ),
     }
