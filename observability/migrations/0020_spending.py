@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("observability", "0014_evaluators_evaluations_and_alerts"),
+        ("observability", "0018_watch_every_minute"),
     ]
 
     operations = [
@@ -18,6 +18,16 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="exposurehour",
+            name="told_tokens",
+            field=models.PositiveBigIntegerField(db_default=0, default=0),
+        ),
+        migrations.AddField(
+            model_name="figuresbucket",
+            name="told_cached_tokens",
+            field=models.PositiveBigIntegerField(db_default=0, default=0),
+        ),
+        migrations.AddField(
+            model_name="figuresbucket",
             name="told_tokens",
             field=models.PositiveBigIntegerField(db_default=0, default=0),
         ),
