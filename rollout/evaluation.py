@@ -9,7 +9,6 @@ that was away makes up for it in one look.
 import logging
 from collections.abc import Sequence
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, transaction
@@ -18,17 +17,16 @@ from common.actors import EVALUATOR
 from common.clock import now
 from common.errors import Conflict
 from observability import evidence
-from observability.core.evidence import PICODOLLARS
 from rollout import services
 from rollout.batches import close_batches, is_warming_up, report_of
 from rollout.core.course import longer
 from rollout.core.plan import Plan
-from rollout.core.spend import ArmSpend
 from rollout.core.verdict import Finding, decide
 from rollout.core.verdict_body import Inputs, situation, verdict_body
 from rollout.models import ACTIVE, HoldReason, Metric, Rollout, Status, Verdict
 from rollout.outlooks import foresee_one
 from rollout.selectors import find_rollout
+from rollout.spending import spend_of
 from rollout.units import Units
 
 logger = logging.getLogger(__name__)
@@ -94,16 +92,6 @@ def discard_leftovers() -> None:
     for rollout_id in sorted(named - active):
         with transaction.atomic():
             evidence.discard(rollout_id)
-
-
-def spend_of(rollout: Rollout) -> dict[str, ArmSpend] | None:
-    """What its arms have cost up to now, exactly; None of a rollout that was planned before that was counted."""
-    if "canary_spend_cap" not in rollout.plan:
-        return None
-    return {
-        arm: ArmSpend(Decimal(sums.picodollars) / PICODOLLARS, sums.calls, sums.priced)
-        for arm, sums in evidence.costs(rollout.id, rollout.versions).items()
-    }
 
 
 def _inputs(rollout: Rollout, metrics: Sequence[Metric], units: Units, *, fresh: bool) -> Inputs:

@@ -178,6 +178,14 @@ SCHEMAS: dict[str, Schema] = {
             )
         ),
         overall=members(**DELAYS, if_worse=OUTCOME, if_equal=OUTCOME),
+        canary_spend=nullable(
+            members(
+                cap_usd=TEXT,
+                usd_per_call=said(TEXT, "Of the prompt's calls lately"),
+                canary_calls=said(MAYBE_INTEGER, "Until the cap is reached"),
+                after_s=said(MAYBE_INTEGER, "From the start; null where no traffic tells"),
+            )
+        ),
         warnings=array(TEXT),
     ),
     "DataQuality": members(
