@@ -1,6 +1,7 @@
 """Every address, every method, every kind of key and person: who gets in and who does not (tests/access.py)."""
 
 import importlib
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from django.test import Client
 
 from common.clock import now
 from observability.models import PriceOverride
+from observability.services.budgets import add_budget
 from registry import services
 from registry.models import ApiKey
 from rollout.models import Delivery, Verdict
@@ -21,6 +23,7 @@ from tests import rollouts as given
 pytestmark = pytest.mark.django_db
 
 GROUPS = importlib.import_module("rollout.migrations.0008_rights_and_groups")
+BUDGETS = importlib.import_module("rollout.migrations.0014_rights_to_budgets")
 REFUSED_KEYS = ("none", "unknown", "revoked", "expired", "browser")
 PEOPLE = {"n": "staff", "e": "editor", "r": "releaser", "o": "operator", "s": "superuser"}
 CSRF = {"HTTP_REFERER": "http://testserver/"}
@@ -40,6 +43,7 @@ def world() -> dict[str, Any]:
     post(Client(), "/api/v1/scores", {"trace_id": "ab" * 16, "name": "tone", "value": 1, "source": "judge"}, key)
     Verdict.objects.create(rollout=rollout, kind="undecided", step=0, found_at=now(), body={"reasons": []})
     PriceOverride.objects.create(pattern="m", effective_from=now(), input=1, output=1, created_at=now())
+    add_budget(dimension="user", period="daily", usd=Decimal(5), actor=make.ANNA)
     snapshot_cache.cache.refresh()
     delivery = Delivery.objects.get()
     newest = {model: apps.get_model(*model.split("/")).objects.latest("pk").pk for model in MODELS_WITH_ROWS}
@@ -53,6 +57,7 @@ def world() -> dict[str, Any]:
         "trace_id": "ab" * 16,
         "span_id": "cd" * 8,
         "override_id": 10**6,
+        "budget_id": 10**6,
         "webhook_id": delivery.endpoint_id,
         "endpoint_id": delivery.endpoint_id,
         "delivery_id": "dlv_none",
@@ -73,6 +78,7 @@ MODELS_WITH_ROWS = (
     *("registry/apikey", "registry/auditentry", "registry/label", "registry/prompt", "registry/promptversion"),
     *("rollout/rollout", "rollout/verdict", "rollout/webhookendpoint", "rollout/delivery"),
     *("observability/call", "observability/score", "observability/priceoverride", "django_q/schedule"),
+    "observability/spendbudget",
 )
 
 
@@ -161,6 +167,7 @@ def person(kind: str) -> Client:
     user = User.objects.create_user("ben", is_staff=True)
     if kind != "n":
         GROUPS.make_groups(apps, None)  # tests with transactions empty the tables
+        BUDGETS.give_rights(apps, None)
         user.groups.add(Group.objects.get(name=PEOPLE[kind]))
     client.force_login(user)
     return client

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from common.clock import now
-from observability.models import Call, RefusedHour, Score
+from observability.models import Call, RefusedHour, Score, SpendBudget
+from observability.services.budgets import add_budget
 from registry import services
 from registry.models import ApiKey, Event, Prompt
 from rollout.models import Rollout
@@ -66,6 +68,7 @@ def world() -> dict[str, Rollout]:
             assert sender.post("/api/v1/calls", call).status_code == 200
             score = {"trace_id": "a" * 32, "span_id": f"{number}{place}" * 8, "name": f"{hidden}-{label}", "value": 1}
             assert sender.post("/api/v1/scores", score | {"source": "judge"}).status_code == 200
+    add_budget(dimension="prompt", value=OUTSIDE, period="daily", usd=Decimal(5), actor=make.ANNA)
     snapshot_cache.cache.refresh()
     return found
 
@@ -79,7 +82,8 @@ def app(*scopes: str, **limits: Any) -> App:
 def values(prompt: str, world: dict[str, Rollout]) -> dict[str, Any]:
     about = {"name": prompt, "key": prompt, "version": "1.0", "label": "production", "rollout_id": world[prompt].pk}
     event = Event.objects.filter(prompt=prompt).order_by("sequence").last()
-    return about | {"trace_id": "a" * 32, "action": "pause", "event_id": event and event.id}
+    budget = SpendBudget.objects.get()
+    return about | {"trace_id": "a" * 32, "action": "pause", "event_id": event and event.id, "budget_id": budget.pk}
 
 
 QUERIES = {
@@ -91,6 +95,10 @@ BODIES: dict[str, Any] = {
     "ofrep/v1/evaluate/flags/<flag:key>": {"context": {"targetingKey": "u"}},
     "api/v1/prompts/<str:name>/render": {"variables": {"name": "x"}, "version": "1.0"},
 }
+
+
+OF_EVERYTHING = ("api/v1/data-quality", "api/v1/spend-budgets")
+"""What tells of all prompts together."""
 
 
 def readable() -> dict[str, str]:
@@ -127,7 +135,7 @@ def test_prefix__every_address_that_is_read__tells_of_its_own(world: dict[str, R
     asker = app("read", prompt_prefix="orders-")
     for route, method in readable().items():
         answer = ask(asker, route, method, values(INSIDE, world))
-        assert answer.status_code == (403 if route == "api/v1/data-quality" else 200), route
+        assert answer.status_code == (403 if route.startswith(OF_EVERYTHING) else 200), route
     for path in ("api/v1/prompts", "api/v1/calls", "api/v1/rollouts", "ruleset", "api/v1/spend?by=prompt"):
         assert INSIDE in asker.get(f"/{path}").content.decode(), path
 
