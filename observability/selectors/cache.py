@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Sum
+from django.db.models import F, Sum
 
+from observability.core.times import EPOCH
 from observability.models import ExposureHour
-from observability.selectors.hours import TOLD, TOLD_CACHED, Stretch, llm_calls
+from observability.models.calls import PLACES_PER_HOUR
+from observability.selectors.hours import HOUR, TOLD, TOLD_CACHED, Stretch, llm_calls
 from observability.selectors.rolled import hours_between
 
 
@@ -24,18 +26,19 @@ class Cached:
         return min(self.cached_tokens / self.told_tokens, 1.0) if self.told_tokens else None
 
 
-def cached_by_arm(rollout: str, since: datetime, until: datetime) -> dict[str, Cached]:
-    """Of the calls that started in these hours, both whole, in an arm of the rollout."""
+def cached_by_hour(rollout: str, since: datetime, until: datetime) -> dict[tuple[datetime, str], Cached]:
+    """By hour and arm of the rollout, of the calls that started in these hours; both whole."""
     between = hours_between(since, until)
     stored = ExposureHour.objects.filter(between.stored, rollout=rollout).order_by()
-    rows = [*stored.values_list("arm").annotate(told=Sum("told_tokens"), cached=Sum("told_cached_tokens"))]
-    found: dict[str, Cached] = defaultdict(Cached)
-    for arm, told, cached in [*rows, *(row for stretch in between.live for row in _live(rollout, stretch))]:
-        found[arm].told_tokens += int(told)
-        found[arm].cached_tokens += int(cached)
+    rows = [*stored.values_list("hour", "arm").annotate(told=Sum("told_tokens"), cached=Sum("told_cached_tokens"))]
+    found: dict[tuple[datetime, str], Cached] = defaultdict(Cached)
+    for hour, arm, told, cached in [*rows, *(row for stretch in between.live for row in _live(rollout, stretch))]:
+        found[hour, arm].told_tokens += int(told)
+        found[hour, arm].cached_tokens += int(cached)
     return dict(found)
 
 
-def _live(rollout: str, stretch: Stretch) -> Iterator[tuple[str, int, int]]:
+def _live(rollout: str, stretch: Stretch) -> Iterator[tuple[datetime, str, int, int]]:
     calls = llm_calls(stretch).filter(rollout=rollout)
-    yield from calls.values_list("arm").annotate(told=TOLD, cached=TOLD_CACHED)
+    rows = calls.values_list(F("place") / PLACES_PER_HOUR, "arm").annotate(told=TOLD, cached=TOLD_CACHED)
+    return ((EPOCH + number * HOUR, arm or "", told, cached) for number, arm, told, cached in rows)
