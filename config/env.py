@@ -9,6 +9,7 @@ import os
 import secrets
 from contextlib import suppress
 from datetime import timedelta
+from decimal import Decimal, InvalidOperation
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -47,6 +48,17 @@ def integer(name: str, default: int, *, least: int = 0) -> int:
     if not value.isascii() or not value.isdigit() or int(value) < least:
         raise ImproperlyConfigured(f"{name}: expected a whole number of at least {least}, got {value!r}")
     return int(value)
+
+
+def dollars(name: str, default: str) -> Decimal:
+    value = text(name, default)
+    try:
+        usd = Decimal(value)
+    except InvalidOperation:
+        usd = Decimal("NaN")
+    if not usd.is_finite() or usd < 0:
+        raise ImproperlyConfigured(f"{name}: expected an amount in USD such as 5 or 0.50, got {value!r}")
+    return usd
 
 
 def share_bp(name: str, default: str) -> int:

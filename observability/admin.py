@@ -1,4 +1,5 @@
-"""The admin shows what happened, which nobody edits, and the prices, which are added and deleted and never changed."""
+"""The admin shows what happened, which nobody edits; the prices, which are added and deleted and never changed; and the
+soft budgets, which are raised and lowered."""
 
 import re
 from functools import partial
@@ -14,8 +15,11 @@ from django.utils.safestring import SafeString
 
 from common.clock import now
 from observability import admin_evaluators as admin_evaluators  # registers its pages
-from observability.models import Call, CallText, PriceOverride, Score
+from observability.core.conversions import clean
+from observability.models import Call, CallText, PriceOverride, Score, SpendBudget
+from observability.representation import named
 from observability.selectors import UNPRICED_FOR, unpriced_models
+from observability.services.budgets import add_budget, change_budget, remove_budget
 from observability.services.prices import add_override, pattern_of, provider_of, remove_override
 from registry import rights
 from registry.admin.acting import actor_of
@@ -139,3 +143,42 @@ class PriceOverrideAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django'
     def delete_model(self, request: HttpRequest, obj: PriceOverride) -> None:
         remove = partial(remove_override, override_id=obj.pk, actor=actor_of(request))
         rights.under_right(request, rights.DELETE_PRICES, remove)
+
+
+class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]  # takes none at run time
+    """Says before anything is written that there is such a budget already, however its value is written."""
+
+    def clean_value(self) -> str:
+        return clean(self.cleaned_data["value"]).strip()
+
+
+@admin.register(SpendBudget)
+class SpendBudgetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's own class takes none at run time
+    """One right for all: who may raise a budget may as well remove it. What it is of stays."""
+
+    form = BudgetForm
+    list_display = ["dimension", "of", "period", "usd", "active", "created_by"]
+    list_filter = ["dimension", "period", "active"]
+    actions = None
+
+    @admin.display(description="value", ordering="value")
+    def of(self, budget: SpendBudget) -> str:
+        return named(budget.dimension, budget.value) or "each by itself"
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(rights.CHANGE_BUDGETS)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm(rights.CHANGE_BUDGETS)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return ["dimension", "value", "period"] if obj else []
+
+    def save_model(self, request: HttpRequest, obj: SpendBudget, form: Any, change: bool) -> None:
+        fields, actor = form.cleaned_data, actor_of(request)
+        save = partial(change_budget, budget_id=obj.pk) if change else add_budget
+        obj.pk = rights.under_right(request, rights.CHANGE_BUDGETS, lambda: save(**fields, actor=actor)).pk
+
+    def delete_model(self, request: HttpRequest, obj: SpendBudget) -> None:
+        remove = partial(remove_budget, budget_id=obj.pk, actor=actor_of(request))
+        rights.under_right(request, rights.CHANGE_BUDGETS, remove)

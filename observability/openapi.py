@@ -28,6 +28,7 @@ from common.openapi import (
     said,
 )
 from observability.api.alerts import AlertFilters, NewSilence, Reason
+from observability.api.budgets import BudgetChange, NewBudget
 from observability.api.calls import CallFilters
 from observability.api.evaluators import BudgetForm, EvaluatorForm, EvaluatorVersionForm, JudgingForm, TryForm
 from observability.api.fields import Share
@@ -37,9 +38,11 @@ from observability.api.new_calls import MOST_CALLS, CallForm, Number, Tokens
 from observability.api.prices import NewPrice, PriceSerializer
 from observability.api.scores import MOST_SCORES, ScoreFilters, ScoreForm
 from observability.api.spend import SpendFilters
+from observability.core.budgets import Period
 from observability.core.conversions import MOST_TOKENS
 from observability.ingest.answers import JSON, PROTOBUF
 from observability.models import AlertKind, EvaluationStatus, EvaluatorKind, Missing, ScoreSource, Severity
+from observability.models.budgets import BUDGETED
 from observability.selectors.metrics import GROUPINGS
 
 FIELDS: dict[type[Field[Any, Any, Any, Any]], Any] = {
@@ -189,6 +192,7 @@ SCHEMAS: dict[str, Schema] = {
         input_tokens=INTEGER,
         output_tokens=INTEGER,
         cached_tokens=INTEGER,
+        cache_hit_rate=said(MAYBE_NUMBER, "Of input tokens of the calls whose provider tells it"),
         reasoning_tokens=INTEGER,
         output_tokens_per_second=MAYBE_NUMBER,
         cost_usd=MONEY,
@@ -263,6 +267,30 @@ SCHEMAS: dict[str, Schema] = {
                 waiting=INTEGER,
                 oldest_waiting_since=nullable(TIME),
             )
+        ),
+    ),
+    "SpendBudget": members(
+        id=INTEGER,
+        dimension=one_of(*BUDGETED),
+        value=said(TEXT, "Empty for each value of the dimension by itself"),
+        period=one_of(*Period),
+        usd=MONEY,
+        active=BOOLEAN,
+        created_at=TIME,
+        created_by=TEXT,
+        standing=members(
+            values=array(
+                members(
+                    value=said(TEXT, "Of a user the beginning of the hash"),
+                    since=TIME,
+                    until=TIME,
+                    spent_usd=MONEY,
+                    share=said(NUMBER, "Of the budget"),
+                    forecast_usd=said(nullable(MONEY), "Of the end of the period; null while too little of it is over"),
+                )
+            ),
+            over=said(INTEGER, "How many values have spent 80 %"),
+            full=said(INTEGER, "How many have spent all of it"),
         ),
     ),
     "Node": members(
@@ -343,6 +371,7 @@ PARAMETERS: dict[str, Schema] = {
     "override_id": {**INTEGER, "minimum": 0},
     "evaluator": said(TEXT, "Its name", examples=["faithfulness"]),
     "ordinal": {**INTEGER, "minimum": 0},
+    "budget_id": {**INTEGER, "minimum": 0},
 }
 """Of addresses."""
 
@@ -413,6 +442,27 @@ OPERATIONS: Operations = {
     ),
     "GET /api/v1/judging": Operation(
         "What evaluators judged, missed and cost, and what waits", ref("JudgingFigures"), query=JudgingFilters
+    ),
+    "GET /api/v1/spend-budgets": Operation("Soft budgets as they stand", ref("SpendBudget"), pages=True),
+    "POST /api/v1/spend-budgets": Operation(
+        "Add a soft budget",
+        ref("SpendBudget"),
+        status=201,
+        body=NewBudget,
+        example={"dimension": "user", "period": "daily", "usd": "5"},
+        refusals={409: ("budget_exists",)},
+    ),
+    "GET /api/v1/spend-budgets/{budget_id}": Operation(
+        "A soft budget as it stands", ref("SpendBudget"), refusals={404: ("unknown_budget",)}
+    ),
+    "PATCH /api/v1/spend-budgets/{budget_id}": Operation(
+        "Raise, lower, stop or resume a soft budget",
+        ref("SpendBudget"),
+        body=BudgetChange,
+        refusals={404: ("unknown_budget",)},
+    ),
+    "DELETE /api/v1/spend-budgets/{budget_id}": Operation(
+        "Remove a soft budget", status=204, refusals={404: ("unknown_budget",)}
     ),
     "GET /api/v1/traces/{trace_id}": Operation(
         "A trace's spans, each inside its parent", ref("Trace"), refusals={404: ("unknown_trace",)}

@@ -6,9 +6,12 @@ from typing import Any
 
 from observability.core.evidence import INTER_TOKEN_LATENCY, LATENCY, TTFT
 from observability.core.figures import Figures, ScoreSums, mean_with_interval, percentile
-from observability.models import Call, CallText, Evaluation, Score
+from observability.models import Call, CallText, Dimension, Evaluation, Score
+from observability.selectors.budgets import Standing, Standings
 from observability.selectors.hours import Spending
 from observability.selectors.judging import Judged, Key
+
+HASH_SHOWN = 12  # characters of a user's hash, where it is told to many
 
 
 def call_json(call: Call) -> dict[str, Any]:
@@ -99,6 +102,7 @@ def figures_json(figures: Figures) -> dict[str, Any]:
         "input_tokens": f.input_tokens,
         "output_tokens": f.output_tokens,
         "cached_tokens": f.cached_tokens,
+        "cache_hit_rate": _hit_rate(f.told_cached_tokens, f.told_tokens),
         "reasoning_tokens": f.reasoning_tokens,
         "output_tokens_per_second": _ratio(f.timed_tokens, f.timed_ms / 1000),
         "cost_usd": money(f.cost_usd),
@@ -120,9 +124,50 @@ def spending_json(spending: Spending) -> dict[str, Any]:
     }
 
 
+def budget_json(standings: Standings) -> dict[str, Any]:
+    """values: that have spent most of it; over, full: how many have spent 80 % and all of it."""
+    budget = standings.budget
+    return {
+        "id": budget.pk,
+        "dimension": budget.dimension,
+        "value": budget.value,
+        "period": budget.period,
+        "usd": money(budget.usd),
+        "active": budget.active,
+        "created_at": budget.created_at,
+        "created_by": budget.created_by,
+        "standing": {
+            "values": [_standing_json(budget.dimension, standing) for standing in standings.values],
+            "over": standings.over,
+            "full": standings.full,
+        },
+    }
+
+
+def named(dimension: str, value: str) -> str:
+    """A user by the beginning of its hash only."""
+    return value[:HASH_SHOWN] if dimension == Dimension.USER else value
+
+
 def money(usd: Decimal) -> str:
     """Plain digits, to 12 decimals."""
     return f"{round(usd, 12).normalize():f}"
+
+
+def _standing_json(dimension: str, standing: Standing) -> dict[str, Any]:
+    return {
+        "value": named(dimension, standing.value),
+        "since": standing.span.since,
+        "until": standing.span.until,
+        "spent_usd": money(standing.spent),
+        "share": float(standing.share),
+        "forecast_usd": None if standing.forecast is None else money(standing.forecast),
+    }
+
+
+def _hit_rate(cached: int, told: int) -> float | None:
+    """A provider that counts differently must not give more than all."""
+    return min(cached / told, 1.0) if told else None
 
 
 def _times_json(bins: Mapping[int, int], measure: str) -> dict[str, Any]:

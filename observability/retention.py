@@ -22,6 +22,7 @@ from observability.models import (
     Alert,
     Call,
     CallText,
+    Dimension,
     EvaluationText,
     ExposureHour,
     FiguresBucket,
@@ -31,6 +32,7 @@ from observability.models import (
     Score,
     Silence,
     Span,
+    SpendDay,
     SpendHour,
     VersionHour,
     VersionSpan,
@@ -46,6 +48,7 @@ HOURS: Mapping[str, Callable[[], QuerySet[Any]]] = {
     "hours of refusals": RefusedHour.objects.all,
 }
 KEEP_FOR_JUDGES = timedelta(hours=23)  # a day at the latest, since this is done every hour
+DAYS_OF_SPENDING_KEPT = timedelta(days=62)  # budgets and typical days look back a month; hours of spending stay longer
 LONGEST_SWEEP_S = 20.0  # of the 60 that a task may take
 
 
@@ -96,6 +99,7 @@ def kinds() -> list[Kind]:
         _found_by_index("series of judges", SERIES_KEPT_FOR, lambda at: JudgedBucket.objects.filter(starts_at__lt=at)),
         _found_by_index("alerts", settings.KEEP_EVENTS, lambda at: Alert.objects.filter(resolved_at__lt=at)),
         _found_by_index("silences", settings.KEEP_EVENTS, lambda at: Silence.objects.filter(until__lt=at)),
+        _found_by_index("days of spending", DAYS_OF_SPENDING_KEPT, _days_of_spending),
         *(kind for kinds_of_another in _of_others for kind in kinds_of_another()),
         _found_by_index("answers to repeat", idempotency.KEPT_FOR, idempotency.answers_before),
     ]
@@ -181,6 +185,10 @@ def _scores_of_no_call(before: datetime) -> QuerySet[Score]:
 
 def _stored(model: type[EvaluationText] | type[RetrievedText]) -> Callable[[datetime], QuerySet[Any]]:
     return lambda before: model._default_manager.filter(stored_at__lt=before)
+
+
+def _days_of_spending(before: datetime) -> QuerySet[SpendDay]:
+    return SpendDay.objects.filter(dimension__in=Dimension.values, day__lt=before.date())
 
 
 def _hours(rows: Callable[[], QuerySet[Any]]) -> Callable[[datetime], QuerySet[Any]]:

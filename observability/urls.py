@@ -1,8 +1,9 @@
-"""Addresses of what happened: traces, logs, calls and scores in; calls, scores, prices and figures out."""
+"""Addresses of what happened: traces, logs, calls and scores in; calls, scores, prices, figures and budgets out."""
 
 from django.urls import path, re_path
 
 from observability.api.alerts import Acknowledgement, AlertDetail, AlertList, Silencing, Unsilencing
+from observability.api.budgets import BudgetsView, BudgetView
 from observability.api.calls import CallsView
 from observability.api.evaluators import (
     EvaluatorsView,
@@ -43,6 +44,8 @@ urlpatterns = [
     path("api/v1/spend", SpendView.as_view()),
     path("api/v1/evaluations", EvaluationsView.as_view()),
     path("api/v1/judging", JudgingFiguresView.as_view()),
+    path("api/v1/spend-budgets", BudgetsView.as_view()),
+    path("api/v1/spend-budgets/<int:budget_id>", BudgetView.as_view()),
     re_path(r"^api/v1/traces/(?P<trace_id>[0-9a-fA-F]{32})\Z", TraceView.as_view()),
     path("api/v1/alerts", AlertList.as_view()),
     path("api/v1/alerts/<str:alert_id>", AlertDetail.as_view()),

@@ -31,6 +31,7 @@ EVENT_TYPES = (
     "rollout.invalid",
     "rollout.inconclusive",
     "rollout.harm_found",
+    "rollout.spend_cap_reached",
     "rollout.proven_safe",
     "rollout.evaluation_failed",
     "rollout.recovered",

@@ -36,6 +36,7 @@ READ_TEXTS = "observability.view_calltext"
 ADD_PRICES = "observability.add_priceoverride"
 DELETE_PRICES = "observability.delete_priceoverride"
 CHANGE_EVALUATORS = "observability.change_evaluator"
+CHANGE_BUDGETS = "observability.change_spendbudget"
 
 WORDS = {
     CREATE_PROMPTS: "create prompts",
@@ -59,9 +60,21 @@ WORDS = {
     ADD_PRICES: "add prices",
     DELETE_PRICES: "delete prices",
     CHANGE_EVALUATORS: "set up evaluators and what they judge",
+    CHANGE_BUDGETS: "change spend budgets",
 }
 
-OF_WRITE = (CREATE_PROMPTS, EDIT_DRAFTS, PUBLISH, MOVE_LABELS, MOVE_PRODUCTION, ARCHIVE, START, STEER, PROMOTE)
+OF_WRITE = (
+    CREATE_PROMPTS,
+    EDIT_DRAFTS,
+    PUBLISH,
+    MOVE_LABELS,
+    MOVE_PRODUCTION,
+    ARCHIVE,
+    START,
+    STEER,
+    PROMOTE,
+    CHANGE_BUDGETS,
+)
 """What a key of the scope `write` may do: only who may do all of it may issue one."""
 
 Result = TypeVar("Result")

@@ -3,9 +3,11 @@
 Loads numpy and scipy, which no other web request needs; so the API imports it only when it is asked.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from common.clock import now
@@ -14,8 +16,9 @@ from observability import selectors as observed
 from registry import selectors as registry
 from registry.models import Label, Prompt, PromptVersion
 from rollout.batches import LEAST_BATCH
-from rollout.core.foresight import Delay, Expected, Foresight, Outcome, Subject, foresee, subject
-from rollout.core.plan import Plan
+from rollout.core.foresight import Delay, Expected, Foresight, Outcome, Subject, foresee, span, subject
+from rollout.core.plan import Plan, dollars
+from rollout.core.spend import Reach, reach_of_cap
 from rollout.core.stats.evidence import arm, top_bin
 from rollout.judging import DAY_S, Demand, judged
 from rollout.past import baseline_of, seen_lately, since_when
@@ -27,18 +30,21 @@ UNDECIDING = Expected(Delay(None, None), Delay(None, None))
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """LLM calls of the prompt since then; observed: how many of them had an observation, by measure."""
+    """LLM calls of the prompt since then; observed: how many of them had an observation, by measure. usd_per_call: over
+    all, those of unknown cost as nothing."""
 
     since: datetime
     calls: int
     per_s: float
     observed: Mapping[str, int]
+    usd_per_call: Decimal
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
     """plan: with nothing silent, the margins too. canary: None where none was named. demand: what it takes to judge the
-    prompt meanwhile, None where it has no evaluators."""
+    prompt meanwhile, None where it has no evaluators. reach: of the canary's spend cap; None without one, and where
+    nothing is known of its cost."""
 
     label: Label
     canary: PromptVersion | None
@@ -47,10 +53,11 @@ class Forecast:
     subjects: tuple[Subject, ...]
     foresight: Foresight
     demand: Demand | None
+    reach: Reach | None
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        return (*self.foresight.warnings, *_beyond_budget(self))
+        return (*self.foresight.warnings, *_beyond_budget(self), *_of_cap(self))
 
 
 def forecast(*, prompt_name: str, label: str = "production", canary: str = "", plan: Any = None) -> Forecast:
@@ -69,7 +76,8 @@ def forecast(*, prompt_name: str, label: str = "production", canary: str = "", p
     subjects = tuple(_subject(index, whole, target, traffic) for index in range(len(whole.metrics)))
     foresight = foresee(whole, subjects, calls_per_s=traffic.per_s, least_batch=LEAST_BATCH)
     with_margins = replace(whole, metrics=tuple(subject.metric for subject in subjects))
-    return Forecast(target, version, with_margins, traffic, subjects, foresight, demand)
+    reach = _reach(whole, traffic)
+    return Forecast(target, version, with_margins, traffic, subjects, foresight, demand, reach)
 
 
 def forecast_json(forecast: Forecast) -> dict[str, Any]:
@@ -93,6 +101,7 @@ def forecast_json(forecast: Forecast) -> dict[str, Any]:
             "if_worse": _outcome_json(foresight.if_worse),
             "if_equal": _outcome_json(foresight.if_equal),
         },
+        "canary_spend": _spend_json(forecast),
         "warnings": list(forecast.warnings),
     }
 
@@ -102,7 +111,48 @@ def _traffic(prompt: Prompt) -> Traffic:
     at = now()
     since = since_when(prompt)
     seen = observed.traffic(prompt=prompt.name, since=since)
-    return Traffic(since, seen.calls, seen.calls / max((at - since).total_seconds(), 1.0), seen.observed)
+    per_s = seen.calls / max((at - since).total_seconds(), 1.0)
+    return Traffic(since, seen.calls, per_s, seen.observed, seen.cost_usd / max(seen.calls, 1))
+
+
+def _reach(plan: Plan, traffic: Traffic) -> Reach | None:
+    """At the cost of the prompt's calls lately, whatever version they were of."""
+    if plan.canary_spend_cap is None:
+        return None
+    return reach_of_cap(
+        plan.canary_spend_cap,
+        usd_per_call=traffic.usd_per_call,
+        calls_per_s=traffic.per_s,
+        steps=plan.steps,
+        left_s=plan.steps[0].hold_s,
+    )
+
+
+def _of_cap(forecast: Forecast) -> Iterator[str]:
+    """What the cap ends too early for."""
+    cap, reach, equal = forecast.plan.canary_spend_cap, forecast.reach, forecast.foresight.if_equal
+    if cap is None:
+        return
+    if reach is None:
+        yield "Nothing is known of what the prompt's calls cost, so that the canary's spend cap may never be reached."
+    elif reach.seconds is not None and reach.seconds < equal.seconds:
+        yield (
+            f"The canary's spend cap of {dollars(cap)} USD is reached after about {span(round(reach.seconds))}, before "
+            "there is a decision on a canary that is equal."
+        )
+
+
+def _spend_json(forecast: Forecast) -> dict[str, Any] | None:
+    """seconds, canary_calls: from the start until the cap is reached; null where nothing tells."""
+    cap, reach = forecast.plan.canary_spend_cap, forecast.reach
+    if cap is None:
+        return None
+    return {
+        "cap_usd": dollars(cap),
+        "usd_per_call": dollars(round(forecast.traffic.usd_per_call, 12)),
+        "canary_calls": math.ceil(reach.canary_calls) if reach else None,
+        "after_s": round(reach.seconds) if reach and reach.seconds is not None else None,
+    }
 
 
 def _subject(index: int, plan: Plan, label: Label, traffic: Traffic) -> Subject:

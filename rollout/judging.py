@@ -77,11 +77,11 @@ def names_evaluators(plan: Plan) -> bool:
     return any(metric.evaluator for metric in plan.metrics)
 
 
-def _check(plan: Plan, judges: Mapping[str, Judge]) -> None:
+def _check(plan: Plan, known: Mapping[str, Judge]) -> None:
     """A draft may have been made long before."""
     for index, metric in enumerate(plan.metrics):
         name = metric.evaluator.partition("@")[0]
-        if name and name not in judges:
+        if name and name not in known:
             raise Invalid.field(f"plan.metrics[{index}].evaluator", f"expected an evaluator that there is, got {name}")
 
 
@@ -91,9 +91,9 @@ def _by_version(versions: Mapping[str, PlanMetric]) -> Iterator[tuple[int, PlanM
         yield judges.version_id(name, int(ordinal)), metric
 
 
-def _judged(metric: PlanMetric, plan: Plan, judges: Mapping[str, Judge], demand: Demand | None) -> PlanMetric:
+def _judged(metric: PlanMetric, plan: Plan, known: Mapping[str, Judge], demand: Demand | None) -> PlanMetric:
     name, _, ordinal = metric.evaluator.partition("@")
-    judge = judges[name]
+    judge = known[name]
     version = f"{name}@{ordinal or judge.newest}"
     if metric.judged_by_step or judge.kind == EvaluatorKind.EXTERNAL or demand is None:
         return replace(metric, evaluator=version)
@@ -105,8 +105,8 @@ def _judged(metric: PlanMetric, plan: Plan, judges: Mapping[str, Judge], demand:
     return replace(metric, evaluator=version, judged_by_step=shares)
 
 
-def _demand(plan: Plan, prompt: Prompt, judges: Mapping[str, Judge], calls_a_day: float) -> Demand | None:
-    shares = dict(_shares(plan, judges.values()))
+def _demand(plan: Plan, prompt: Prompt, known: Mapping[str, Judge], calls_a_day: float) -> Demand | None:
+    shares = dict(_shares(plan, known.values()))
     if not shares:
         return None
     budget, usd = judges.budget(prompt), judges.usd_per_call(prompt, since=since_when(prompt))
@@ -116,14 +116,14 @@ def _demand(plan: Plan, prompt: Prompt, judges: Mapping[str, Judge], calls_a_day
         affordable(wanted_a_day=wanted, most_a_day=budget.calls_a_day),
         affordable(wanted_a_day=usd_wanted, most_a_day=None if budget.usd_a_day is None else float(budget.usd_a_day)),
     )
-    is_known = all(name in usd or judges[name].kind == EvaluatorKind.CHECK for name in shares)
+    is_known = all(name in usd or known[name].kind == EvaluatorKind.CHECK for name in shares)
     return Demand(wanted, afforded, usd_wanted * afforded if is_known else None, budget)
 
 
-def _shares(plan: Plan, judges: Iterable[Judge]) -> Iterator[tuple[str, float]]:
+def _shares(plan: Plan, known: Iterable[Judge]) -> Iterator[tuple[str, float]]:
     """Of all calls, by evaluator: of those that judge the prompt, and those that the plan names."""
     named = {metric.evaluator.partition("@")[0]: metric for metric in plan.metrics if metric.evaluator}
-    for judge in judges:
+    for judge in known:
         if judge.kind == EvaluatorKind.EXTERNAL or not (judge.judges or judge.name in named):
             continue
         metric = named.get(judge.name)

@@ -61,7 +61,10 @@ METRIC = members(
     weight=NUMBER,
 )
 PLANNED = members(
-    {"when_superseded": said(one_of("reject", "replace"), "Not there in plans from before it was known: reject")},
+    {
+        "when_superseded": said(one_of("reject", "replace"), "Not there in plans from before it was known: reject"),
+        "canary_spend_cap": said(MAYBE_TEXT, "USD; null for none; not there in plans from before it was known: none"),
+    },
     metrics=array(
         members(
             {
@@ -83,8 +86,15 @@ PLANNED = members(
     auto_promote=BOOLEAN,
     auto_rollback=BOOLEAN,
 )
+ARM_SPEND = members(usd=said(TEXT, "Of the calls whose cost is known"), calls=INTEGER, unpriced_calls=INTEGER)
 VERDICT = members(
-    kind=one_of("undecided", "harmful", "safe", "invalid", "inconclusive"),
+    {
+        "spend": said(
+            members(cap_usd=MAYBE_TEXT, control=ARM_SPEND, canary=ARM_SPEND),
+            "What the arms have cost since the start; not there in rollouts from before that was counted",
+        )
+    },
+    kind=one_of("undecided", "harmful", "safe", "invalid", "inconclusive", "spent"),
     reasons=array(TEXT),
     guilty=array(TEXT),
     log_e_harm=NUMBER,
@@ -190,6 +200,14 @@ SCHEMAS: dict[str, Schema] = {
             )
         ),
         overall=members(**DELAYS, if_worse=OUTCOME, if_equal=OUTCOME),
+        canary_spend=nullable(
+            members(
+                cap_usd=TEXT,
+                usd_per_call=said(TEXT, "Of the prompt's calls lately"),
+                canary_calls=said(MAYBE_INTEGER, "Until the cap is reached"),
+                after_s=said(MAYBE_INTEGER, "From the start; null where no traffic tells"),
+            )
+        ),
         warnings=array(TEXT),
     ),
     "DataQuality": members(

@@ -13,6 +13,8 @@ from common.errors import FieldError, Invalid
 from common.rest import StrictSerializer, field_errors
 from rollout.core.plan import (
     KIND_OF,
+    LEAST_CAP,
+    MOST_CAP,
     OUTPUT_VALID,
     THUMBS_DOWN,
     Judged,
@@ -321,6 +323,9 @@ class PlanForm(StrictSerializer):
     auto_promote = serializers.BooleanField(required=False)
     auto_rollback = serializers.BooleanField(required=False)
     when_superseded = serializers.ChoiceField(["reject", "replace"], required=False)
+    canary_spend_cap = serializers.DecimalField(
+        max_digits=18, decimal_places=12, min_value=LEAST_CAP, max_value=MOST_CAP, required=False, allow_null=True
+    )
 
     def validate_steps(self, steps: list[dict[str, int]]) -> list[dict[str, int]]:
         if len(steps) > MOST_STEPS:

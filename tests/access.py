@@ -65,6 +65,8 @@ api/v1/metrics/versions                                           GET read
 api/v1/spend                                                      GET read
 api/v1/evaluations                                                GET read
 api/v1/judging                                                    GET read
+api/v1/spend-budgets                                              GET read    POST write
+api/v1/spend-budgets/<int:budget_id>                              GET read    PATCH write  DELETE write
 ^api/v1/traces/(?P<trace_id>[0-9a-fA-F]{32})\\Z                   GET read
 api/v1/alerts                                                     GET read
 api/v1/alerts/<str:alert_id>                                      GET read
@@ -159,6 +161,7 @@ observability/evaluator       s     s     -     -
 observability/evaluatorversion s    -     -     -
 observability/judging         s     s     s     s
 observability/judgingbudget   s     s     s     -
+observability/spendbudget     eros  os    os    os
 django_q/schedule             s     s     s     s
 django_q/success              s     -     s     s
 django_q/failure              s     -     s     s

@@ -89,8 +89,9 @@ class Figures:
 
     errors: failed calls by class. priced: calls whose cost is known; cost_usd: of these. timed_tokens: output tokens of
     the answered calls whose duration is known; timed_ms: their durations. merged: calls that several spans tell of.
-    ttft_is_total: streams of several tokens whose first one came with the last. ttft, latency, inter_token: bin → calls
-    that did not fail.
+    ttft_is_total: streams of several tokens whose first one came with the last. told_tokens: input tokens of the calls
+    whose provider tells how many of them came from its cache; told_cached_tokens: these. ttft, latency, inter_token:
+    bin → calls that did not fail.
     """
 
     calls: int = 0
@@ -106,6 +107,8 @@ class Figures:
     timed_ms: float = 0.0
     merged: int = 0
     ttft_is_total: int = 0
+    told_tokens: int = 0
+    told_cached_tokens: int = 0
     ttft: Counter[int] = field(default_factory=Counter)
     latency: Counter[int] = field(default_factory=Counter)
     inter_token: Counter[int] = field(default_factory=Counter)
@@ -123,6 +126,7 @@ class Figures:
 SUMS = (
     *("calls", "attempts", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"),
     *("cost_usd", "priced", "timed_tokens", "timed_ms", "merged", "ttft_is_total"),
+    *("told_tokens", "told_cached_tokens"),
 )
 TIMES = ("ttft", "latency", "inter_token")
 COUNTS = ("errors", *TIMES)

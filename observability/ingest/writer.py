@@ -21,7 +21,7 @@ from observability import bulk, evidence, texts
 from observability.core.calls import INCOMPLETE, NS_PER_MS, CallFacts, Context, Found, SpanKey, find_calls
 from observability.core.conversions import TEXT_LIMIT
 from observability.core.evaluations import scores_of_events
-from observability.core.evidence import Observation
+from observability.core.evidence import COST_PER_CALL, Observation
 from observability.core.measures import BITS, measures_of
 from observability.core.merging import Related, awaits_another_attempt, group, unite
 from observability.core.otlp import ERROR, Span
@@ -211,7 +211,8 @@ def _observe(calls: Iterable[KnownCall]) -> tuple[list[KnownCall], list[Observat
             for measure, bin_ in measures_of(call.facts, cost_usd=cost_usd, output_valid=call.output_valid):
                 if not observed & BITS[measure]:
                     observed |= BITS[measure]
-                    observations.append(Observation(exposure, version_id, measure, bin_))
+                    usd = cost_usd if measure == COST_PER_CALL else None
+                    observations.append(Observation(exposure, version_id, measure, bin_, usd=usd))
             call = call._replace(observed=observed)
         noted.append(call)
     return noted, observations

@@ -4,6 +4,7 @@ A rollout is known here only by the plain values of an exposure, never by a fore
 """
 
 from observability.models.alerts import Alert, AlertKind, Severity, Silence
+from observability.models.budgets import SpendBudget
 from observability.models.calls import Call, CostSource, OtherSpan
 from observability.models.evaluations import (
     Evaluation,
@@ -21,7 +22,7 @@ from observability.models.evaluators import (
     Judging,
     JudgingBudget,
 )
-from observability.models.evidence import Counted, Evidence, UnitBucket
+from observability.models.evidence import ArmCost, Counted, Evidence, UnitBucket
 from observability.models.prices import PriceOverride
 from observability.models.quality import Refused, RefusedHour
 from observability.models.rollups import (
@@ -29,6 +30,7 @@ from observability.models.rollups import (
     ExposureHour,
     RolledDay,
     RollUpState,
+    SpendDay,
     SpendHour,
     StaleHour,
     VersionHour,
@@ -42,6 +44,7 @@ from observability.models.texts import CallText, KeptBecause
 __all__ = [
     "Alert",
     "AlertKind",
+    "ArmCost",
     "Call",
     "CallText",
     "CostSource",
@@ -76,6 +79,8 @@ __all__ = [
     "Severity",
     "Silence",
     "Span",
+    "SpendBudget",
+    "SpendDay",
     "SpendHour",
     "StaleBucket",
     "StaleHour",

@@ -75,10 +75,12 @@ class Spending:
 
 @dataclass(slots=True)
 class Exposed:
-    """scored: score name → calls that have one that counts."""
+    """scored: score name → calls that have one that counts. told_tokens, told_cached_tokens: as of Figures."""
 
     calls: int
     scored: dict[str, int]
+    told_tokens: int = 0
+    told_cached_tokens: int = 0
 
 
 def hour_of(moment: datetime) -> datetime:
@@ -149,14 +151,14 @@ def spending(stretch: Stretch, dimension: str) -> dict[str | None, Spending]:
 
 def spending_rows(stretch: Stretch, dimension: str) -> QuerySet[Call, tuple[Any, ...]]:
     """The same as rows to go on with in SQL: the value, then the members of Spending."""
-    return _spending_calls(stretch).values_list(VALUES[Dimension(dimension)]).annotate(**_spending_sums())
+    return spending_calls(stretch).values_list(VALUES[Dimension(dimension)]).annotate(**_spending_sums())
 
 
 def spending_by_value_and_day(
     stretch: Stretch, dimension: str, values: Collection[str | None]
 ) -> dict[tuple[str | None, date], Spending]:
     """Of these values alone."""
-    calls = _spending_calls(stretch).alias(value=VALUES[Dimension(dimension)])
+    calls = spending_calls(stretch).alias(value=VALUES[Dimension(dimension)])
     named = Q(value__in=[value for value in values if value is not None])
     found = calls.filter(named | Q(value__isnull=True) if None in values else named)
     rows = found.values_list(F("value"), _number(WHOLE_DAY, "")).annotate(**_spending_sums())
@@ -164,7 +166,7 @@ def spending_by_value_and_day(
 
 
 def spending_by_day(stretch: Stretch) -> dict[date, Spending]:
-    rows = _spending_calls(stretch).values_list(_number(WHOLE_DAY, "")).annotate(**_spending_sums())
+    rows = spending_calls(stretch).values_list(_number(WHOLE_DAY, "")).annotate(**_spending_sums())
     return {_start(number, WHOLE_DAY).date(): Spending(*sums) for number, *sums in rows}
 
 
@@ -172,7 +174,8 @@ def exposed(stretch: Stretch) -> dict[ExposureKey, Exposed]:
     """A stretch's LLM calls under an exposure, and how many of them have which score."""
     fields = ExposureKey._fields
     calls = llm_calls(stretch).filter(rollout__isnull=False)
-    found = {ExposureKey(*key): Exposed(n, {}) for *key, n in calls.values_list(*fields).annotate(Count("id"))}
+    rows = calls.values_list(*fields).annotate(n=Count("id"), told=TOLD, told_cached=TOLD_CACHED)
+    found = {ExposureKey(*key): Exposed(n, {}, told, cached) for *key, n, told, cached in rows}
     if not found:
         return {}
     # By the calls of the stretch, or SQLite reads all scores there are. Of a name only one counts for a call.
@@ -184,6 +187,9 @@ def exposed(stretch: Stretch) -> dict[ExposureKey, Exposed]:
 
 
 COST = Coalesce(Sum("cost_usd"), Decimal(0))
+_TELLS_ITS_CACHE = Q(input_tokens__isnull=False, cached_tokens__isnull=False)
+TOLD = Coalesce(Sum("input_tokens", filter=_TELLS_ITS_CACHE), 0)
+TOLD_CACHED = Coalesce(Sum("cached_tokens", filter=_TELLS_ITS_CACHE), 0)
 VALUES: Mapping[Dimension, Any] = {
     Dimension.USER: F("user_hash"),
     Dimension.FEATURE: F("feature"),
@@ -227,7 +233,7 @@ def scores_of(stretch: Stretch) -> QuerySet[Score]:
     return Score.objects.filter(_llm(stretch, "call__"), counts=True).order_by()
 
 
-def _spending_calls(stretch: Stretch) -> QuerySet[Call]:
+def spending_calls(stretch: Stretch) -> QuerySet[Call]:
     return Call.objects.filter(_within(stretch, ""), held=False).order_by()
 
 
@@ -283,6 +289,8 @@ def _sums(calls: QuerySet[Call], by: Sequence[Any]) -> Iterator[tuple[tuple[Any,
         tokens_in_time=Coalesce(Sum("output_tokens", filter=_TIMED), 0),
         time_ms=Coalesce(Sum("duration_ms", filter=_TIMED), Value(0.0)),
         at_the_end=Count("id", filter=_FIRST_WITH_LAST),
+        told=TOLD,
+        told_cached=TOLD_CACHED,
     )
     for (
         *group,
@@ -299,6 +307,8 @@ def _sums(calls: QuerySet[Call], by: Sequence[Any]) -> Iterator[tuple[tuple[Any,
         timed,
         ms,
         end,
+        told,
+        told_cached,
     ) in rows:
         yield (
             tuple(group),
@@ -315,6 +325,8 @@ def _sums(calls: QuerySet[Call], by: Sequence[Any]) -> Iterator[tuple[tuple[Any,
                 timed_tokens=timed,
                 timed_ms=ms,
                 ttft_is_total=end,
+                told_tokens=told,
+                told_cached_tokens=told_cached,
             ),
         )
 

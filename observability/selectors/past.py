@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
-from django.db.models import Case, Count, F, FloatField, Q, When
-from django.db.models.functions import Cast, Round
+from django.db.models import Case, Count, F, FloatField, Q, Sum, When
+from django.db.models.functions import Cast, Coalesce, Round
 
 from observability.core.evidence import (
     COST_PER_CALL,
@@ -34,10 +35,12 @@ class ScoreName:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """LLM calls of a prompt; observed: by measure and score name, how many of them had one that would be evidence."""
+    """LLM calls of a prompt; observed: by measure and score name, how many of them had one that would be evidence.
+    cost_usd: of those whose cost is known."""
 
     calls: int
     observed: Mapping[str, int]
+    cost_usd: Decimal = Decimal(0)
 
 
 def baseline(*, version_id: int, measure: str, since: datetime, evaluator: str = "") -> dict[int, int]:
@@ -92,13 +95,15 @@ def traffic(*, prompt: str, since: datetime) -> Traffic:
         **{
             measure: Count(value, filter=answered if measure in OF_ANSWERS else None)
             for measure, value in VALUES.items()
-        }
+        },
+        cost=Coalesce(Sum("cost_usd"), Decimal(0)),
     )
     scores = Score.objects.filter(
         counts=True, by_design=True, call__in=Call.objects.filter(prompt_name=prompt).since(since)
     )
     by_name = scores.filter(call__is_embedding=False).order_by("name").values_list("name").annotate(Count("id"))
-    return Traffic(calls=by_measure[ERROR_RATE], observed={**by_measure, **dict(by_name)})
+    cost_usd = by_measure.pop("cost")
+    return Traffic(calls=by_measure[ERROR_RATE], observed={**by_measure, **dict(by_name)}, cost_usd=cost_usd)
 
 
 def _share(field: str) -> Case:

@@ -10,7 +10,7 @@ from typing import Any
 
 from django import forms
 
-from rollout.core.plan import DEFAULT_STEPS, SECONDS, Plan, PlanStep
+from rollout.core.plan import DEFAULT_STEPS, SECONDS, Plan, PlanStep, dollars
 from rollout.plans import KINDS_OF_SCORES, MOST_METRICS, MOST_STEPS
 
 SPARE = 2  # empty rows, for those who want more than there are
@@ -108,6 +108,12 @@ class PlanFields(forms.Form):
         required=False,
         help_text="Unticked: harm is shown and announced, and a person acts. Default: by itself.",
     )
+    canary_spend_cap = forms.CharField(
+        label="Spend cap of the canary, USD",
+        required=False,
+        widget=forms.TextInput(attrs=SHORT | {"inputmode": "decimal"}),
+        help_text="What the canary's calls may cost: then it is rolled back, or held for a person. Default: no cap.",
+    )
     when_superseded = forms.CharField(
         label="If another rollout is active",
         required=False,
@@ -168,6 +174,7 @@ def metrics_as_rows(metrics: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]
 
 def once_as_initial(plan: Plan) -> dict[str, Any]:
     values = {name: getattr(plan, name) for name in ONCE if name not in TIMES}
+    values["canary_spend_cap"] = "" if plan.canary_spend_cap is None else dollars(plan.canary_spend_cap)
     return {
         **{name: value if isinstance(value, bool) else str(value) for name, value in values.items()},
         **{name: duration_written(getattr(plan, f"{name}_s")) for name in TIMES},

@@ -300,7 +300,7 @@ def _too_late(plan: Plan, what: str, delay: Delay) -> Iterator[str]:
     if delay.canary_calls is None:
         yield f"{what} hardly ever."
     elif delay.seconds is not None and delay.seconds > plan.max_duration_s:
-        yield f"{what} after about {_span(delay.seconds)}; max_duration, {_span(plan.max_duration_s)}, is too short."
+        yield f"{what} after about {span(delay.seconds)}; max_duration, {span(plan.max_duration_s)}, is too short."
 
 
 def _holds(plan: Plan, find_harm: Delay, served: int | None) -> Iterator[str]:
@@ -309,14 +309,14 @@ def _holds(plan: Plan, find_harm: Delay, served: int | None) -> Iterator[str]:
         return
     if served > plan.max_duration_s:
         yield (
-            f"The steps, with their holds, {plan.min_units} units and evidence from each, take about {_span(served)}; "
-            f"max_duration, {_span(plan.max_duration_s)}, is too short."
+            f"The steps, with their holds, {plan.min_units} units and evidence from each, take about {span(served)}; "
+            f"max_duration, {span(plan.max_duration_s)}, is too short."
         )
     elif plan.promote_when == "no_harm_found" and (find_harm.seconds is None or find_harm.seconds > served):
-        yield f"no_harm_found promotes after about {_span(served)}, before all harm of a margin's size would be found."
+        yield f"no_harm_found promotes after about {span(served)}, before all harm of a margin's size would be found."
 
 
-def _span(seconds: int) -> str:
+def span(seconds: int) -> str:
     for size, unit in UNITS:
         if seconds >= size:
             return f"{seconds / size:.{0 if seconds >= 10 * size else 1}f}".removesuffix(".0") + f" {unit}"

@@ -13,6 +13,7 @@ Direction = Literal["lower", "higher"]
 DURATION = re.compile(r"(\d{1,6})([smhd])", re.ASCII)
 NEAREST_LIMIT = 1e-6  # of a share, to 0 and 1
 LARGEST_LIMIT = 1e9  # of USD, ms and tokens
+LEAST_CAP, MOST_CAP = Decimal("0.01"), Decimal(1_000_000)  # USD
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 NOBODY: Mapping[str, str] = {}
 ERROR_RATE, OUTPUT_VALID, THUMBS_DOWN = "error_rate", "output_valid", "thumbs_down"
@@ -110,7 +111,8 @@ class PlanMetric:
 class Plan:
     """alpha: the chance of a false rollback over the whole rollout, and likewise of a false promotion. warm_up_s: what
     arrives in it after the start is not counted. when_superseded: what becomes of a rollout of the label that is active
-    when this one is to be started: it stays and this one is refused, or it ends."""
+    when this one is to be started: it stays and this one is refused, or it ends. canary_spend_cap: what the canary's
+    calls may cost in all, USD; None for no cap."""
 
     metrics: tuple[PlanMetric, ...]
     steps: tuple[PlanStep, ...] = DEFAULT_STEPS
@@ -124,15 +126,23 @@ class Plan:
     auto_promote: bool = True
     auto_rollback: bool = True
     when_superseded: Literal["reject", "replace"] = "reject"
+    canary_spend_cap: Decimal | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "metrics": [metric.to_json() for metric in self.metrics]}
+        cap = self.canary_spend_cap
+        return {
+            **asdict(self),
+            "metrics": [metric.to_json() for metric in self.metrics],
+            "canary_spend_cap": None if cap is None else dollars(cap),
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Plan":
         steps = tuple(PlanStep(**step) for step in data["steps"])
         metrics = tuple(PlanMetric.from_json(metric) for metric in data["metrics"])
-        return cls(**{**data, "steps": steps, "metrics": metrics})
+        cap = data.get("canary_spend_cap")
+        caps = {"canary_spend_cap": None if cap is None else Decimal(cap)}
+        return cls(**{**data, **caps, "steps": steps, "metrics": metrics})
 
 
 def default_metrics(
@@ -193,6 +203,11 @@ def read_share_bp(written: Any) -> int:
     if not share.is_finite() or share != share.to_integral_value() or not 0 <= share <= 10_000:
         raise ValueError(f"expected 0 to 100 % in steps of 0.01 %, got {written!r}")
     return int(share)
+
+
+def dollars(usd: Decimal) -> str:
+    """All of its digits, as JSON has amounts: `25`, `0.000012`."""
+    return f"{usd.normalize():f}"
 
 
 def read_duration_s(written: Any) -> int:

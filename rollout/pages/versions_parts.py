@@ -67,6 +67,7 @@ class VersionRow:
     ttft: list[str]
     latency: list[str]
     speed: str
+    cache: str
     cost: str
 
 
@@ -194,6 +195,7 @@ def version_row(track: Track) -> VersionRow:
         ttft=[milliseconds(percentile(figures.ttft, share / 100, TTFT)) for share in SHARES],
         latency=[milliseconds(percentile(figures.latency, share / 100, LATENCY)) for share in SHARES],
         speed=f"{1000 * figures.timed_tokens / figures.timed_ms:.0f}" if figures.timed_ms else DASH,
+        cache=estimate(hit_rate(figures), "share"),
         cost=money(cost_per_call(figures)),
     )
 
@@ -280,6 +282,11 @@ def to_roll_out(versions: Collection[PromptVersion], labels: Sequence[Label]) ->
 
 def cost_per_call(figures: Figures) -> float | None:
     return float(figures.cost_usd) / figures.priced if figures.priced else None
+
+
+def hit_rate(figures: Figures) -> float | None:
+    """Of the calls whose provider tells how many of their input tokens came from its cache."""
+    return min(figures.told_cached_tokens / figures.told_tokens, 1.0) if figures.told_tokens else None
 
 
 def _track(

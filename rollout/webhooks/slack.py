@@ -23,6 +23,7 @@ HAPPENED = {
     "rollout.invalid": "is held: the arms do not get their shares",
     "rollout.inconclusive": "has used up its time without proof",
     "rollout.harm_found": "is held: harm was found",
+    "rollout.spend_cap_reached": "is held: the canary has cost what it may",
     "rollout.proven_safe": "is proven safe and waits for a person",
     "rollout.evaluation_failed": "is held: a look at it failed",
     "rollout.recovered": "is looked at again",

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -13,8 +14,9 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from common.clock import now
-from observability.models import Alert, AlertKind, Call, RefusedHour, Score, Severity
+from observability.models import Alert, AlertKind, Call, RefusedHour, Score, Severity, SpendBudget
 from observability.services import alerts
+from observability.services.budgets import add_budget
 from registry import services
 from registry.models import ApiKey, Event, Prompt
 from rollout.models import Rollout
@@ -79,6 +81,7 @@ def world() -> dict[str, Rollout]:
         judge = make.judge_version(f"tone-{number}", f"{hidden} {{{{ output }}}}")
         make.judging(prompt, judge)
     make.evaluator_version(check="length", most=9)
+    add_budget(dimension="prompt", value=OUTSIDE, period="daily", usd=Decimal(5), actor=make.ANNA)
     snapshot_cache.cache.refresh()
     return found
 
@@ -99,6 +102,7 @@ def values(prompt: str, world: dict[str, Rollout]) -> dict[str, Any]:
         "alert_id": Alert.objects.get(prompt=prompt, label="production").pk,
         "evaluator": "brevity",
         "ordinal": 1,
+        "budget_id": SpendBudget.objects.get().pk,
     }
 
 
@@ -111,6 +115,10 @@ BODIES: dict[str, Any] = {
     "ofrep/v1/evaluate/flags/<flag:key>": {"context": {"targetingKey": "u"}},
     "api/v1/prompts/<str:name>/render": {"variables": {"name": "x"}, "version": "1.0"},
 }
+
+
+OF_EVERYTHING = ("api/v1/data-quality", "api/v1/spend-budgets")
+"""What tells of all prompts together."""
 
 
 def readable() -> dict[str, str]:
@@ -147,7 +155,7 @@ def test_prefix__every_address_that_is_read__tells_of_its_own(world: dict[str, R
     asker = app("read", prompt_prefix="orders-")
     for route, method in readable().items():
         answer = ask(asker, route, method, values(INSIDE, world))
-        assert answer.status_code == (403 if route == "api/v1/data-quality" else 200), route
+        assert answer.status_code == (403 if route.startswith(OF_EVERYTHING) else 200), route
     for path in ("api/v1/prompts", "api/v1/calls", "api/v1/rollouts", "ruleset", "api/v1/spend?by=prompt"):
         assert INSIDE in asker.get(f"/{path}").content.decode(), path
 
