@@ -217,18 +217,17 @@ def take_in(bodies: list[bytes]) -> float:
 def claim_urgent() -> dict[str, Any]:
     """Calls of a rollout behind all that waits: how many claims of four until all of them are claimed, and how long
     each claim takes."""
-    from observability.judging import queue
-    from observability.models import Evaluation
-    from tests import judged
+    from django.db.models import F
 
-    for number in range(10**7, 10**7 + 40 * URGENT):
-        if Evaluation.objects.filter(urgent=True).count() >= URGENT:
-            break
-        judged.send_call(number, exposure="rol_1:0:canary:7")
+    from observability.judging import queue
+    from observability.models import Evaluation, EvaluatorVersion
+    from tests import judged, traces
+
+    judged.fix_share("rol_1", "canary", EvaluatorVersion.objects.get(), 1.0)
+    said = judged.attributes(exposure="rol_1:0:canary:7")
+    judged.send(*(traces.span(said, number=10**7 + n, trace=10**7 + n) for n in range(URGENT)))
     waiting = Evaluation.objects.filter(status="waiting").count()
-    for evaluation in Evaluation.objects.filter(urgent=True):
-        evaluation.next_attempt_at = evaluation.created_at
-        evaluation.save(update_fields=["next_attempt_at"])
+    Evaluation.objects.filter(urgent=True).update(next_attempt_at=F("created_at"))
     urgent = Evaluation.objects.filter(urgent=True).count()
     took, found, claims = [], 0, 0
     while found < urgent:
