@@ -24,6 +24,7 @@ from observability.models import (
     ExposureHour,
     FiguresBucket,
     JudgedBucket,
+    MetricBucket,
     RefusedHour,
     Score,
     Span,
@@ -41,6 +42,7 @@ HOURS: Mapping[str, Callable[[], QuerySet[Any]]] = {
     "hours of exposures": ExposureHour.objects.all,
     "hours of refusals": RefusedHour.objects.all,
 }
+METRICS_KEPT_FOR = timedelta(days=10)  # a baseline is of seven days that ended a day before
 LONGEST_SWEEP_S = 20.0  # of the 60 that a task may take
 
 
@@ -85,6 +87,9 @@ def kinds() -> list[Kind]:
         ),
         _found_by_index("series", SERIES_KEPT_FOR, lambda at: FiguresBucket.objects.filter(starts_at__lt=at)),
         _found_by_index("series of judges", SERIES_KEPT_FOR, lambda at: JudgedBucket.objects.filter(starts_at__lt=at)),
+        _found_by_index(
+            "series of metrics", METRICS_KEPT_FOR, lambda at: MetricBucket.objects.filter(starts_at__lt=at)
+        ),
         *(kind for kinds_of_another in _of_others for kind in kinds_of_another()),
         _found_by_index("answers to repeat", idempotency.KEPT_FOR, idempotency.answers_before),
     ]

@@ -2,6 +2,7 @@
 
 from django.urls import path, re_path
 
+from observability.api.baselines import BaselinesView
 from observability.api.calls import CallsView
 from observability.api.langfuse import LangfuseIngestion, LangfuseScores
 from observability.api.metrics import VersionMetricsView
@@ -28,6 +29,7 @@ urlpatterns = [
     path("api/v1/calls", CallsView.as_view()),
     path("api/v1/calls/<str:trace_id>/<str:span_id>/text", CallTextView.as_view()),
     path("api/v1/metrics/versions", VersionMetricsView.as_view()),
+    path("api/v1/baselines", BaselinesView.as_view()),
     path("api/v1/spend", SpendView.as_view()),
     re_path(r"^api/v1/traces/(?P<trace_id>[0-9a-fA-F]{32})\Z", TraceView.as_view()),
     path("api/v1/prices", PricesView.as_view()),

@@ -62,6 +62,7 @@ api/v1/scores                                                     GET read    PO
 api/v1/calls                                                      GET read    POST ingest
 api/v1/calls/<str:trace_id>/<str:span_id>/text                    GET admin
 api/v1/metrics/versions                                           GET read
+api/v1/baselines                                                  GET read
 api/v1/spend                                                      GET read
 ^api/v1/traces/(?P<trace_id>[0-9a-fA-F]{32})\\Z                   GET read
 api/v1/prices                                                     GET read    POST admin
