@@ -83,7 +83,7 @@ def diurnal(swing: float) -> np.ndarray:
 
 
 def openings(kind: Kind, sd: float, swing: float, days: int, seed: int) -> int:
-    """How many alerts open in so many days of which none has changed, each five minutes a look.
+    """On how many of so many days an alert opens though nothing has changed, each five minutes a look.
 
     The detector of a day begins with the day before, so that it looks back at least as far as in production.
     """
@@ -96,7 +96,7 @@ def openings(kind: Kind, sd: float, swing: float, days: int, seed: int) -> int:
         base = baseline(kind.metric, seen[-8:-1]) if day >= BEFORE else None
         if base is not None:
             found, firing_for = _watch(kind, base, last, steps, firing_for)
-            opened += found
+            opened += found > 0
         seen.append(quarters(steps))
         last = steps
     return opened

@@ -32,9 +32,9 @@ LEAST_PER_DAY = 20  # observations; a day with fewer says nothing about how days
 LEAST_NOW = 20  # observations since the change
 LEAST_RATIO = 1.2
 FLOOR = 0.005  # of rates and of what scores lose: what is less worse than that interests nobody
-# Quantiles found by simulation (benchmarks/baselines.py): a day is beyond in 1 % of all, at a log-sd from day to day of
-# 0.2, by the number of days that the standard deviation comes from.
-QUANTILE = {3: 3.25, 4: 3.15, 5: 3.05, 6: 2.97, 7: 2.9}
+# Quantiles found by simulation (benchmarks/baselines.py): of all days less than 1 % are beyond, at a log-sd from day
+# to day of 0.2, by the number of days that the standard deviation comes from.
+QUANTILE = {3: 3.7, 4: 3.6, 5: 3.5, 6: 3.4, 7: 3.3}
 USUAL_SD, USUAL_DAYS = 0.15, 2  # what is believed of how days differ before any is seen, and what weight that has
 
 QUARTERS = 4  # of a day: latencies and costs follow the hour
