@@ -28,6 +28,7 @@ from common.openapi import (
     said,
 )
 from observability.api.alerts import AlertFilters, NewSilence, Reason
+from observability.api.baselines import BaselineFilters
 from observability.api.budgets import BudgetChange, NewBudget
 from observability.api.calls import CallFilters
 from observability.api.evaluators import BudgetForm, EvaluatorForm, EvaluatorVersionForm, JudgingForm, TryForm
@@ -218,6 +219,22 @@ SCHEMAS: dict[str, Schema] = {
         left_out=said(INTEGER, "How many items there are beyond the limit"),
     ),
     "Spending": SPENDING,
+    "Baselines": members(
+        items=array(
+            members(
+                prompt=TEXT,
+                label=MAYBE_TEXT,
+                metric=TEXT,
+                state=one_of("learning", "steady", "firing"),
+                now=said(MAYBE_NUMBER, "Of the last hour, or of the last 20 observations where that has fewer"),
+                n=INTEGER,
+                baseline=MAYBE_NUMBER,
+                threshold=MAYBE_NUMBER,
+                days=said(INTEGER, "That the baseline is of"),
+            )
+        ),
+        left_out=said(INTEGER, "Labels that are not among the items"),
+    ),
     "Spend": members(
         since=TIME,
         until=TIME,
@@ -435,6 +452,9 @@ OPERATIONS: Operations = {
     ),
     "GET /api/v1/metrics/versions": Operation(
         "Figures of calls by version, label, environment or feature", ref("VersionMetrics"), query=MetricFilters
+    ),
+    "GET /api/v1/baselines": Operation(
+        "Metrics of a prompt beside their rolling seven days", ref("Baselines"), query=BaselineFilters
     ),
     "GET /api/v1/spend": Operation("What calls cost, by who or what spent it", ref("Spend"), query=SpendFilters),
     "GET /api/v1/evaluations": Operation(

@@ -27,6 +27,7 @@ from observability.models import (
     ExposureHour,
     FiguresBucket,
     JudgedBucket,
+    MetricBucket,
     RefusedHour,
     RetrievedText,
     Score,
@@ -49,6 +50,7 @@ HOURS: Mapping[str, Callable[[], QuerySet[Any]]] = {
 }
 KEEP_FOR_JUDGES = timedelta(hours=23)  # a day at the latest, since this is done every hour
 DAYS_OF_SPENDING_KEPT = timedelta(days=62)  # budgets and typical days look back a month; hours of spending stay longer
+METRICS_KEPT_FOR = timedelta(days=10)  # a baseline is of seven days that ended a day before
 LONGEST_SWEEP_S = 20.0  # of the 60 that a task may take
 
 
@@ -100,6 +102,9 @@ def kinds() -> list[Kind]:
         _found_by_index("alerts", settings.KEEP_EVENTS, lambda at: Alert.objects.filter(resolved_at__lt=at)),
         _found_by_index("silences", settings.KEEP_EVENTS, lambda at: Silence.objects.filter(until__lt=at)),
         _found_by_index("days of spending", DAYS_OF_SPENDING_KEPT, _days_of_spending),
+        _found_by_index(
+            "series of metrics", METRICS_KEPT_FOR, lambda at: MetricBucket.objects.filter(starts_at__lt=at)
+        ),
         *(kind for kinds_of_another in _of_others for kind in kinds_of_another()),
         _found_by_index("answers to repeat", idempotency.KEPT_FOR, idempotency.answers_before),
     ]

@@ -3,6 +3,7 @@
 from django.urls import path, re_path
 
 from observability.api.alerts import Acknowledgement, AlertDetail, AlertList, Silencing, Unsilencing
+from observability.api.baselines import BaselinesView
 from observability.api.budgets import BudgetsView, BudgetView
 from observability.api.calls import CallsView
 from observability.api.evaluators import (
@@ -41,6 +42,7 @@ urlpatterns = [
     path("api/v1/calls", CallsView.as_view()),
     path("api/v1/calls/<str:trace_id>/<str:span_id>/text", CallTextView.as_view()),
     path("api/v1/metrics/versions", VersionMetricsView.as_view()),
+    path("api/v1/baselines", BaselinesView.as_view()),
     path("api/v1/spend", SpendView.as_view()),
     path("api/v1/evaluations", EvaluationsView.as_view()),
     path("api/v1/judging", JudgingFiguresView.as_view()),

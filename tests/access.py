@@ -62,6 +62,7 @@ api/v1/scores                                                     GET read    PO
 api/v1/calls                                                      GET read    POST ingest
 api/v1/calls/<str:trace_id>/<str:span_id>/text                    GET admin
 api/v1/metrics/versions                                           GET read
+api/v1/baselines                                                  GET read
 api/v1/spend                                                      GET read
 api/v1/evaluations                                                GET read
 api/v1/judging                                                    GET read

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("observability", "0018_watch_every_minute"),
+        ("observability", "0019_metrics_of_the_series"),
     ]
 
     operations = [

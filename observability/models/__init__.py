@@ -37,7 +37,7 @@ from observability.models.rollups import (
     VersionSpan,
 )
 from observability.models.scores import Score, ScoreSource
-from observability.models.series import FiguresBucket, JudgedBucket, SeriesState, StaleBucket, Watch
+from observability.models.series import FiguresBucket, JudgedBucket, MetricBucket, SeriesState, StaleBucket, Watch
 from observability.models.spans import Span
 from observability.models.texts import CallText, KeptBecause
 
@@ -65,6 +65,7 @@ __all__ = [
     "JudgingBudget",
     "JudgingDay",
     "KeptBecause",
+    "MetricBucket",
     "Missing",
     "OtherSpan",
     "PriceOverride",

@@ -63,6 +63,33 @@ class JudgedBucket(models.Model):
         return f"{self.evaluator} {self.starts_at:%Y-%m-%dT%H:%M}: {self.n}"
 
 
+class MetricBucket(models.Model):
+    """What one metric of a prompt under a label came to in five minutes, canaries apart: what baselines are computed
+    from, in one row where FiguresBucket may have many.
+
+    label: empty where calls name none. block: which six hours since 1970. n, total, squares: as people know the metric,
+    times in milliseconds.
+    """
+
+    starts_at = models.DateTimeField()
+    prompt_name = models.CharField(max_length=200)
+    label = models.CharField(max_length=200, blank=True)
+    metric = models.CharField(max_length=100)
+    block = models.PositiveIntegerField()
+    n = models.PositiveBigIntegerField()
+    total = models.FloatField()
+    squares = models.FloatField()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["starts_at"], name="metric_buckets_by_start"),
+            models.Index(fields=["prompt_name", "label", "starts_at"], name="metric_buckets_by_prompt"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.prompt_name} {self.label} {self.metric} {self.starts_at:%Y-%m-%dT%H:%M}: {self.n}"
+
+
 class SeriesState(models.Model):
     """One row: the buckets before settled_until are final but for marks (StaleBucket). revision: how often rows were
     replaced, so that of two workers who computed at once the later one finds that its answer is old."""

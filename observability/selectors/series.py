@@ -11,10 +11,19 @@ from typing import Any, NamedTuple
 from django.db.models import BooleanField, Case, Count, F, Func, IntegerField, Q, QuerySet, Value, When
 from django.db.models.functions import Coalesce
 
-from observability.core.evidence import COST_PER_CALL
-from observability.core.figures import Figures
+from observability.core.baselines import QUARTER
+from observability.core.evidence import (
+    COST_PER_CALL,
+    ERROR_RATE,
+    LATENCY,
+    OUTPUT_VALID,
+    SMALLEST,
+    TTFT,
+    value_of_log_bin,
+)
+from observability.core.figures import NO_SCORES, Figures, ScoreSums
 from observability.core.times import BUCKET, EPOCH
-from observability.models import Call, FiguresBucket, JudgedBucket, Score
+from observability.models import Call, FiguresBucket, JudgedBucket, MetricBucket, Score
 from observability.models.calls import PLACES_PER_HOUR
 from observability.models.rollups import columns_of
 from observability.selectors.bins import log_bin
@@ -59,6 +68,7 @@ class JudgedKey(NamedTuple):
 class Computed(NamedTuple):
     figures: list[FiguresBucket]
     judged: list[JudgedBucket]
+    metrics: list[MetricBucket]
 
 
 def buckets(prompt_name: str, since: datetime, until: datetime) -> list[FiguresBucket]:
@@ -93,10 +103,10 @@ def computed(since: datetime, until: datetime) -> Computed:
         others, scores = others.filter(of_calls), scores.filter(of_calls)
     figures = figures_by(_by, calls, others, scores)
     costs, checks = _costs(calls), _checks(calls)
-    return Computed(
-        [_row(group, found, costs.get(group, {}), checks.get(group, NOT_CHECKED)) for group, found in figures.items()],
-        list(_judged(scores)) if figures else [],
-    )
+    rows = [
+        _row(group, found, costs.get(group, {}), checks.get(group, NOT_CHECKED)) for group, found in figures.items()
+    ]
+    return Computed(rows, list(_judged(scores)) if rows else [], _metrics(rows))
 
 
 NOT_CHECKED = (0, 0)
@@ -166,6 +176,44 @@ def _row(group: tuple[Any, ...], figures: Figures, costs: dict[int, int], checks
         checked=checks[0],
         valid=checks[1],
     )
+
+
+def _metrics(rows: Iterable[FiguresBucket]) -> list[MetricBucket]:
+    """What baselines watch, of all that is no canary."""
+    found: dict[tuple[datetime, str, str, str], ScoreSums] = {}
+    for row in rows:
+        if row.is_canary or row.prompt_name is None:
+            continue
+        for metric, sums_ in metrics_of(row):
+            key = (row.starts_at, row.prompt_name, row.label or "", metric)
+            found[key] = found.get(key, NO_SCORES).plus(sums_)
+    return [
+        MetricBucket(
+            **dict(zip(("starts_at", "prompt_name", "label", "metric"), key, strict=True)),
+            block=block_of(key[0]),
+            **sums_._asdict(),
+        )
+        for key, sums_ in found.items()
+        if sums_.n
+    ]
+
+
+def metrics_of(row: FiguresBucket) -> Iterator[tuple[str, ScoreSums]]:
+    failed = sum(row.errors.values())
+    yield ERROR_RATE, ScoreSums(row.calls, failed, failed)
+    yield OUTPUT_VALID, ScoreSums(row.checked, row.valid, row.valid)
+    for metric, (bins, counts) in ((LATENCY, row.latency), (TTFT, row.ttft), (COST_PER_CALL, row.cost)):
+        values = [value_of_log_bin(bin_, SMALLEST[metric]) for bin_ in bins]
+        total = sum(n * value for n, value in zip(counts, values, strict=True))
+        yield metric, ScoreSums(sum(counts), total, sum(n * v * v for n, v in zip(counts, values, strict=True)))
+    for name, by_source in row.scores.items():
+        for of_source in by_source.values():
+            yield name, ScoreSums(*of_source[:3])
+
+
+def block_of(at: datetime) -> int:
+    """Which six hours since 1970."""
+    return (at - EPOCH) // QUARTER
 
 
 def _judged(scores: QuerySet[Score]) -> Iterator[JudgedBucket]:

@@ -15,7 +15,7 @@ from django.db import transaction
 
 from common.clock import now
 from observability.core.times import BUCKET, EPOCH, bucket_of
-from observability.models import FiguresBucket, JudgedBucket, RollUpState, SeriesState, StaleBucket
+from observability.models import FiguresBucket, JudgedBucket, MetricBucket, RollUpState, SeriesState, StaleBucket
 from observability.rollups import SERIES_KEPT_FOR
 from observability.selectors.hours import HOUR, hour_of
 from observability.selectors.series import Computed, computed
@@ -89,7 +89,8 @@ def _replace(since: datetime, until: datetime, *, settles: datetime | None = Non
 
 
 def _put(rows: Computed, since: datetime, until: datetime) -> None:
-    for model in (FiguresBucket, JudgedBucket):
+    for model in (FiguresBucket, JudgedBucket, MetricBucket):
         model.objects.filter(starts_at__gte=since, starts_at__lt=until).delete()
     FiguresBucket.objects.bulk_create(rows.figures, batch_size=500)
     JudgedBucket.objects.bulk_create(rows.judged, batch_size=500)
+    MetricBucket.objects.bulk_create(rows.metrics, batch_size=500)
