@@ -6,7 +6,8 @@ from typing import Any
 
 from observability.core.evidence import INTER_TOKEN_LATENCY, LATENCY, TTFT
 from observability.core.figures import Figures, ScoreSums, mean_with_interval, percentile
-from observability.models import Call, CallText, Score
+from observability.core.objectives import Standing
+from observability.models import Call, CallText, Objective, Score
 from observability.selectors.hours import Spending
 
 
@@ -113,6 +114,39 @@ def spending_json(spending: Spending) -> dict[str, Any]:
         "cost_usd": money(spending.cost_usd),
         "unpriced_calls": spending.unpriced,
         "unpriced_tokens": spending.unpriced_tokens,
+    }
+
+
+def objective_json(objective: Objective, standing: Standing) -> dict[str, Any]:
+    """An objective with how it does now. Burn rates by window, the shortest first; null is what no call tells."""
+    budget = standing.budget
+    return {
+        "id": objective.pk,
+        "prompt": objective.prompt.name,
+        "label": objective.label,
+        "name": objective.name,
+        "metric": objective.metric,
+        "comparison": objective.comparison,
+        "threshold": objective.threshold,
+        "target_bp": objective.target_bp,
+        "days": objective.days,
+        "active": objective.active,
+        "revision": objective.revision,
+        "created_at": objective.created_at,
+        "created_by": objective.created_by,
+        "status": {
+            "n": budget.n,
+            "attained": budget.attained,
+            "allowed": objective.promise.allowed,
+            "budget_spent": budget.spent,
+            "budget_left": budget.left,
+            "burn_rates": [
+                {"window_s": int(rate.window.total_seconds()), "n": rate.n, "burn_rate": rate.burn}
+                for rate in standing.rates
+            ],
+            "burning": standing.burning and str(standing.burning.tier.severity),
+            "exhausted_at": standing.gone_at,
+        },
     }
 
 

@@ -5,6 +5,7 @@ from django.urls import path, re_path
 from observability.api.calls import CallsView
 from observability.api.langfuse import LangfuseIngestion, LangfuseScores
 from observability.api.metrics import VersionMetricsView
+from observability.api.objectives import ObjectivesView, ObjectiveView
 from observability.api.prices import PricesView, PriceView, UnpricedView
 from observability.api.scores import ScoresView
 from observability.api.spend import SpendView
@@ -30,6 +31,8 @@ urlpatterns = [
     path("api/v1/metrics/versions", VersionMetricsView.as_view()),
     path("api/v1/spend", SpendView.as_view()),
     re_path(r"^api/v1/traces/(?P<trace_id>[0-9a-fA-F]{32})\Z", TraceView.as_view()),
+    path("api/v1/objectives", ObjectivesView.as_view()),
+    path("api/v1/objectives/<int:objective_id>", ObjectiveView.as_view()),
     path("api/v1/prices", PricesView.as_view()),
     path("api/v1/prices/unpriced", UnpricedView.as_view()),
     path("api/v1/prices/<int:override_id>", PriceView.as_view()),

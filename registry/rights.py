@@ -35,6 +35,7 @@ VIEW_CALLS = "observability.view_call"
 READ_TEXTS = "observability.view_calltext"
 ADD_PRICES = "observability.add_priceoverride"
 DELETE_PRICES = "observability.delete_priceoverride"
+CHANGE_OBJECTIVES = "observability.change_objective"
 
 WORDS = {
     CREATE_PROMPTS: "create prompts",
@@ -57,9 +58,13 @@ WORDS = {
     READ_TEXTS: "read the texts of calls",
     ADD_PRICES: "add prices",
     DELETE_PRICES: "delete prices",
+    CHANGE_OBJECTIVES: "add, change and delete objectives",
 }
 
-OF_WRITE = (CREATE_PROMPTS, EDIT_DRAFTS, PUBLISH, MOVE_LABELS, MOVE_PRODUCTION, ARCHIVE, START, STEER, PROMOTE)
+OF_WRITE = (
+    *(CREATE_PROMPTS, EDIT_DRAFTS, PUBLISH, MOVE_LABELS, MOVE_PRODUCTION, ARCHIVE, START, STEER, PROMOTE),
+    CHANGE_OBJECTIVES,
+)
 """What a key of the scope `write` may do: only who may do all of it may issue one."""
 
 Result = TypeVar("Result")

@@ -10,6 +10,7 @@ from rest_framework import serializers
 
 from common.errors import FieldError, Invalid
 from common.rest import StrictSerializer, field_errors
+from observability.core.shares import read_share_bp
 from rollout.core.plan import (
     KIND_OF,
     OUTPUT_VALID,
@@ -22,7 +23,6 @@ from rollout.core.plan import (
     check_limit,
     default_metrics,
     read_duration_s,
-    read_share_bp,
     usual_direction,
 )
 from rollout.core.stats import margins

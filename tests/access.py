@@ -64,6 +64,8 @@ api/v1/calls/<str:trace_id>/<str:span_id>/text                    GET admin
 api/v1/metrics/versions                                           GET read
 api/v1/spend                                                      GET read
 ^api/v1/traces/(?P<trace_id>[0-9a-fA-F]{32})\\Z                   GET read
+api/v1/objectives                                                 GET read    POST write
+api/v1/objectives/<int:objective_id>                              GET read    PATCH write  DELETE write
 api/v1/prices                                                     GET read    POST admin
 api/v1/prices/unpriced                                            GET read
 api/v1/prices/<int:override_id>                                   DELETE admin
@@ -138,6 +140,7 @@ rollout/delivery              os    -     -     -
 observability/call            eros  -     -     -
 observability/score           eros  -     -     -
 observability/priceoverride   eros  os    -     os
+observability/objective       eros  ros   ros   ros
 django_q/schedule             s     s     s     s
 django_q/success              s     -     s     s
 django_q/failure              s     -     s     s

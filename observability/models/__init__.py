@@ -15,6 +15,7 @@ from observability.models.evaluators import (
     JudgingBudget,
 )
 from observability.models.evidence import Counted, Evidence, UnitBucket
+from observability.models.objectives import Objective
 from observability.models.prices import PriceOverride
 from observability.models.quality import Refused, RefusedHour
 from observability.models.rollups import (
@@ -55,6 +56,7 @@ __all__ = [
     "JudgingBudget",
     "KeptBecause",
     "Missing",
+    "Objective",
     "OtherSpan",
     "PriceOverride",
     "Refused",

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
-from decimal import Decimal
 from typing import Any, Literal
 
 Kind = Literal["rate", "score", "complaint", "cost", "latency"]
@@ -159,18 +158,6 @@ def check_limit(kind: Kind, limit: float) -> None:
             raise ValueError(f"expected a limit between 0 and 1, by {NEAREST_LIMIT:g} at least, got {limit}")
     elif not 1 / LARGEST_LIMIT <= limit <= LARGEST_LIMIT:
         raise ValueError(f"expected a limit over 0, from {1 / LARGEST_LIMIT:g} to {LARGEST_LIMIT:g}, got {limit}")
-
-
-def read_share_bp(written: Any) -> int:
-    """A share such as "5%", "0.1%" or 0.05 in basis points. Raises ValueError unless it is a whole number of them."""
-    try:
-        text = "" if isinstance(written, bool) else str(written).strip()
-        share = Decimal(text[:-1]) * 100 if text.endswith("%") else Decimal(text) * 10_000
-    except ArithmeticError:  # of Decimal: no number, or one beyond all bounds
-        raise ValueError(f'expected a share such as "5%" or 0.05, got {written!r}') from None
-    if not share.is_finite() or share != share.to_integral_value() or not 0 <= share <= 10_000:
-        raise ValueError(f"expected 0 to 100 % in steps of 0.01 %, got {written!r}")
-    return int(share)
 
 
 def read_duration_s(written: Any) -> int:

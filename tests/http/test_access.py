@@ -10,6 +10,7 @@ from django.test import Client
 
 from common.clock import now
 from observability.models import PriceOverride
+from observability.services.objectives import create_objective
 from registry import services
 from registry.models import ApiKey
 from rollout.models import Delivery, Verdict
@@ -21,6 +22,7 @@ from tests import rollouts as given
 pytestmark = pytest.mark.django_db
 
 GROUPS = importlib.import_module("rollout.migrations.0008_rights_and_groups")
+OBJECTIVES = importlib.import_module("rollout.migrations.0015_groups_and_objectives")
 REFUSED_KEYS = ("none", "unknown", "revoked", "expired", "browser")
 PEOPLE = {"n": "staff", "e": "editor", "r": "releaser", "o": "operator", "s": "superuser"}
 CSRF = {"HTTP_REFERER": "http://testserver/"}
@@ -40,6 +42,11 @@ def world() -> dict[str, Any]:
     post(Client(), "/api/v1/scores", {"trace_id": "ab" * 16, "name": "tone", "value": 1, "source": "judge"}, key)
     Verdict.objects.create(rollout=rollout, kind="undecided", step=0, found_at=now(), body={"reasons": []})
     PriceOverride.objects.create(pattern="m", effective_from=now(), input=1, output=1, created_at=now())
+    create_objective(
+        prompt_name="order-extractor", name="tone", metric="tone", comparison="above",
+        threshold=0.9,
+        actor=make.ANNA,
+    )
     snapshot_cache.cache.refresh()
     delivery = Delivery.objects.get()
     newest = {model: apps.get_model(*model.split("/")).objects.latest("pk").pk for model in MODELS_WITH_ROWS}
@@ -53,6 +60,7 @@ def world() -> dict[str, Any]:
         "trace_id": "ab" * 16,
         "span_id": "cd" * 8,
         "override_id": 10**6,
+        "objective_id": 10**6,
         "webhook_id": delivery.endpoint_id,
         "endpoint_id": delivery.endpoint_id,
         "delivery_id": "dlv_none",
@@ -72,7 +80,8 @@ def world() -> dict[str, Any]:
 MODELS_WITH_ROWS = (
     *("registry/apikey", "registry/auditentry", "registry/label", "registry/prompt", "registry/promptversion"),
     *("rollout/rollout", "rollout/verdict", "rollout/webhookendpoint", "rollout/delivery"),
-    *("observability/call", "observability/score", "observability/priceoverride", "django_q/schedule"),
+    *("observability/call", "observability/score", "observability/priceoverride", "observability/objective"),
+    "django_q/schedule",
 )
 
 
@@ -161,6 +170,7 @@ def person(kind: str) -> Client:
     user = User.objects.create_user("ben", is_staff=True)
     if kind != "n":
         GROUPS.make_groups(apps, None)  # tests with transactions empty the tables
+        OBJECTIVES.add_to_groups(apps, None)
         user.groups.add(Group.objects.get(name=PEOPLE[kind]))
     client.force_login(user)
     return client

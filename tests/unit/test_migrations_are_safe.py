@@ -26,6 +26,7 @@ REVIEWED = {
         "0006_webhook_rotation_format_and_health",
     ): "takes away a schedule whose work old evaluators do",
     ("rollout", "0008_rights_and_groups"): "adds rights and groups; old code asks for the rights that there were",
+    ("rollout", "0015_groups_and_objectives"): "adds rights that old code does not ask for",
 }
 """Of (app, migration): why the release before works on although the rules do not see that it does."""
 
