@@ -222,12 +222,20 @@ def present_rate(rates: Sequence[Rate]) -> Rate | None:
 @dataclass(frozen=True, slots=True)
 class Standing:
     """How an objective does. rates: of WINDOWS. gone_at: when the budget is gone at the present rate; None for never,
-    or when nothing tells."""
+    or when nothing tells. covered: the part of the days from which there are calls."""
 
     budget: Budget
     rates: tuple[Rate, ...]
     burning: Burning | None
     gone_at: datetime | None
+    covered: timedelta
+    days: timedelta
+
+    def gone_after(self, burn: float) -> timedelta | None:
+        """When the budget is gone at another rate than the present one."""
+        if self.budget.spent is None:
+            return None
+        return gone_after(self.budget.spent, burn, covered=self.covered, days=self.days)
 
 
 def standing(
@@ -240,7 +248,7 @@ def standing(
     if budget.spent is not None and (present or budget.spent >= 1):
         after = gone_after(budget.spent, (present and present.burn) or 0.0, covered=covered, days=days)
     gone_at = None if after is None else at + after
-    return Standing(budget, rates, burning(history, allowed, at), gone_at)
+    return Standing(budget, rates, burning(history, allowed, at), gone_at, covered, days)
 
 
 def gone_after(spent: float, burn: float, *, covered: timedelta, days: timedelta) -> timedelta | None:
