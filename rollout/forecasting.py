@@ -17,6 +17,7 @@ from rollout.batches import LEAST_BATCH
 from rollout.core.foresight import Delay, Expected, Foresight, Outcome, Subject, foresee, subject
 from rollout.core.plan import Plan
 from rollout.core.stats.evidence import arm, top_bin
+from rollout.error_budgets import Demand, demands, demands_json, in_words
 from rollout.past import BASELINE, baseline_of, seen_lately
 from rollout.plans import read_plan
 from rollout.selectors import refuse_latest
@@ -36,7 +37,7 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """plan: with nothing silent, the margins too. canary: None where none was named."""
+    """plan: with nothing silent, the margins too. canary: None where none was named. budgets: that it demands."""
 
     label: Label
     canary: PromptVersion | None
@@ -44,6 +45,7 @@ class Forecast:
     traffic: Traffic
     subjects: tuple[Subject, ...]
     foresight: Foresight
+    budgets: tuple[Demand, ...] = ()
 
 
 def forecast(*, prompt_name: str, label: str = "production", canary: str = "", plan: Any = None) -> Forecast:
@@ -61,7 +63,8 @@ def forecast(*, prompt_name: str, label: str = "production", canary: str = "", p
     subjects = tuple(_subject(index, whole, target, traffic) for index in range(len(whole.metrics)))
     foresight = foresee(whole, subjects, calls_per_s=traffic.per_s, least_batch=LEAST_BATCH)
     with_margins = replace(whole, metrics=tuple(subject.metric for subject in subjects))
-    return Forecast(target, version, with_margins, traffic, subjects, foresight)
+    budgets = tuple(demands(whole, prompt_name=prompt.name, label=label))
+    return Forecast(target, version, with_margins, traffic, subjects, foresight, budgets)
 
 
 def forecast_json(forecast: Forecast) -> dict[str, Any]:
@@ -84,7 +87,8 @@ def forecast_json(forecast: Forecast) -> dict[str, Any]:
             "if_worse": _outcome_json(foresight.if_worse),
             "if_equal": _outcome_json(foresight.if_equal),
         },
-        "warnings": list(foresight.warnings),
+        "warnings": [*foresight.warnings, *(f"{in_words(each)}." for each in forecast.budgets if not each.met)],
+        "budgets": demands_json(forecast.budgets),
     }
 
 

@@ -94,7 +94,8 @@ class PlanMetric:
 class Plan:
     """alpha: the chance of a false rollback over the whole rollout, and likewise of a false promotion. warm_up_s: what
     arrives in it after the start is not counted. when_superseded: what becomes of a rollout of the label that is active
-    when this one is to be started: it stays and this one is refused, or it ends."""
+    when this one is to be started: it stays and this one is refused, or it ends. needs_budget_bp: the least share
+    of the label's error budgets that must be left at the start, of all of them or by the names of objectives."""
 
     metrics: tuple[PlanMetric, ...]
     steps: tuple[PlanStep, ...] = DEFAULT_STEPS
@@ -108,6 +109,7 @@ class Plan:
     auto_promote: bool = True
     auto_rollback: bool = True
     when_superseded: Literal["reject", "replace"] = "reject"
+    needs_budget_bp: int | Mapping[str, int] | None = None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
