@@ -43,7 +43,10 @@ def world() -> dict[str, Any]:
     Verdict.objects.create(rollout=rollout, kind="undecided", step=0, found_at=now(), body={"reasons": []})
     PriceOverride.objects.create(pattern="m", effective_from=now(), input=1, output=1, created_at=now())
     create_objective(
-        prompt_name="order-extractor", name="tone", metric="tone", comparison="above",
+        prompt_name="order-extractor",
+        name="tone",
+        metric="tone",
+        comparison="above",
         threshold=0.9,
         actor=make.ANNA,
     )

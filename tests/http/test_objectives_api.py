@@ -81,8 +81,13 @@ def test_objectives__made__listed_and_read_with_every_field() -> None:
     }
     assert [rate["window_s"] for rate in status.pop("burn_rates")] == [300, 1800, 3600, 7200, 21600, 86400, 259200]
     assert status == {
-        "n": 0, "attained": None, "allowed": 0.1, "budget_spent": None, "budget_left": None,
-        "burning": None, "exhausted_at": None,
+        "n": 0,
+        "attained": None,
+        "allowed": 0.1,
+        "budget_spent": None,
+        "budget_left": None,
+        "burning": None,
+        "exhausted_at": None,
     }
 
 
