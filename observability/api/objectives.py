@@ -15,8 +15,8 @@ from observability.core.shares import read_share_bp
 from observability.models import Objective
 from observability.models.objectives import LEAST_DAYS, MOST_DAYS
 from observability.representation import objective_json
-from observability.selectors.objectives import objectives, standings
-from observability.services.objectives import change_objective, create_objective, delete_objective, find_objective
+from observability.selectors.objectives import find_objective, objectives, standings
+from observability.services.objectives import change_objective, create_objective, delete_objective
 from registry import selectors as registry
 from registry.idempotency import idempotent
 from registry.keys import beyond_reach, grant_behind, reach_of

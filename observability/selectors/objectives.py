@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from django.db.models import Min, QuerySet
 
+from common.errors import NotFound
 from observability.core.figures import NO_SCORES, Figures, ScoreSums
 from observability.core.objectives import (
     OUTPUTS_ALONE,
@@ -60,6 +61,14 @@ def objectives(
     if prompt is not None:
         found = found.filter(prompt__name=prompt)
     return found if label is None else found.filter(label=label)
+
+
+def find_objective(objective_id: int, reach: Reach = EVERYTHING) -> Objective:
+    """Raises NotFound, also for one beyond reach."""
+    objective = objectives(reach=reach).filter(pk=objective_id).first()
+    if objective is None:
+        raise NotFound("unknown_objective", f"There is no objective {objective_id}")
+    return objective
 
 
 def standings(asked: Collection[Objective], at: datetime) -> dict[int, Standing]:

@@ -22,7 +22,6 @@ from observability.models.objectives import LEAST_DAYS, MOST_DAYS, OBJECTIVE_NAM
 from registry import audit
 from registry import selectors as registry
 from registry.models import LABEL_NAME
-from registry.reach import EVERYTHING, Reach
 from registry.services import LATEST
 
 USUAL_DAYS, DAYS_OF_OUTPUTS = 28, 7
@@ -68,7 +67,7 @@ def create_objective(
     try:
         with transaction.atomic():
             objective.save(force_insert=True)
-            _record("objective.created", objective, before=None, after=audited(objective), actor=actor)
+            _record("created", objective, before=None, after=audited(objective), actor=actor)
     except IntegrityError as error:
         if "one_objective_of_a_name" in str(error) or _same(objective):
             raise Conflict(
@@ -92,7 +91,7 @@ def change_objective(
         return objective
     objective.revision += 1
     objective.save(update_fields=[*changes, "revision"])
-    _record("objective.changed", objective, before=before, after=audited(objective), actor=actor)
+    _record("changed", objective, before=before, after=audited(objective), actor=actor)
     return objective
 
 
@@ -100,17 +99,8 @@ def change_objective(
 def delete_objective(*, objective_id: int, expected_revision: int | None = None, actor: Actor) -> None:
     """Its alert is resolved by the next check. Raises NotFound, or Conflict stale_objective."""
     objective = _lock(objective_id, expected_revision)
-    _record("objective.deleted", objective, before=audited(objective), after=None, actor=actor)
+    _record("deleted", objective, before=audited(objective), after=None, actor=actor)
     objective.delete()
-
-
-def find_objective(objective_id: int, reach: Reach = EVERYTHING) -> Objective:
-    """Raises NotFound, also for one beyond reach."""
-    found = Objective.objects.filter(reach.rows(prompt="prompt__name", label="label"), pk=objective_id)
-    objective = found.select_related("prompt").first()
-    if objective is None:
-        raise NotFound("unknown_objective", f"There is no objective {objective_id}")
-    return objective
 
 
 def usual_target_bp(metric: str) -> int | None:
@@ -188,7 +178,8 @@ def _comparison_of(metric: str) -> tuple[str, ...]:
     return (OF_SHARES[metric],) if metric in OF_SHARES else ("above", "below")
 
 
-def _record(action: str, objective: Objective, *, before: Any, after: Any, actor: Actor) -> None:
+def _record(act: str, objective: Objective, *, before: Any, after: Any, actor: Actor) -> None:
+    action = f"objective.{act}"
     target = f"prompts/{objective.prompt.name}/objectives/{objective.label}/{objective.name}"
     audit.record(action=action, target=target, before=before, after=after, actor=actor)
     told = {"objective": objective.pk, "prompt": objective.prompt.name, "actor": str(actor)}

@@ -8,7 +8,7 @@ import time_machine
 
 from common.clock import now
 from observability import rollups
-from observability.models import Alert, AlertKind, Objective, Severity
+from observability.models import Alert, AlertKind, Objective, SeriesState, Severity
 from observability.services.objectives import change_objective, create_objective, delete_objective
 from observability.watching import objectives, series, watch
 from tests import make, traces
@@ -23,6 +23,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def clock() -> Any:
     with time_machine.travel(NOW, tick=False) as traveller:
+        SeriesState.objects.create(pk=1, settled_until=NOW.replace(minute=0) - timedelta(hours=1))
         yield traveller
 
 

@@ -1,6 +1,6 @@
 """`/api/v1/objectives`: what is promised, how well it is kept, and who may change it; the same in the admin."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from observability import rollups
 from observability.core.scores import NewScore
-from observability.models import Objective
+from observability.models import Objective, SeriesState
 from observability.services.scores import record_scores
 from observability.watching import series
 from registry import audit
@@ -30,6 +30,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def clock() -> Any:
     with time_machine.travel(NOW, tick=False) as traveller:
+        SeriesState.objects.create(pk=1, settled_until=NOW.replace(minute=0) - timedelta(hours=7))
         make.prompt()
         yield traveller
 

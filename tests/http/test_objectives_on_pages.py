@@ -1,6 +1,6 @@
 """The section of objectives on a prompt's page."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +9,7 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from observability import rollups
+from observability.models import SeriesState
 from observability.services.objectives import create_objective
 from observability.watching import series
 from rollout.formats import TIMES, plain
@@ -25,6 +26,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def clock() -> Any:
     with time_machine.travel(NOW, tick=False):
+        SeriesState.objects.create(pk=1, settled_until=NOW.replace(minute=0) - timedelta(hours=1))
         make.prompt()
         yield
 
