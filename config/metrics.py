@@ -6,6 +6,7 @@ nothing is lost with a process that dies; a starting web server forgets those of
 
 import os
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import psutil
@@ -18,6 +19,8 @@ from prometheus_client.registry import Collector
 
 from common.requests import only_read
 from config.health import serving_state_age_s
+from observability.models import AlertKind, Severity
+from observability.selectors.alerts import open_by_kind
 from rollout import work
 from rollout.serving import counts
 
@@ -65,6 +68,16 @@ class BackgroundWork(Collector):
             ("serinus_delivery_late_seconds", "For how long the oldest of them is due.", found.delivery_late_s),
         ):
             yield GaugeMetricFamily(name, help_, value=value)
+        yield _alerts()
+
+
+def _alerts() -> GaugeMetricFamily:
+    """Every kind and severity, so that none is missing while it is 0."""
+    family = GaugeMetricFamily("serinus_alerts_open", "Alerts whose cause holds.", labels=["kind", "severity"])
+    counted = dict(open_by_kind())
+    for kind, severity in product(AlertKind.values, Severity.values):
+        family.add_metric([kind, severity], counted.get((kind, severity), 0))
+    return family
 
 
 def _work() -> work.Work | None:

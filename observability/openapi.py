@@ -28,6 +28,7 @@ from common.openapi import (
     ref,
     said,
 )
+from observability.api.alerts import AlertFilters, NewSilence, Reason
 from observability.api.calls import CallFilters
 from observability.api.fields import Share
 from observability.api.metrics import Groupings, MetricFilters
@@ -38,7 +39,7 @@ from observability.api.scores import MOST_SCORES, ScoreFilters, ScoreForm
 from observability.api.spend import SpendFilters
 from observability.core.conversions import MOST_TOKENS
 from observability.ingest.answers import JSON, PROTOBUF
-from observability.models import ScoreSource
+from observability.models import AlertKind, ScoreSource, Severity
 from observability.selectors.metrics import GROUPINGS
 
 FIELDS: dict[type[Field[Any, Any, Any, Any]], Any] = {
@@ -65,6 +66,24 @@ SCORE = members(
     evaluator=MAYBE_TEXT,
     counts=said(BOOLEAN, "Whether it is the first of its name for its call, which alone is evidence"),
     received_at=TIME,
+)
+ALERT = members(
+    id=TEXT,
+    kind=one_of(*AlertKind.values),
+    cause=said(TEXT, "The same text whenever the same thing is wrong"),
+    severity=one_of(*Severity.values),
+    prompt=MAYBE_TEXT,
+    label=MAYBE_TEXT,
+    summary=TEXT,
+    details=said(OBJECT, "The numbers behind it, by kind"),
+    fired_at=TIME,
+    seen_at=said(TIME, "When it was last found to hold"),
+    notified_at=nullable(TIME),
+    notices=INTEGER,
+    acknowledged_at=nullable(TIME),
+    acknowledged_by=MAYBE_TEXT,
+    silenced_until=nullable(TIME),
+    resolved_at=nullable(TIME),
 )
 CALL = members(
     trace_id=TRACE_ID,
@@ -246,6 +265,7 @@ SCHEMAS: dict[str, Schema] = {
             members(provider=MAYBE_TEXT, model=MAYBE_TEXT, calls=INTEGER, tokens=INTEGER, last_seen=TIME),
         )
     ),
+    "Alert": ALERT,
     "LangfuseErrors": members(accepted=INTEGER, rejected=INTEGER, errors=array(members(message=TEXT))),
     "LangfuseIngested": members(
         successes=array(members(id=ANY, status=INTEGER)),
@@ -262,6 +282,7 @@ PARAMETERS: dict[str, Schema] = {
     "span_id": TEXT,
     "override_id": {**INTEGER, "minimum": 0},
     "objective_id": {**INTEGER, "minimum": 0},
+    "alert_id": TEXT,
 }
 """Of addresses."""
 
@@ -367,6 +388,27 @@ OPERATIONS: Operations = {
         status=204,
         headers=IF_MATCH,
         refusals={**NO_OBJECTIVE, 400: ("malformed_if_match",), 409: ("stale_objective",)},
+    ),
+    "GET /api/v1/alerts": Operation("Alerts, newest first", ref("Alert"), pages=True, query=AlertFilters),
+    "GET /api/v1/alerts/{alert_id}": Operation("One alert", ref("Alert"), refusals={404: ("unknown_alert",)}),
+    "POST /api/v1/alerts/{alert_id}/acknowledge": Operation(
+        "Say that somebody is at it: nothing is repeated of it",
+        ref("Alert"),
+        body=Reason,
+        refusals={404: ("unknown_alert",), 409: ("alert_resolved", "alert_acknowledged")},
+    ),
+    "POST /api/v1/alerts/{alert_id}/silence": Operation(
+        "Tell nobody of its cause for a while",
+        ref("Alert"),
+        body=NewSilence,
+        example={"until": "2026-11-27T08:00:00Z", "reason": "the provider is told"},
+        refusals={404: ("unknown_alert",)},
+    ),
+    "POST /api/v1/alerts/{alert_id}/unsilence": Operation(
+        "Tell of its cause again",
+        ref("Alert"),
+        body=Reason,
+        refusals={404: ("unknown_alert",), 409: ("not_silenced",)},
     ),
     "GET /api/v1/prices": Operation("Prices of your own, the last made first", PriceSerializer, pages=True),
     "POST /api/v1/prices": Operation(

@@ -19,6 +19,7 @@ from django_q.tasks import async_task
 from common.clock import now
 from observability.core.times import EPOCH, nanoseconds
 from observability.models import (
+    Alert,
     Call,
     CallText,
     ExposureHour,
@@ -26,6 +27,7 @@ from observability.models import (
     JudgedBucket,
     RefusedHour,
     Score,
+    Silence,
     Span,
     SpendHour,
     VersionHour,
@@ -85,6 +87,8 @@ def kinds() -> list[Kind]:
         ),
         _found_by_index("series", SERIES_KEPT_FOR, lambda at: FiguresBucket.objects.filter(starts_at__lt=at)),
         _found_by_index("series of judges", SERIES_KEPT_FOR, lambda at: JudgedBucket.objects.filter(starts_at__lt=at)),
+        _found_by_index("alerts", settings.KEEP_EVENTS, lambda at: Alert.objects.filter(resolved_at__lt=at)),
+        _found_by_index("silences", settings.KEEP_EVENTS, lambda at: Silence.objects.filter(until__lt=at)),
         *(kind for kinds_of_another in _of_others for kind in kinds_of_another()),
         _found_by_index("answers to repeat", idempotency.KEPT_FOR, idempotency.answers_before),
     ]
@@ -157,7 +161,7 @@ def _found_by_index(
     expired: Callable[[datetime], QuerySet[Any]],
     until: Callable[[datetime], datetime] = lambda at: at,
 ) -> Kind:
-    def oldest(before: datetime) -> list[int]:
+    def oldest(before: datetime) -> list[int | str]:
         return list(expired(before).order_by().values_list("pk", flat=True)[:BATCH])
 
     return Kind(name, expired(EPOCH).model, keep, oldest, expired, until)

@@ -2,6 +2,7 @@
 
 from django.urls import path, re_path
 
+from observability.api.alerts import Acknowledgement, AlertDetail, AlertList, Silencing, Unsilencing
 from observability.api.calls import CallsView
 from observability.api.langfuse import LangfuseIngestion, LangfuseScores
 from observability.api.metrics import VersionMetricsView
@@ -33,6 +34,11 @@ urlpatterns = [
     re_path(r"^api/v1/traces/(?P<trace_id>[0-9a-fA-F]{32})\Z", TraceView.as_view()),
     path("api/v1/objectives", ObjectivesView.as_view()),
     path("api/v1/objectives/<int:objective_id>", ObjectiveView.as_view()),
+    path("api/v1/alerts", AlertList.as_view()),
+    path("api/v1/alerts/<str:alert_id>", AlertDetail.as_view()),
+    path("api/v1/alerts/<str:alert_id>/acknowledge", Acknowledgement.as_view()),
+    path("api/v1/alerts/<str:alert_id>/silence", Silencing.as_view()),
+    path("api/v1/alerts/<str:alert_id>/unsilence", Unsilencing.as_view()),
     path("api/v1/prices", PricesView.as_view()),
     path("api/v1/prices/unpriced", UnpricedView.as_view()),
     path("api/v1/prices/<int:override_id>", PriceView.as_view()),

@@ -66,6 +66,11 @@ api/v1/spend                                                      GET read
 ^api/v1/traces/(?P<trace_id>[0-9a-fA-F]{32})\\Z                   GET read
 api/v1/objectives                                                 GET read    POST write
 api/v1/objectives/<int:objective_id>                              GET read    PATCH write  DELETE write
+api/v1/alerts                                                     GET read
+api/v1/alerts/<str:alert_id>                                      GET read
+api/v1/alerts/<str:alert_id>/acknowledge                          POST write
+api/v1/alerts/<str:alert_id>/silence                              POST write
+api/v1/alerts/<str:alert_id>/unsilence                            POST write
 api/v1/prices                                                     GET read    POST admin
 api/v1/prices/unpriced                                            GET read
 api/v1/prices/<int:override_id>                                   DELETE admin

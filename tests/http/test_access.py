@@ -62,6 +62,7 @@ def world() -> dict[str, Any]:
         "event_id": "evt_none",
         "trace_id": "ab" * 16,
         "span_id": "cd" * 8,
+        "alert_id": "alr_0",
         "override_id": 10**6,
         "objective_id": 10**6,
         "webhook_id": delivery.endpoint_id,

@@ -13,7 +13,8 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from common.clock import now
-from observability.models import Call, RefusedHour, Score
+from observability.models import Alert, AlertKind, Call, RefusedHour, Score, Severity
+from observability.services import alerts
 from registry import services
 from registry.models import ApiKey, Event, Prompt
 from rollout.models import Rollout
@@ -49,7 +50,7 @@ class App:
 
 @pytest.fixture
 def world() -> dict[str, Rollout]:
-    """Two prompts alike; each: production v1.0 with a rollout to v1.1, staging v1.2, a call of each label."""
+    """Two prompts alike; each: production v1.0 with a rollout to v1.1, staging v1.2, a call and an alert of each."""
     found = {}
     sender = App(make.key("ingest"))
     for number, name in enumerate((INSIDE, OUTSIDE), start=1):
@@ -66,6 +67,15 @@ def world() -> dict[str, Rollout]:
             assert sender.post("/api/v1/calls", call).status_code == 200
             score = {"trace_id": "a" * 32, "span_id": f"{number}{place}" * 8, "name": f"{hidden}-{label}", "value": 1}
             assert sender.post("/api/v1/scores", score | {"source": "judge"}).status_code == 200
+            alerts.fire(
+                kind=AlertKind.BASELINE,
+                cause=f"baseline:{name}:{label}:error_rate",
+                severity=Severity.WARNING,
+                summary=f"{hidden}-{label}",
+                data={"at": hidden},
+                prompt=name,
+                label=label,
+            )
     snapshot_cache.cache.refresh()
     return found
 
@@ -79,7 +89,11 @@ def app(*scopes: str, **limits: Any) -> App:
 def values(prompt: str, world: dict[str, Rollout]) -> dict[str, Any]:
     about = {"name": prompt, "key": prompt, "version": "1.0", "label": "production", "rollout_id": world[prompt].pk}
     event = Event.objects.filter(prompt=prompt).order_by("sequence").last()
-    return about | {"trace_id": "a" * 32, "action": "pause", "event_id": event and event.id}
+    return (
+        about
+        | {"trace_id": "a" * 32, "action": "pause", "event_id": event and event.id}
+        | {"alert_id": Alert.objects.get(prompt=prompt, label="production").pk}
+    )
 
 
 QUERIES = {
