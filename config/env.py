@@ -21,7 +21,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 from common.outbound import Allowed, read_allowed
 from observability.core.scrubbing import OwnPattern, own_patterns
-from rollout.core.plan import read_duration_s, read_share_bp
+from observability.core.shares import read_share_bp
+from rollout.core.plan import read_duration_s
 
 LONGEST_DURATION = timedelta(days=36_500)
 

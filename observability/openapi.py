@@ -8,6 +8,8 @@ from rest_framework.serializers import DecimalField, Field
 from common.openapi import (
     ANY,
     BOOLEAN,
+    ETAG,
+    IF_MATCH,
     INTEGER,
     MONEY,
     NUMBER,
@@ -36,6 +38,7 @@ from observability.api.fields import Share
 from observability.api.judging import EvaluationFilters, JudgingFilters
 from observability.api.metrics import Groupings, MetricFilters
 from observability.api.new_calls import MOST_CALLS, CallForm, Number, Tokens
+from observability.api.objectives import NewObjective, ObjectiveChanges, ObjectiveFilters, Target
 from observability.api.prices import NewPrice, PriceSerializer
 from observability.api.scores import MOST_SCORES, ScoreFilters, ScoreForm
 from observability.api.spend import SpendFilters
@@ -51,6 +54,7 @@ FIELDS: dict[type[Field[Any, Any, Any, Any]], Any] = {
     Number: lambda field: {"type": "number", "minimum": 0, "maximum": field.most},
     Tokens: lambda _: {"type": "integer", "minimum": 0, "maximum": MOST_TOKENS},
     DecimalField: lambda _: {"type": ["string", "number"], "examples": ["0.25"]},
+    Target: lambda _: {"type": ["string", "number"], "description": "A share", "examples": ["95%", 0.95]},
     Groupings: lambda _: said(TEXT, f"Some of {', '.join(GROUPINGS)}, with commas in between"),
 }
 """Of fields of our own, what each accepts."""
@@ -364,6 +368,33 @@ SCHEMAS: dict[str, Schema] = {
     "JudgingBudget": said(
         members(calls_a_day=MAYBE_INTEGER, usd_a_day=nullable(MONEY)), "In a day of UTC; null is no bound"
     ),
+    "Objective": members(
+        id=INTEGER,
+        prompt=TEXT,
+        label=TEXT,
+        name=TEXT,
+        metric=TEXT,
+        comparison=one_of("above", "below"),
+        threshold=said(NUMBER, "Of times in ms, of costs in USD"),
+        target_bp=said(
+            MAYBE_INTEGER, "Share of the calls that keep it, in basis points; null where a mean is promised"
+        ),
+        days=INTEGER,
+        active=BOOLEAN,
+        revision=said(INTEGER, "Grows with every change; send it back as `revision` or If-Match"),
+        created_at=TIME,
+        created_by=TEXT,
+        status=members(
+            n=said(NUMBER, "Calls of these days that were measured"),
+            attained=said(MAYBE_NUMBER, "Mean of what was not bad: of a score, or the share of good calls"),
+            allowed=said(NUMBER, "Mean badness that the promise allows"),
+            budget_spent=said(MAYBE_NUMBER, "Share of the error budget; over 1 when the promise is broken"),
+            budget_left=MAYBE_NUMBER,
+            burn_rates=array(members(window_s=INTEGER, n=NUMBER, burn_rate=MAYBE_NUMBER)),
+            burning=nullable(one_of("critical", "warning")),
+            exhausted_at=said(nullable(TIME), "When the budget is gone at the present rate; null for never"),
+        ),
+    ),
     "UnpricedModels": members(
         items=array(
             members(provider=MAYBE_TEXT, model=MAYBE_TEXT, calls=INTEGER, tokens=INTEGER, last_seen=TIME),
@@ -382,15 +413,20 @@ SCHEMAS: dict[str, Schema] = {
 }
 
 PARAMETERS: dict[str, Schema] = {
-    "alert_id": TEXT,
     "trace_id": TEXT,
     "span_id": TEXT,
     "override_id": {**INTEGER, "minimum": 0},
     "evaluator": said(TEXT, "Its name", examples=["faithfulness"]),
     "ordinal": {**INTEGER, "minimum": 0},
     "budget_id": {**INTEGER, "minimum": 0},
+    "objective_id": {**INTEGER, "minimum": 0},
+    "alert_id": TEXT,
 }
 """Of addresses."""
+
+OBJECTIVES = "/api/v1/objectives"
+OBJECTIVE = f"{OBJECTIVES}/{{objective_id}}"
+NO_OBJECTIVE = {404: ("unknown_objective",)}
 
 BINARY: Schema = {"description": "OTLP, as protobuf or as JSON"}
 OF_A_PROMPT: Mapping[int, Sequence[str]] = {404: ("unknown_prompt",), 410: ("prompt_archived",)}
@@ -486,6 +522,42 @@ OPERATIONS: Operations = {
     ),
     "GET /api/v1/traces/{trace_id}": Operation(
         "A trace's spans, each inside its parent", ref("Trace"), refusals={404: ("unknown_trace",)}
+    ),
+    f"GET {OBJECTIVES}": Operation(
+        "Objectives and how they do, the last made first", ref("Objective"), pages=True, query=ObjectiveFilters
+    ),
+    f"POST {OBJECTIVES}": Operation(
+        "Add an objective",
+        ref("Objective"),
+        status=201,
+        body=NewObjective,
+        example={
+            "prompt": "order-extractor",
+            "name": "faithfulness",
+            "metric": "faithfulness",
+            "comparison": "above",
+            "threshold": 0.9,
+        },
+        answer_headers=ETAG,
+        refusals={404: ("unknown_prompt",), 409: ("objective_exists",), 410: ("prompt_archived",)},
+    ),
+    f"GET {OBJECTIVE}": Operation(
+        "An objective and how it does", ref("Objective"), answer_headers=ETAG, refusals=NO_OBJECTIVE
+    ),
+    f"PATCH {OBJECTIVE}": Operation(
+        "Change what is promised, or whether it is watched",
+        ref("Objective"),
+        body=ObjectiveChanges,
+        example={"threshold": 0.92},
+        headers=IF_MATCH,
+        answer_headers=ETAG,
+        refusals={**NO_OBJECTIVE, 400: ("malformed_if_match", "revisions_differ"), 409: ("stale_objective",)},
+    ),
+    f"DELETE {OBJECTIVE}": Operation(
+        "Delete an objective",
+        status=204,
+        headers=IF_MATCH,
+        refusals={**NO_OBJECTIVE, 400: ("malformed_if_match",), 409: ("stale_objective",)},
     ),
     "GET /api/v1/alerts": Operation("Alerts, newest first", ref("Alert"), pages=True, query=AlertFilters),
     "GET /api/v1/alerts/{alert_id}": Operation("One alert", ref("Alert"), refusals={404: ("unknown_alert",)}),

@@ -6,7 +6,8 @@ from typing import Any
 
 from observability.core.evidence import INTER_TOKEN_LATENCY, LATENCY, TTFT
 from observability.core.figures import Figures, ScoreSums, mean_with_interval, percentile
-from observability.models import Call, CallText, Dimension, Evaluation, Score
+from observability.core.objectives import Standing as ObjectiveStanding
+from observability.models import Call, CallText, Dimension, Evaluation, Objective, Score
 from observability.selectors.budgets import Standing, Standings
 from observability.selectors.hours import Spending
 from observability.selectors.judging import Judged, Key
@@ -140,6 +141,39 @@ def budget_json(standings: Standings) -> dict[str, Any]:
             "values": [_standing_json(budget.dimension, standing) for standing in standings.values],
             "over": standings.over,
             "full": standings.full,
+        },
+    }
+
+
+def objective_json(objective: Objective, standing: ObjectiveStanding) -> dict[str, Any]:
+    """An objective with how it does now. Burn rates by window, the shortest first; null is what no call tells."""
+    budget = standing.budget
+    return {
+        "id": objective.pk,
+        "prompt": objective.prompt.name,
+        "label": objective.label,
+        "name": objective.name,
+        "metric": objective.metric,
+        "comparison": objective.comparison,
+        "threshold": objective.threshold,
+        "target_bp": objective.target_bp,
+        "days": objective.days,
+        "active": objective.active,
+        "revision": objective.revision,
+        "created_at": objective.created_at,
+        "created_by": objective.created_by,
+        "status": {
+            "n": budget.n,
+            "attained": budget.attained,
+            "allowed": objective.promise.allowed,
+            "budget_spent": budget.spent,
+            "budget_left": budget.left,
+            "burn_rates": [
+                {"window_s": int(rate.window.total_seconds()), "n": rate.n, "burn_rate": rate.burn}
+                for rate in standing.rates
+            ],
+            "burning": standing.burning and str(standing.burning.tier.severity),
+            "exhausted_at": standing.gone_at,
         },
     }
 

@@ -19,6 +19,7 @@ from observability.api.evaluators import (
 from observability.api.judging import EvaluationsView, JudgingFiguresView
 from observability.api.langfuse import LangfuseIngestion, LangfuseScores
 from observability.api.metrics import VersionMetricsView
+from observability.api.objectives import ObjectivesView, ObjectiveView
 from observability.api.prices import PricesView, PriceView, UnpricedView
 from observability.api.scores import ScoresView
 from observability.api.spend import SpendView
@@ -49,6 +50,8 @@ urlpatterns = [
     path("api/v1/spend-budgets", BudgetsView.as_view()),
     path("api/v1/spend-budgets/<int:budget_id>", BudgetView.as_view()),
     re_path(r"^api/v1/traces/(?P<trace_id>[0-9a-fA-F]{32})\Z", TraceView.as_view()),
+    path("api/v1/objectives", ObjectivesView.as_view()),
+    path("api/v1/objectives/<int:objective_id>", ObjectiveView.as_view()),
     path("api/v1/alerts", AlertList.as_view()),
     path("api/v1/alerts/<str:alert_id>", AlertDetail.as_view()),
     path("api/v1/alerts/<str:alert_id>/acknowledge", Acknowledgement.as_view()),

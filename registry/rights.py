@@ -37,6 +37,7 @@ ADD_PRICES = "observability.add_priceoverride"
 DELETE_PRICES = "observability.delete_priceoverride"
 CHANGE_EVALUATORS = "observability.change_evaluator"
 CHANGE_BUDGETS = "observability.change_spendbudget"
+CHANGE_OBJECTIVES = "observability.change_objective"
 
 WORDS = {
     CREATE_PROMPTS: "create prompts",
@@ -61,19 +62,12 @@ WORDS = {
     DELETE_PRICES: "delete prices",
     CHANGE_EVALUATORS: "set up evaluators and what they judge",
     CHANGE_BUDGETS: "change spend budgets",
+    CHANGE_OBJECTIVES: "add, change and delete objectives",
 }
 
 OF_WRITE = (
-    CREATE_PROMPTS,
-    EDIT_DRAFTS,
-    PUBLISH,
-    MOVE_LABELS,
-    MOVE_PRODUCTION,
-    ARCHIVE,
-    START,
-    STEER,
-    PROMOTE,
-    CHANGE_BUDGETS,
+    *(CREATE_PROMPTS, EDIT_DRAFTS, PUBLISH, MOVE_LABELS, MOVE_PRODUCTION, ARCHIVE, START, STEER, PROMOTE),
+    *(CHANGE_BUDGETS, CHANGE_OBJECTIVES),
 )
 """What a key of the scope `write` may do: only who may do all of it may issue one."""
 

@@ -31,6 +31,7 @@ class ForecastInWords:
     judging: str
     metrics: list[MetricForecast]
     warnings: list[str]
+    budgets: list[tuple[str, str]]
 
 
 def forecast_in_words(forecast: Mapping[str, Any]) -> ForecastInWords:
@@ -43,6 +44,7 @@ def forecast_in_words(forecast: Mapping[str, Any]) -> ForecastInWords:
         judging=_judging(forecast["judging"]) if forecast["judging"] else "",
         metrics=[_metric(metric) for metric in forecast["metrics"]],
         warnings=forecast["warnings"],
+        budgets=[(budget["name"], _budget(budget)) for budget in forecast["budgets"]],
     )
 
 
@@ -101,6 +103,11 @@ def _metric(metric: Mapping[str, Any]) -> MetricForecast:
         harm=_delay(metric["canary_calls_to_find_harm"], metric["find_harm_s"]) if decides else "never decides",
         proof=_delay(metric["canary_calls_to_prove_safe"], metric["prove_safe_s"]) if decides else DASH,
     )
+
+
+def _budget(budget: Mapping[str, Any]) -> str:
+    left = "not known" if budget["left"] is None else f"{estimate(budget['left'], 'share')} left"
+    return f"{left}, {estimate(budget['needed'], 'share')} needed{'' if budget['met'] else ': it takes a reason'}"
 
 
 def _delay(calls: int | None, seconds: int | None) -> str:

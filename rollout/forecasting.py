@@ -20,6 +20,7 @@ from rollout.core.foresight import Delay, Expected, Foresight, Outcome, Subject,
 from rollout.core.plan import Plan, dollars
 from rollout.core.spend import Reach, reach_of_cap
 from rollout.core.stats.evidence import arm, top_bin
+from rollout.error_budgets import BudgetNeed, demands, demands_json, in_words
 from rollout.judging import DAY_S, Demand, judged
 from rollout.past import baseline_of, seen_lately, since_when
 from rollout.plans import read_plan
@@ -44,7 +45,7 @@ class Traffic:
 class Forecast:
     """plan: with nothing silent, the margins too. canary: None where none was named. demand: what it takes to judge the
     prompt meanwhile, None where it has no evaluators. reach: of the canary's spend cap; None without one, and where
-    nothing is known of its cost."""
+    nothing is known of its cost. budgets: what it needs to be left of error budgets."""
 
     label: Label
     canary: PromptVersion | None
@@ -54,10 +55,12 @@ class Forecast:
     foresight: Foresight
     demand: Demand | None
     reach: Reach | None
+    budgets: tuple[BudgetNeed, ...]
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        return (*self.foresight.warnings, *_beyond_budget(self), *_of_cap(self))
+        unmet = (f"{in_words(each)}." for each in self.budgets if not each.met)
+        return (*self.foresight.warnings, *_beyond_budget(self), *_of_cap(self), *unmet)
 
 
 def forecast(*, prompt_name: str, label: str = "production", canary: str = "", plan: Any = None) -> Forecast:
@@ -76,8 +79,8 @@ def forecast(*, prompt_name: str, label: str = "production", canary: str = "", p
     subjects = tuple(_subject(index, whole, target, traffic) for index in range(len(whole.metrics)))
     foresight = foresee(whole, subjects, calls_per_s=traffic.per_s, least_batch=LEAST_BATCH)
     with_margins = replace(whole, metrics=tuple(subject.metric for subject in subjects))
-    reach = _reach(whole, traffic)
-    return Forecast(target, version, with_margins, traffic, subjects, foresight, demand, reach)
+    reach, budgets = _reach(whole, traffic), tuple(demands(whole, prompt_name=prompt.name, label=label))
+    return Forecast(target, version, with_margins, traffic, subjects, foresight, demand, reach, budgets)
 
 
 def forecast_json(forecast: Forecast) -> dict[str, Any]:
@@ -103,6 +106,7 @@ def forecast_json(forecast: Forecast) -> dict[str, Any]:
         },
         "canary_spend": _spend_json(forecast),
         "warnings": list(forecast.warnings),
+        "budgets": demands_json(forecast.budgets),
     }
 
 

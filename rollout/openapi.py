@@ -33,7 +33,7 @@ from registry.openapi import VERSION
 from rollout import api, api_events, services
 from rollout.core.plan import Direction, Kind
 from rollout.models import HoldReason, Status
-from rollout.plans import ChanceField, DurationField, ShareField
+from rollout.plans import ChanceField, DurationField, NeededBudget, ShareField
 from rollout.webhooks import api as webhooks
 
 MAYBE_TEXT, MAYBE_NUMBER, MAYBE_INTEGER = nullable(TEXT), nullable(NUMBER), nullable(INTEGER)
@@ -42,6 +42,7 @@ SHARE: Schema = {"type": ["string", "number"], "description": "A share", "exampl
 FIELDS: dict[type[serializers.Field[Any, Any, Any, Any]], Any] = {
     ShareField: lambda _: SHARE,
     ChanceField: lambda _: SHARE,
+    NeededBudget: lambda _: {"anyOf": [SHARE, mapping(SHARE)]},
     DurationField: lambda _: {"type": "string", "pattern": "^[0-9]{1,6}[smhd]$", "examples": ["15m"]},
 }
 """Of fields of our own, what each accepts."""
@@ -64,6 +65,10 @@ PLANNED = members(
     {
         "when_superseded": said(one_of("reject", "replace"), "Not there in plans from before it was known: reject"),
         "canary_spend_cap": said(MAYBE_TEXT, "USD; null for none; not there in plans from before it was known: none"),
+        "needs_budget_bp": said(
+            {"anyOf": [INTEGER, mapping(INTEGER), {"type": "null"}]},
+            "Least share of error budgets that must be left at the start, of all objectives or by name",
+        ),
     },
     metrics=array(
         members(
@@ -209,6 +214,10 @@ SCHEMAS: dict[str, Schema] = {
             )
         ),
         warnings=array(TEXT),
+        budgets=said(
+            array(members(name=TEXT, needed=NUMBER, left=MAYBE_NUMBER, n=NUMBER, met=BOOLEAN)),
+            "What the plan needs to be left of error budgets, and what is",
+        ),
     ),
     "DataQuality": members(
         since=TIME,
@@ -315,7 +324,7 @@ WEBHOOK = f"{WEBHOOKS}/{{webhook_id}}"
 NO_WEBHOOK = {404: ("unknown_webhook",)}
 WRONG_PLAN = {404: ("unknown_prompt", "unknown_label", "unknown_version"), 410: ("prompt_archived",)}
 NO_START = (
-    *("rollout_active", "harm_found"),
+    *("rollout_active", "harm_found", "budget_spent"),
     *("canary_is_control", "major_change", "text_rolled_back_before", "cooling_down"),
 )
 IF_NONE_MATCH = {"If-None-Match": said(TEXT, "An ETag; while the answer would be the same, it is 304")}

@@ -7,10 +7,13 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any, get_args
 
+from django.core.exceptions import ValidationError
 from rest_framework import serializers
 
 from common.errors import FieldError, Invalid
 from common.rest import StrictSerializer, field_errors
+from observability.core.shares import read_share_bp
+from observability.models.objectives import OBJECTIVE_NAME
 from rollout.core.plan import (
     KIND_OF,
     LEAST_CAP,
@@ -25,7 +28,6 @@ from rollout.core.plan import (
     check_limit,
     default_metrics,
     read_duration_s,
-    read_share_bp,
     usual_direction,
 )
 from rollout.core.stats import margins
@@ -34,7 +36,7 @@ METRIC_NAME = r"\A[a-z0-9][a-z0-9_.-]{0,99}\Z"
 EVALUATOR = r"\A[a-z0-9][a-z0-9._-]{0,127}(@[1-9][0-9]{0,8})?\Z"
 KINDS_OF_SCORES = ("rate", "score", "complaint")
 # More than anybody needs; what a look at a rollout and a forecast of a plan cost grows with them.
-MOST_STEPS, MOST_METRICS = 10, 20
+MOST_STEPS, MOST_METRICS, MOST_OBJECTIVES = 10, 20, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +312,38 @@ class MetricForm(StrictSerializer):
                 raise serializers.ValidationError({name: expected})
 
 
+class NeededBudget(serializers.Field[Any, Any, Any, Any]):
+    """A share of all objectives' error budgets, "10%", or shares by the names of objectives."""
+
+    def to_internal_value(self, data: Any) -> int | dict[str, int]:
+        if not isinstance(data, Mapping):
+            return self._share(data)
+        if not 1 <= len(data) <= MOST_OBJECTIVES:
+            raise serializers.ValidationError(f"expected 1 to {MOST_OBJECTIVES} objectives")
+        found, wrong = {}, {}
+        for name, share in data.items():
+            try:
+                found[self._name(name)] = self._share(share)
+            except serializers.ValidationError as error:
+                wrong[str(name)[:100]] = error.detail
+        if wrong:
+            raise serializers.ValidationError(wrong)
+        return found
+
+    def _name(self, name: str) -> str:
+        try:
+            OBJECTIVE_NAME(name)
+        except ValidationError as error:
+            raise serializers.ValidationError(error.messages) from error
+        return name
+
+    def _share(self, data: Any) -> int:
+        share = ShareField().to_internal_value(data)
+        if not share:
+            raise serializers.ValidationError("expected a share over 0 %")
+        return share
+
+
 class PlanForm(StrictSerializer):
     steps = StepForm(many=True, required=False, allow_empty=False)
     metrics = MetricForm(many=True, required=False, allow_empty=False)
@@ -326,6 +360,7 @@ class PlanForm(StrictSerializer):
     canary_spend_cap = serializers.DecimalField(
         max_digits=18, decimal_places=12, min_value=LEAST_CAP, max_value=MOST_CAP, required=False, allow_null=True
     )
+    needs_budget = NeededBudget(source="needs_budget_bp", required=False, allow_null=True)
 
     def validate_steps(self, steps: list[dict[str, int]]) -> list[dict[str, int]]:
         if len(steps) > MOST_STEPS:

@@ -69,6 +69,8 @@ api/v1/judging                                                    GET read
 api/v1/spend-budgets                                              GET read    POST write
 api/v1/spend-budgets/<int:budget_id>                              GET read    PATCH write  DELETE write
 ^api/v1/traces/(?P<trace_id>[0-9a-fA-F]{32})\\Z                   GET read
+api/v1/objectives                                                 GET read    POST write
+api/v1/objectives/<int:objective_id>                              GET read    PATCH write  DELETE write
 api/v1/alerts                                                     GET read
 api/v1/alerts/<str:alert_id>                                      GET read
 api/v1/alerts/<str:alert_id>/acknowledge                          POST write
@@ -163,6 +165,7 @@ observability/evaluatorversion s    -     -     -
 observability/judging         s     s     s     s
 observability/judgingbudget   s     s     s     -
 observability/spendbudget     eros  os    os    os
+observability/objective       eros  ros   ros   ros
 django_q/schedule             s     s     s     s
 django_q/success              s     -     s     s
 django_q/failure              s     -     s     s

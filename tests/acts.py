@@ -10,7 +10,7 @@ from observability.core.dialects import WANTED
 from observability.core.otlp import decode_protobuf
 from observability.ingest import writer
 from observability.models import Alert, AlertKind, Severity
-from observability.services import alerts, evaluators, prices
+from observability.services import alerts, evaluators, objectives, prices
 from registry import services as registry
 from registry.core.prompt_file import FORMAT, read_prompt_file
 from registry.models import ApiKey, Prompt
@@ -103,6 +103,17 @@ def dead_delivery() -> tuple[str, str]:
     deliver_new_events()
     webhooks.end(made.deliveries.all(), webhooks.DeadReason.RETRIES_USED_UP)
     return made.pk, made.deliveries.get().pk
+
+
+def objective() -> int:
+    fields: dict[str, Any] = {"metric": "faithfulness", "comparison": "above", "threshold": 0.9}
+    made = objectives.create_objective(prompt_name="order-extractor", name="faithfulness", **fields, actor=ANNA)
+    return made.pk
+
+
+def promised() -> int:
+    make.prompt()
+    return objective()
 
 
 def price() -> int:
@@ -383,6 +394,27 @@ ACTS = [
         ),
         (),
         ("judging.budgeted",),
+    ),
+    Act(
+        objectives.create_objective,
+        make.prompt,
+        lambda _: objective(),
+        (),
+        ("objective.created",),
+    ),
+    Act(
+        objectives.change_objective,
+        promised,
+        lambda id_: objectives.change_objective(objective_id=id_, threshold=0.8, actor=ANNA),
+        (),
+        ("objective.changed",),
+    ),
+    Act(
+        objectives.delete_objective,
+        promised,
+        lambda id_: objectives.delete_objective(objective_id=id_, actor=ANNA),
+        (),
+        ("objective.deleted",),
     ),
     Act(prices.add_override, lambda: None, lambda _: price(), (), ("price.added",)),
     Act(

@@ -23,6 +23,7 @@ from observability.models.evaluators import (
     JudgingBudget,
 )
 from observability.models.evidence import ArmCost, Counted, Evidence, UnitBucket
+from observability.models.objectives import Objective
 from observability.models.prices import PriceOverride
 from observability.models.quality import Refused, RefusedHour
 from observability.models.rollups import (
@@ -67,6 +68,7 @@ __all__ = [
     "KeptBecause",
     "MetricBucket",
     "Missing",
+    "Objective",
     "OtherSpan",
     "PriceOverride",
     "Refused",

@@ -130,9 +130,8 @@ class _BucketOfHour(Func):
         return self.as_sql(compiler, connection, template="(CAST(SUBSTR(%(expressions)s, 15, 2) AS INTEGER) / 5)")
 
     def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        return self.as_sql(
-            compiler, connection, template="((EXTRACT(EPOCH FROM %(expressions)s)::bigint %% 3600) / 300)"
-        )
+        template = "(EXTRACT(MINUTE FROM %(expressions)s)::integer / 5)"
+        return self.as_sql(compiler, connection, template=template)
 
 
 def _by(path: str) -> Sequence[Any]:

@@ -14,10 +14,10 @@ from django.db.models import Q
 
 from common.clock import now
 from observability.models import Watch
-from observability.watching import anomalies, baselines, budgets, judging
+from observability.watching import anomalies, baselines, budgets, judging, objectives
 
 Check = Callable[[], None]
-CHECKS: tuple[Check, ...] = (baselines.check, judging.check, budgets.check, anomalies.check)
+CHECKS: tuple[Check, ...] = (baselines.check, objectives.check, judging.check, budgets.check, anomalies.check)
 """What each part of this package calls `check`: it reads what it needs, and writes alerts and nothing else. It should
 take a second, and must stop by itself after MOST_SECONDS_EACH."""
 

@@ -112,7 +112,8 @@ class Plan:
     """alpha: the chance of a false rollback over the whole rollout, and likewise of a false promotion. warm_up_s: what
     arrives in it after the start is not counted. when_superseded: what becomes of a rollout of the label that is active
     when this one is to be started: it stays and this one is refused, or it ends. canary_spend_cap: what the canary's
-    calls may cost in all, USD; None for no cap."""
+    calls may cost in all, USD; None for no cap. needs_budget_bp: the least share of the label's error budgets that
+    must be left at the start, of all of them or by the names of objectives."""
 
     metrics: tuple[PlanMetric, ...]
     steps: tuple[PlanStep, ...] = DEFAULT_STEPS
@@ -127,6 +128,7 @@ class Plan:
     auto_rollback: bool = True
     when_superseded: Literal["reject", "replace"] = "reject"
     canary_spend_cap: Decimal | None = None
+    needs_budget_bp: int | Mapping[str, int] | None = None
 
     def to_json(self) -> dict[str, Any]:
         cap = self.canary_spend_cap
@@ -191,18 +193,6 @@ def check_limit(kind: Kind, limit: float) -> None:
             raise ValueError(f"expected a limit between 0 and 1, by {NEAREST_LIMIT:g} at least, got {limit}")
     elif not 1 / LARGEST_LIMIT <= limit <= LARGEST_LIMIT:
         raise ValueError(f"expected a limit over 0, from {1 / LARGEST_LIMIT:g} to {LARGEST_LIMIT:g}, got {limit}")
-
-
-def read_share_bp(written: Any) -> int:
-    """A share such as "5%", "0.1%" or 0.05 in basis points. Raises ValueError unless it is a whole number of them."""
-    try:
-        text = "" if isinstance(written, bool) else str(written).strip()
-        share = Decimal(text[:-1]) * 100 if text.endswith("%") else Decimal(text) * 10_000
-    except ArithmeticError:  # of Decimal: no number, or one beyond all bounds
-        raise ValueError(f'expected a share such as "5%" or 0.05, got {written!r}') from None
-    if not share.is_finite() or share != share.to_integral_value() or not 0 <= share <= 10_000:
-        raise ValueError(f"expected 0 to 100 % in steps of 0.01 %, got {written!r}")
-    return int(share)
 
 
 def dollars(usd: Decimal) -> str:

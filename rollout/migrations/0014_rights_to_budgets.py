@@ -27,7 +27,7 @@ def give_rights(apps: Any, schema_editor: Any) -> None:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("rollout", "0014_canary_spend_cap"),
+        ("rollout", "0013_canary_spend_cap"),
         ("observability", "0020_spending"),
         ("auth", "0012_alter_user_first_name_max_length"),
         ("contenttypes", "0002_remove_content_type_name"),

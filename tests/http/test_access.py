@@ -13,6 +13,7 @@ from common.clock import now
 from observability.models import PriceOverride
 from observability.services import evaluators
 from observability.services.budgets import add_budget
+from observability.services.objectives import create_objective
 from registry import services
 from registry.models import ApiKey
 from rollout.models import Delivery, Verdict
@@ -25,6 +26,7 @@ pytestmark = pytest.mark.django_db
 
 GROUPS = importlib.import_module("rollout.migrations.0008_rights_and_groups")
 BUDGETS = importlib.import_module("rollout.migrations.0014_rights_to_budgets")
+OBJECTIVES = importlib.import_module("rollout.migrations.0015_groups_and_objectives")
 REFUSED_KEYS = ("none", "unknown", "revoked", "expired", "browser")
 PEOPLE = {"n": "staff", "e": "editor", "r": "releaser", "o": "operator", "s": "superuser"}
 CSRF = {"HTTP_REFERER": "http://testserver/"}
@@ -47,6 +49,14 @@ def world() -> dict[str, Any]:
     evaluators.set_judging_budget(prompt_name=rollout.prompt.name, calls_a_day=9, usd_a_day=None, actor=make.ANNA)
     PriceOverride.objects.create(pattern="m", effective_from=now(), input=1, output=1, created_at=now())
     add_budget(dimension="user", period="daily", usd=Decimal(5), actor=make.ANNA)
+    create_objective(
+        prompt_name="order-extractor",
+        name="tone",
+        metric="tone",
+        comparison="above",
+        threshold=0.9,
+        actor=make.ANNA,
+    )
     snapshot_cache.cache.refresh()
     delivery = Delivery.objects.get()
     newest = {model: apps.get_model(*model.split("/")).objects.latest("pk").pk for model in MODELS_WITH_ROWS}
@@ -65,6 +75,7 @@ def world() -> dict[str, Any]:
         "evaluator_id": newest["observability/evaluator"],
         "ordinal": 1,
         "budget_id": 10**6,
+        "objective_id": 10**6,
         "webhook_id": delivery.endpoint_id,
         "endpoint_id": delivery.endpoint_id,
         "delivery_id": "dlv_none",
@@ -86,8 +97,7 @@ MODELS_WITH_ROWS = (
     *("rollout/rollout", "rollout/verdict", "rollout/webhookendpoint", "rollout/delivery"),
     *("observability/call", "observability/score", "observability/priceoverride", "django_q/schedule"),
     *("observability/evaluator", "observability/evaluatorversion", "observability/judging"),
-    "observability/judgingbudget",
-    "observability/spendbudget",
+    *("observability/judgingbudget", "observability/spendbudget", "observability/objective"),
 )
 
 
@@ -177,6 +187,7 @@ def person(kind: str) -> Client:
     if kind != "n":
         GROUPS.make_groups(apps, None)  # tests with transactions empty the tables
         BUDGETS.give_rights(apps, None)
+        OBJECTIVES.add_to_groups(apps, None)
         user.groups.add(Group.objects.get(name=PEOPLE[kind]))
     client.force_login(user)
     return client

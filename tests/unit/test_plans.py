@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import Invalid
-from rollout.core.plan import Judged, Plan, PlanMetric, PlanStep, read_duration_s, read_share_bp, usual_kind
+from observability.core.shares import read_share_bp
+from rollout.core.plan import Judged, Plan, PlanMetric, PlanStep, read_duration_s, usual_kind
 from rollout.plans import Judges, Seen, read_plan
 
 HOUR = 3600
