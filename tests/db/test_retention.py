@@ -190,8 +190,10 @@ def test_command__dry_run__says_what_it_would_delete_and_leaves_it(ingest: Calla
 
     call_command("prune", "--dry-run", stdout=output)
 
-    assert output.getvalue().splitlines()[:3] == [
+    assert output.getvalue().splitlines()[:5] == [
         "would delete 2 texts older than 14 days",
+        "would delete 0 texts for judges older than 23 hours",
+        "would delete 0 documents for judges older than 23 hours",
         "would delete 1 calls older than 90 days",
         "would delete 1 spans older than 90 days",
     ]
