@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from common.clock import now
-from observability.models import Call, CallText, PriceOverride, Score
+from observability.models import Alert, Call, CallText, PriceOverride, Score, Silence
 from observability.selectors import UNPRICED_FOR, unpriced_models
 from observability.services.prices import add_override, pattern_of, provider_of, remove_override
 from registry import rights
@@ -138,3 +138,35 @@ class PriceOverrideAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django'
     def delete_model(self, request: HttpRequest, obj: PriceOverride) -> None:
         remove = partial(remove_override, override_id=obj.pk, actor=actor_of(request))
         rights.under_right(request, rights.DELETE_PRICES, remove)
+
+
+@admin.register(Alert)
+class AlertAdmin(ReadOnly):
+    """What people do about one they do on its page, `/alerts/…`."""
+
+    list_display = ["fired_at", "severity", "kind", "summary", "acknowledged_by", "resolved_at", "page"]
+    list_filter = ["kind", "severity"]
+    search_fields = ["prompt"]
+    search_help_text = "A prompt's whole name"
+    sortable_by = ()
+    show_full_result_count = False
+    paginator = BoundedPaginator
+    readonly_fields = ["page"]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Alert], search_term: str
+    ) -> tuple[QuerySet[Alert], bool]:
+        term = search_term.strip()
+        return (queryset.filter(prompt=term) if term else queryset), False
+
+    @admin.display(description="page")
+    def page(self, alert: Alert) -> SafeString:
+        return format_html('<a href="{}">What to do</a>', reverse("alert_page", args=[alert.pk]))
+
+
+@admin.register(Silence)
+class SilenceAdmin(ReadOnly):
+    list_display = ["cause", "until", "reason", "created_by"]
+    ordering = ["-until"]
+    sortable_by = ()
+    show_full_result_count = False

@@ -35,6 +35,7 @@ VIEW_CALLS = "observability.view_call"
 READ_TEXTS = "observability.view_calltext"
 ADD_PRICES = "observability.add_priceoverride"
 DELETE_PRICES = "observability.delete_priceoverride"
+HANDLE_ALERTS = "observability.handle_alert"
 
 WORDS = {
     CREATE_PROMPTS: "create prompts",
@@ -57,6 +58,7 @@ WORDS = {
     READ_TEXTS: "read the texts of calls",
     ADD_PRICES: "add prices",
     DELETE_PRICES: "delete prices",
+    HANDLE_ALERTS: "acknowledge and silence alerts",
 }
 
 OF_WRITE = (CREATE_PROMPTS, EDIT_DRAFTS, PUBLISH, MOVE_LABELS, MOVE_PRODUCTION, ARCHIVE, START, STEER, PROMOTE)

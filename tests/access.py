@@ -100,6 +100,9 @@ OPEN_PAGES = {
 """Open to everyone unless settings.STATUS_PAGES says otherwise (tests/http/test_pages.py). They are only read."""
 
 PAGES = """
+alerts                                                            neros  405
+alerts/<slug:alert_id>                                            neros  405
+alerts/<slug:alert_id>/<slug:act>                                 s      s
 insights/spend                                                    neros  405
 ^insights/traces/(?P<trace_id>[0-9a-fA-F]{32})\\Z                 eros   405
 admin/                                                            neros  neros
@@ -142,6 +145,8 @@ rollout/webhookendpoint       os    os    -     -
 rollout/delivery              os    -     -     -
 observability/call            eros  -     -     -
 observability/score           eros  -     -     -
+observability/alert           s     -     -     -
+observability/silence         s     -     -     -
 observability/priceoverride   eros  os    -     os
 django_q/schedule             s     s     s     s
 django_q/success              s     -     s     s
