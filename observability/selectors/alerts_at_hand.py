@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
-from django.db.models import Case, Count, DateTimeField, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models import Case, Count, IntegerField, Q, QuerySet, Value, When
 
-from common.errors import NotFound
-from observability.models import Alert, Severity, Silence
+from observability.models import Alert, Severity
+from observability.selectors.alerts import alerts
 from registry import events
 from registry.models import Event
 
@@ -24,25 +23,20 @@ class AtHand:
     all_quiet: int
 
 
-def listed(at: datetime, *, resolved: bool) -> QuerySet[Alert]:
-    """With silenced_until, None where its cause is not silenced then. The open: the worst first and silenced ones last;
-    the resolved: the newest first."""
-    silenced = Silence.objects.filter(pk=OuterRef("cause"), until__gt=at).values("until")
-    found = Alert.objects.annotate(silenced_until=Subquery(silenced, output_field=DateTimeField()))
-    if resolved:
-        return found.filter(resolved_at__isnull=False)
+def worst_first(found: QuerySet[Alert]) -> QuerySet[Alert]:
+    """Open ones of `selectors.alerts`, silenced ones at the end."""
     rank = Case(
         When(silenced_until__isnull=False, then=Value(2)),
         When(severity=Severity.CRITICAL, then=Value(0)),
         default=Value(1),
         output_field=IntegerField(),
     )
-    return found.filter(resolved_at=None).order_by(rank, "-fired_at", "-id")
+    return found.order_by(rank, "-fired_at", "-id")
 
 
-def at_hand(at: datetime, *, limit: int) -> AtHand:
+def at_hand(*, limit: int) -> AtHand:
     """One query where none is open, else three, however many there are."""
-    found = listed(at, resolved=False)
+    found = worst_first(alerts())
     quiet = Q(silenced_until__isnull=False)
     numbers = found.order_by().aggregate(loud=Count("pk", filter=~quiet), quiet=Count("pk", filter=quiet))
     if not any(numbers.values()):
@@ -50,15 +44,6 @@ def at_hand(at: datetime, *, limit: int) -> AtHand:
     return AtHand(
         list(found.exclude(quiet)[:limit]), list(found.filter(quiet)[:limit]), numbers["loud"], numbers["quiet"]
     )
-
-
-def found_alert(alert_id: str, at: datetime) -> Alert:
-    """As `listed` has it. Raises NotFound."""
-    of_id = Q(pk=alert_id)
-    alert = listed(at, resolved=False).filter(of_id).first() or listed(at, resolved=True).filter(of_id).first()
-    if alert is None:
-        raise NotFound("unknown_alert", f"There is no alert {alert_id}")
-    return alert
 
 
 def notices_of(alert: Alert) -> Sequence[Event]:

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods
 from common.clock import now
 from common.errors import NotFound
 from observability.models import Alert
-from observability.selectors.alerts_at_hand import found_alert
+from observability.selectors.alerts import find_alert
 from observability.services import alerts
 from registry import rights
 from registry.admin.acting import actor_of, attempt
@@ -74,7 +74,7 @@ def alert_act(request: HttpRequest, alert_id: str, act: str) -> HttpResponse:
 
 def _found(alert_id: str) -> Alert:
     try:
-        return found_alert(alert_id, now())
+        return find_alert(alert_id)
     except NotFound as error:
         raise Http404(error.detail) from error
 

@@ -11,7 +11,8 @@ from django.views.decorators.http import require_safe
 from common.clock import now
 from common.errors import NotFound
 from observability.models import AlertKind
-from observability.selectors.alerts_at_hand import found_alert, listed, notices_of
+from observability.selectors.alerts import OPEN, RESOLVED, alerts, find_alert
+from observability.selectors.alerts_at_hand import notices_of, worst_first
 from registry import rights
 from rollout.formats import moment
 from rollout.pages import alerts_parts as parts
@@ -28,11 +29,12 @@ SHOWN = 100
 @never_cache
 def alerts_page(request: HttpRequest) -> HttpResponse:
     at = now()
-    state = asked.choice(request, "state", ("open", "resolved"), "open")
+    state = asked.choice(request, "state", (OPEN, RESOLVED), OPEN)
     kind = asked.choice(request, "kind", AlertKind.values, "")
     prompt = asked.word(request, "prompt")
     wanted = {name: value for name, value in (("kind", kind), ("prompt", prompt)) if value}
-    found = list(listed(at, resolved=state == "resolved").filter(**wanted)[: SHOWN + 1])
+    matching = alerts(state=state, **wanted)
+    found = list((worst_first(matching) if state == OPEN else matching)[: SHOWN + 1])
     context = {
         "lines": [parts.line(alert, at) for alert in found[:SHOWN]],
         "more": len(found) > SHOWN,
@@ -52,7 +54,7 @@ def alerts_page(request: HttpRequest) -> HttpResponse:
 def alert_page(request: HttpRequest, alert_id: str) -> HttpResponse:
     at = now()
     try:
-        alert = found_alert(alert_id, at)
+        alert = find_alert(alert_id)
     except NotFound as error:
         raise Http404(error.detail) from error
     words = WORDS[AlertKind(alert.kind)]

@@ -69,7 +69,7 @@ class Notice:
 
 def alerts_at_a_glance(at: datetime, *, to_person: bool) -> Glance:
     """The worst first. Strangers are told that spend needs a look, and not what is spent."""
-    found = at_hand(at, limit=SHOWN_AT_ONCE)
+    found = at_hand(limit=SHOWN_AT_ONCE)
     loud, quiet = ([line(alert, at, to_person=to_person) for alert in some] for some in (found.loud, found.quiet))
     return Glance(loud, quiet, found.all_loud, found.all_quiet)
 
