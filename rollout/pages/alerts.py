@@ -33,7 +33,7 @@ def alerts_page(request: HttpRequest) -> HttpResponse:
     kind = asked.choice(request, "kind", AlertKind.values, "")
     prompt = asked.word(request, "prompt")
     wanted = {name: value for name, value in (("kind", kind), ("prompt", prompt)) if value}
-    matching = alerts(state=state, **wanted)
+    matching = alerts(state=state).filter(**wanted)
     found = list((worst_first(matching) if state == OPEN else matching)[: SHOWN + 1])
     context = {
         "lines": [parts.line(alert, at) for alert in found[:SHOWN]],
