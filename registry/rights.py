@@ -38,6 +38,7 @@ DELETE_PRICES = "observability.delete_priceoverride"
 CHANGE_EVALUATORS = "observability.change_evaluator"
 CHANGE_BUDGETS = "observability.change_spendbudget"
 CHANGE_OBJECTIVES = "observability.change_objective"
+HANDLE_ALERTS = "observability.handle_alert"
 
 WORDS = {
     CREATE_PROMPTS: "create prompts",
@@ -63,11 +64,12 @@ WORDS = {
     CHANGE_EVALUATORS: "set up evaluators and what they judge",
     CHANGE_BUDGETS: "change spend budgets",
     CHANGE_OBJECTIVES: "add, change and delete objectives",
+    HANDLE_ALERTS: "acknowledge and silence alerts",
 }
 
 OF_WRITE = (
     *(CREATE_PROMPTS, EDIT_DRAFTS, PUBLISH, MOVE_LABELS, MOVE_PRODUCTION, ARCHIVE, START, STEER, PROMOTE),
-    *(CHANGE_BUDGETS, CHANGE_OBJECTIVES),
+    *(CHANGE_EVALUATORS, CHANGE_BUDGETS, CHANGE_OBJECTIVES, HANDLE_ALERTS),
 )
 """What a key of the scope `write` may do: only who may do all of it may issue one."""
 

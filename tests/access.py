@@ -115,6 +115,9 @@ OPEN_PAGES = {
 """Open to everyone unless settings.STATUS_PAGES says otherwise (tests/http/test_pages.py). They are only read."""
 
 PAGES = """
+alerts                                                            neros  405
+alerts/<slug:alert_id>                                            neros  405
+alerts/<slug:alert_id>/<slug:act>                                 ros    ros
 insights/spend                                                    neros  405
 insights/judging                                                  neros  405
 ^insights/traces/(?P<trace_id>[0-9a-fA-F]{32})\\Z                 eros   405
@@ -138,7 +141,7 @@ admin/rollout/webhookendpoint/<slug:endpoint_id>/rotate/          os    os
 admin/rollout/webhookendpoint/<slug:endpoint_id>/disable/         os    os
 admin/rollout/webhookendpoint/<slug:endpoint_id>/enable/          os    os
 admin/rollout/webhookendpoint/<slug:endpoint_id>/replay/          os    os
-admin/observability/evaluator/<int:evaluator_id>/publish/         s     s
+admin/observability/evaluator/<int:evaluator_id>/publish/         ros    ros
 admin/auth/user/<id>/password/                                    s     s
 admin/^(?P<app_label>registry|axes|auth|django_q|rollout|observability)/$ neros neros
 admin/(?P<url>.*)$                                                neros  neros
@@ -159,12 +162,14 @@ rollout/webhookendpoint       os    os    -     -
 rollout/delivery              os    -     -     -
 observability/call            eros  -     -     -
 observability/score           eros  -     -     -
+observability/alert           eros  -     -     -
+observability/silence         eros  -     -     -
 observability/priceoverride   eros  os    -     os
-observability/evaluator       s     s     -     -
-observability/evaluatorversion s    -     -     -
-observability/judging         s     s     s     s
-observability/judgingbudget   s     s     s     -
-observability/spendbudget     eros  os    os    os
+observability/evaluator       eros  ros   -     -
+observability/evaluatorversion eros  -     -     -
+observability/judging         eros  ros   ros   ros
+observability/judgingbudget   eros  ros   ros   -
+observability/spendbudget     eros  ros   ros   ros
 observability/objective       eros  ros   ros   ros
 django_q/schedule             s     s     s     s
 django_q/success              s     -     s     s

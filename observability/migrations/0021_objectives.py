@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("observability", "0020_spending"),
+        ("observability", "0021_alerts_are_reopened"),
         ("registry", "0006_events_of_a_prompt_or_type"),
     ]
 

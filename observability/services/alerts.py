@@ -45,15 +45,15 @@ def fire(
 ) -> Alert:
     """Say that the cause holds; answers its open alert. To be called at every check for as long as it does.
 
-    The first call opens the alert, later ones renew what it says. A warning that becomes critical is told at once.
+    The first call opens the alert, later ones renew what it says. That a warning has become critical is told at once,
+    but not again when it only falls back in between.
     """
     alert = _open_alert(cause) or _reopened(cause) or _opened(cause, kind, severity, prompt, label)
-    grew = severity == Severity.CRITICAL and alert.severity != Severity.CRITICAL
-    alert.severity, alert.summary, alert.data, alert.seen_at = severity, summary, dict(data), now()
-    type_ = _notice_due(alert, grew=grew)
+    alert.severity, alert.summary, alert.data, alert.seen_at = severity, summary, _plain(data), now()
+    type_ = _notice_due(alert)
     if type_:
-        alert.notified_at, alert.notices = alert.seen_at, alert.notices + 1
-    alert.save(update_fields=["severity", "summary", "data", "seen_at", "notified_at", "notices"])
+        alert.notified_at, alert.notified_severity, alert.notices = alert.seen_at, severity, alert.notices + 1
+    alert.save(update_fields=["severity", "summary", "data", "seen_at", "notified_at", "notified_severity", "notices"])
     if type_:
         _tell(type_, alert)
     return alert
@@ -74,13 +74,13 @@ def resolve(*, cause: str) -> Alert | None:
 
 def open_causes(kind: AlertKind, prefix: str = "") -> set[str]:
     """The causes of a kind that have an open alert, so that a check can resolve those that it finds no longer."""
-    opened = Alert.objects.filter(kind=kind, resolved_at=None, cause__startswith=prefix)
-    return set(opened.values_list("cause", flat=True))
+    causes = Alert.objects.filter(kind=kind, resolved_at=None).values_list("cause", flat=True)
+    return {cause for cause in causes if cause.startswith(prefix)}  # in SQL SQLite would not regard its case
 
 
 def was_told(alert: Alert) -> bool:
     """Whether anybody was told of it since it was opened, or opened again."""
-    return alert.notified_at is not None and alert.notified_at >= alert.fired_at
+    return alert.notified_at is not None and alert.notified_at >= (alert.reopened_at or alert.fired_at)
 
 
 @transaction.atomic
@@ -92,7 +92,8 @@ def acknowledge(*, alert_id: str, actor: Actor, reason: str = "") -> Alert:
     if alert.acknowledged_at:
         raise Conflict("alert_acknowledged", f"{alert.acknowledged_by} has acknowledged the alert {alert_id}")
     alert.acknowledged_at, alert.acknowledged_by = now(), str(actor)
-    alert.save(update_fields=["acknowledged_at", "acknowledged_by"])
+    alert.notified_severity = alert.notified_severity or alert.severity  # its event says how grave it is
+    alert.save(update_fields=["acknowledged_at", "acknowledged_by", "notified_severity"])
     _tell("alert.acknowledged", alert, actor=str(actor), reason=reason)
     _audit("acknowledged", alert, actor, reason, None, {"acknowledged_by": str(actor)})
     return alert
@@ -139,8 +140,8 @@ def _reopened(cause: str) -> Alert | None:
     if alert is None:
         return None
     if alert.resolved_at:  # else another worker has just opened it again
-        alert.fired_at, alert.resolved_at = now(), None
-        alert.save(update_fields=["fired_at", "resolved_at"])
+        alert.reopened_at, alert.resolved_at = now(), None
+        alert.save(update_fields=["reopened_at", "resolved_at"])
     return alert
 
 
@@ -155,14 +156,17 @@ def _opened(cause: str, kind: AlertKind, severity: Severity, prompt: str, label:
         return Alert.objects.select_for_update().get(cause=cause, resolved_at=None)
 
 
-def _notice_due(alert: Alert, *, grew: bool) -> str:
+def _notice_due(alert: Alert) -> str:
     """The type of the event to tell now, or nothing."""
     if Silence.objects.filter(pk=alert.cause, until__gt=now()).exists():
         return ""
-    if alert.notified_at is None or grew:
+    if alert.severity == Severity.CRITICAL and alert.notified_severity == Severity.WARNING:
         return "alert.fired"
-    overdue = alert.notified_at <= now() - settings.ALERT_RENOTIFY
-    return "alert.renotified" if overdue and not alert.acknowledged_at else ""
+    if alert.acknowledged_at:
+        return ""
+    if alert.notified_at is None:
+        return "alert.fired"
+    return "alert.renotified" if alert.notified_at <= now() - settings.ALERT_RENOTIFY else ""
 
 
 def _locked(alert_id: str) -> Alert:
@@ -186,10 +190,16 @@ def _tell(type_: str, alert: Alert, **more: Any) -> None:
         "url": f"{settings.BASE_URL}/alerts/{alert.pk}",
         "details": alert.data,
     }
-    data = json.loads(json.dumps({"alert": told, **more}, cls=DjangoJSONEncoder))  # times and money become text
-    events.record(type=type_, prompt=alert.prompt, data=data)
+    events.record(type=type_, prompt=alert.prompt, data=_plain({"alert": told, **more}))
     fields = {"alert": alert.pk, "kind": alert.kind, "prompt": alert.prompt}
     transaction.on_commit(partial(logger.warning if type_ == "alert.fired" else logger.info, type_, extra=fields))
+
+
+def _plain(data: Mapping[str, Any]) -> dict[str, Any]:
+    """As JSON gives it back: times and money as text, and null for what JSON has no number for (PostgreSQL refuses
+    NaN, and the alert would be lost with it)."""
+    plain: dict[str, Any] = json.loads(json.dumps(data, cls=DjangoJSONEncoder), parse_constant=lambda _: None)
+    return plain
 
 
 def _audit(

@@ -1,5 +1,6 @@
 """When is somebody told of an alert, and when not?"""
 
+import math
 from datetime import timedelta
 
 import pytest
@@ -62,6 +63,52 @@ def test_fire__warning_becomes_critical__told_at_once() -> None:
     fire(severity=Severity.CRITICAL)
 
     assert told() == ["alert.fired", "alert.fired"]
+
+
+def test_fire__between_warning_and_critical_all_night__told_once_an_interval() -> None:
+    start = now()
+
+    for minute in range(0, 24 * 60, 10):
+        with time_machine.travel(start + timedelta(minutes=minute), tick=False):
+            fire(severity=Severity.CRITICAL if minute % 20 else Severity.WARNING)
+
+    assert told().count("alert.renotified") <= 6
+    assert told().count("alert.fired") <= 4  # it is critical soon after a notice that called it a warning
+
+
+def test_fire__comes_back_as_critical__told_at_once_and_since_when_stays() -> None:
+    first = fire(severity=Severity.WARNING)
+    alerts.resolve(cause=CAUSE)
+
+    back = fire(severity=Severity.CRITICAL)
+
+    assert told() == ["alert.fired", "alert.resolved", "alert.fired"]
+    assert (back.fired_at, back.resolved_at) == (first.fired_at, None)
+    assert back.reopened_at is not None
+
+
+def test_fire__a_number_that_json_has_not__null() -> None:
+    fire(now=math.nan)
+
+    assert Alert.objects.get().data["now"] is None
+    assert Event.objects.get().data["alert"]["details"]["now"] is None
+
+
+def test_acknowledged_while_silenced__the_silence_ends__told_only_that_it_grew() -> None:
+    first = fire()
+    alerts.silence(alert_id=first.pk, until=now() + timedelta(days=1), reason="a move", actor=ANNA)
+    alerts.resolve(cause=CAUSE)
+    with time_machine.travel(now() + timedelta(hours=5), tick=False):
+        alerts.acknowledge(alert_id=fire().pk, actor=ANNA)
+    before = told()
+
+    with time_machine.travel(now() + timedelta(hours=25), tick=False):
+        fire()
+        quiet = told()
+        fire(severity=Severity.CRITICAL)
+
+    assert quiet == before
+    assert told() == [*before, "alert.fired"]
 
 
 def test_fire__resolved_within_the_interval_and_back__reopened_without_a_word() -> None:
@@ -179,6 +226,7 @@ def test_resolve__nothing_open__nothing() -> None:
 
 def test_open_causes__of_the_kind_that_are_open_and_begin_so() -> None:
     fire("baseline:a:production:error_rate")
+    fire("baseline:A:production:error_rate")
     fire("baseline:b:production:error_rate")
     fire("baseline:a:production:latency")
     alerts.resolve(cause="baseline:a:production:latency")

@@ -8,7 +8,7 @@ from registry import rights
 from registry.models import Scope
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "access.md").read_text()
-MIGRATIONS = ("0008_rights_and_groups", "0015_groups_and_objectives")
+MIGRATIONS = ("0008_rights_and_groups", "0014_rights_to_quality")
 MADE = [importlib.import_module(f"rollout.migrations.{name}").GROUPS for name in MIGRATIONS]
 GROUPS = {group: {right for groups in MADE for right in groups[group]} for group in MADE[0]}
 

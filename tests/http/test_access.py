@@ -25,8 +25,7 @@ from tests import rollouts as given
 pytestmark = pytest.mark.django_db
 
 GROUPS = importlib.import_module("rollout.migrations.0008_rights_and_groups")
-BUDGETS = importlib.import_module("rollout.migrations.0014_rights_to_budgets")
-OBJECTIVES = importlib.import_module("rollout.migrations.0015_groups_and_objectives")
+QUALITY = importlib.import_module("rollout.migrations.0014_rights_to_quality")
 REFUSED_KEYS = ("none", "unknown", "revoked", "expired", "browser")
 PEOPLE = {"n": "staff", "e": "editor", "r": "releaser", "o": "operator", "s": "superuser"}
 CSRF = {"HTTP_REFERER": "http://testserver/"}
@@ -186,8 +185,7 @@ def person(kind: str) -> Client:
     user = User.objects.create_user("ben", is_staff=True)
     if kind != "n":
         GROUPS.make_groups(apps, None)  # tests with transactions empty the tables
-        BUDGETS.give_rights(apps, None)
-        OBJECTIVES.add_to_groups(apps, None)
+        QUALITY.give_rights(apps, None)
         user.groups.add(Group.objects.get(name=PEOPLE[kind]))
     client.force_login(user)
     return client

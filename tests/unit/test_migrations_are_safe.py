@@ -26,9 +26,8 @@ REVIEWED = {
         "rollout",
         "0006_webhook_rotation_format_and_health",
     ): "takes away a schedule whose work old evaluators do",
-    ("rollout", "0014_rights_to_budgets"): "adds rights to a table that old code does not know",
+    ("rollout", "0014_rights_to_quality"): "adds rights that old code does not ask for",
     ("rollout", "0008_rights_and_groups"): "adds rights and groups; old code asks for the rights that there were",
-    ("rollout", "0015_groups_and_objectives"): "adds rights that old code does not ask for",
 }
 """Of (app, migration): why the release before works on although the rules do not see that it does."""
 
