@@ -14,7 +14,6 @@ from observability.services.prices import add_override, pattern_of, provider_of,
 from registry import rights
 from registry.admin.acting import actor_of
 
-
 SHOWN = 10
 
 
