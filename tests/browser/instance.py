@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests import migrated
 from tests.process.operators import Operator
 from tests.process.server import HOST, Server, serving, wait_until
 
@@ -120,6 +121,6 @@ def _call(served: Mapping[str, Any], number: int) -> dict[str, Any]:
 @contextmanager
 def running(folder: Path) -> Iterator[Instance]:
     """With everybody's account."""
-    with serving(folder, SERINUS_WEBHOOK_ALLOW="localhost", SERINUS_API_RATE="100000") as server:
+    with serving(migrated.installation(folder), SERINUS_WEBHOOK_ALLOW="localhost", SERINUS_API_RATE="100000") as server:
         sessions = json.loads(server.manage("shell", "-v0", "-c", MAKE_PEOPLE))
         yield Instance(server, sessions)

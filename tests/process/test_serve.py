@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import migrated
 from tests.process.server import (
     HOST,
     MANAGE,
@@ -41,7 +42,7 @@ def test_serve__empty_folder__ready_said_in_one_line(tmp_path: Path) -> None:
 
 
 def test_serve__sigterm__ends_everything_with_status_0(tmp_path: Path) -> None:
-    with serving(tmp_path) as server, socket.create_connection((HOST, server.port)) as idle:
+    with serving(migrated.installation(tmp_path)) as server, socket.create_connection((HOST, server.port)) as idle:
         idle.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")  # and the connection is kept alive
         assert idle.recv(4096).startswith(b"HTTP/1.1 200")
         tree = server.tree()
@@ -55,7 +56,7 @@ def test_serve__sigterm__ends_everything_with_status_0(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl_c", "sigterm"])
 def test_serve__signal_to_the_whole_group__ends_everything_with_status_0(tmp_path: Path, number: int) -> None:
-    with serving(tmp_path) as server:
+    with serving(migrated.installation(tmp_path)) as server:
         tree = server.tree()
 
         os.killpg(server.process.pid, number)
@@ -66,7 +67,7 @@ def test_serve__signal_to_the_whole_group__ends_everything_with_status_0(tmp_pat
 
 
 def test_serve__sigterm_while_starting__ends_everything(tmp_path: Path) -> None:
-    with started(tmp_path) as server:
+    with started(migrated.installation(tmp_path)) as server:
         wait_until(lambda: len(server.tree()) > 1, within_s=30)
         tree = server.tree()
 
@@ -77,7 +78,7 @@ def test_serve__sigterm_while_starting__ends_everything(tmp_path: Path) -> None:
 
 
 def test_serve__killed__its_processes_end_too(tmp_path: Path) -> None:
-    with serving(tmp_path) as server:
+    with serving(migrated.installation(tmp_path)) as server:
         tree = server.tree()
 
         server.process.kill()
@@ -86,7 +87,7 @@ def test_serve__killed__its_processes_end_too(tmp_path: Path) -> None:
 
 
 def test_serve__every_process_killed__all_start_again(tmp_path: Path) -> None:
-    with serving(tmp_path) as server:
+    with serving(migrated.installation(tmp_path)) as server:
         first = server.children()
         tree = server.tree()[1:]
 
@@ -101,7 +102,7 @@ def test_serve__every_process_killed__all_start_again(tmp_path: Path) -> None:
 
 
 def test_serve__web_worker_killed__replaced_and_the_other_answers(tmp_path: Path) -> None:
-    with serving(tmp_path, "--workers", "2") as server:
+    with serving(migrated.installation(tmp_path), "--workers", "2") as server:
         web = server.children()["web"]
         killed, other = web.children()
 
@@ -114,7 +115,7 @@ def test_serve__web_worker_killed__replaced_and_the_other_answers(tmp_path: Path
 
 
 def test_serve__port_taken__says_so(tmp_path: Path) -> None:
-    with serving(tmp_path / "first") as first:
+    with serving(migrated.installation(tmp_path / "first")) as first:
         with started(tmp_path / "second", port=first.port) as second:
             status = second.process.wait(30)
 
