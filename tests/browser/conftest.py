@@ -42,19 +42,23 @@ def serinus(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Itera
         yield serinus
 
 
+@pytest.fixture(scope="module")
+def _windows_of_all(browser: Browser, serinus: Instance) -> Windows:
+    return Windows(browser, serinus.url, serinus.sessions)
+
+
 @pytest.fixture
-def windows(browser: Browser, serinus: Instance) -> Iterator[Windows]:
-    windows = Windows(browser, serinus.url, serinus.sessions)
-    yield windows
-    windows.close()
-    windows.refuse_faults()
+def windows(_windows_of_all: Windows) -> Iterator[Windows]:
+    yield _windows_of_all
+    _windows_of_all.close_all()
+    _windows_of_all.refuse_faults()
 
 
 @pytest.fixture(scope="module")
 def one_window(browser: Browser, serinus: Instance) -> Iterator[tuple[Windows, Page]]:
     windows = Windows(browser, serinus.url, serinus.sessions)
     yield windows, windows.open(SUPERUSER)
-    windows.close()
+    windows.close_all()
 
 
 @pytest.fixture

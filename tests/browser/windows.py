@@ -21,34 +21,45 @@ GIVEN_UP = "net::ERR_ABORTED"
 
 @dataclass  # without slots: Playwright leaves a mark of its own on whose methods it calls
 class Windows:
-    """Opens windows on one instance, and keeps what went wrong in them. sessions: of people who have logged in."""
+    """Opens windows on one instance, and keeps what went wrong in them. sessions: of people who have logged in.
+
+    Those of one person share a browser of their own, with its cache of styles and scripts; each begins with the
+    person's session and no other cookie.
+    """
 
     browser: Browser
     url: str
     sessions: Mapping[str, str]
     faults: list[str] = field(default_factory=list)
     expected: list[str] = field(default_factory=list)
-    _opened: list[BrowserContext] = field(default_factory=list)
+    _browsers: dict[str, BrowserContext] = field(default_factory=dict)
 
     def open(self, person: str = "", **options: Any) -> Page:
-        """A window of its own, of a person who has logged in, or of somebody. options: of Playwright's new_context."""
-        context = self._new(options)
-        if person:
-            context.add_cookies([{"name": "sessionid", "value": self.sessions[person], "url": self.url}])
+        """A window of a person who has logged in, or of somebody. options: of Playwright's new_context."""
+        whose = f"{person} {options}"
+        if whose not in self._browsers:
+            self._browsers[whose] = self._new(options)
+        context = self._browsers[whose]
+        if not context.pages:
+            context.clear_cookies()
+            if person:
+                context.add_cookies([{"name": "sessionid", "value": self.sessions[person], "url": self.url}])
         return context.new_page()
 
     def expect_fault(self, words: str) -> None:
         """What has these words is no fault: the test provokes it."""
         self.expected.append(words)
 
-    def close(self) -> None:
-        for context in self._opened:
-            context.close()
+    def close_all(self) -> None:
+        for context in self._browsers.values():
+            for page in context.pages:
+                page.close()
 
     def refuse_faults(self) -> None:
         """Fails the test by those that it did not expect."""
         unexpected = [fault for fault in self.faults if not any(words in fault for words in self.expected)]
         self.faults.clear()
+        self.expected.clear()
         if unexpected:
             pytest.fail("\n".join(unexpected), pytrace=False)
 
@@ -60,7 +71,6 @@ class Windows:
         context.on("request", self._on_request)
         context.on("requestfailed", self._on_failure)
         context.set_default_timeout(PATIENCE_MS)
-        self._opened.append(context)
         return context
 
     def _on_console(self, message: ConsoleMessage) -> None:
