@@ -7,9 +7,9 @@ ON_BOTH_DATABASES := $(wildcard $(addprefix tests/,db http concurrency webhooks 
 ON_POSTGRES_ALONE := tests/concurrency tests/crash/test_evaluator_killed.py tests/crash/test_killed_between_statements.py  # slow, and pass on SQLite too
 ON_SQLITE_ALONE := tests/crash/test_ingest_killed.py tests/http/test_api_schema.py tests/db/test_healthy_rollouts.py  # starts SQLite's servers; document with SQLite's bounds of whole numbers; a million calls, which ask statistics
 ON_SQLITE_ALONE += $(addprefix tests/,http/test_ofrep.py http/test_ofrep_provider.py)  # flags are answered from memory, like prompts
-BENCHMARKS := "serving --quick" sdk verdict "ingest --stages" "ingest --quick" "operating_characteristics --quick" "pages --quick" insight_pages
+BENCHMARKS := "serving --quick" sdk verdict "ingest --stages" "ingest --quick" "operating_characteristics --quick" "judging_design --quick" "pages --quick" insight_pages
 
-MAKEFLAGS += --jobs=2  # .venv-clients is filled while .venv is, and while lint runs
+MAKEFLAGS += --jobs=3  # .venv-clients and .venv-ragas are filled while .venv is, and while lint runs
 unexport PYTHONDONTWRITEBYTECODE  # some images set it, and each of hundreds of processes would compile everything anew
 
 .PHONY: demo serve test lint chromium pictures bench fuzz soak
@@ -20,7 +20,7 @@ demo: .venv/installed  # make demo ARGS=--exit ends by itself
 serve: .venv/installed  # make serve ARGS="--port 8080"
 	$(BIN)/python manage.py serve $(ARGS)
 
-test: lint .venv-clients/installed chromium
+test: lint .venv-clients/installed .venv-ragas/installed chromium
 	$(BIN)/pytest -q -n $(WORKERS) --dist loadgroup $(addprefix --ignore ,$(ON_POSTGRES_ALONE))
 	$(BIN)/pytest -q -n $(WORKERS) --dist loadgroup --postgres $(addprefix --ignore ,$(ON_SQLITE_ALONE)) $(ON_BOTH_DATABASES)
 
@@ -54,4 +54,9 @@ soak: .venv/installed  # a day in five minutes, with everything killed on the wa
 .venv-clients/installed: tests/clients/requirements.txt  # instrumentations that do not go with what .venv holds
 	$(PYTHON) -m venv .venv-clients
 	.venv-clients/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+.venv-ragas/installed: tests/ragas/requirements.txt  # the package of an extra, 0.8 GB with all that it needs
+	$(PYTHON) -m venv .venv-ragas
+	.venv-ragas/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@

@@ -10,6 +10,10 @@ GROUPS = {
     "Rollouts": ("rollout.Rollout", "rollout.Verdict"),
     "Webhooks": ("rollout.WebhookEndpoint", "rollout.Delivery"),
     "Calls": ("observability.Call", "observability.Score", "observability.PriceOverride"),
+    "Quality": (
+        *("observability.Evaluator", "observability.EvaluatorVersion"),
+        *("observability.Judging", "observability.JudgingBudget"),
+    ),
     "Access": (
         *("registry.ApiKey", "auth.User", "auth.Group"),
         *("axes.AccessAttempt", "axes.AccessFailureLog", "axes.AccessLog"),

@@ -9,6 +9,7 @@ import os
 import secrets
 from contextlib import suppress
 from datetime import timedelta
+from decimal import Decimal, InvalidOperation
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -20,7 +21,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 from common.outbound import Allowed, read_allowed
 from observability.core.scrubbing import OwnPattern, own_patterns
-from rollout.core.plan import read_duration_s, read_share_bp
+from observability.core.shares import read_share_bp
+from rollout.core.plan import read_duration_s
 
 LONGEST_DURATION = timedelta(days=36_500)
 
@@ -47,6 +49,17 @@ def integer(name: str, default: int, *, least: int = 0) -> int:
     if not value.isascii() or not value.isdigit() or int(value) < least:
         raise ImproperlyConfigured(f"{name}: expected a whole number of at least {least}, got {value!r}")
     return int(value)
+
+
+def dollars(name: str, default: str) -> Decimal:
+    value = text(name, default)
+    try:
+        usd = Decimal(value)
+    except InvalidOperation:
+        usd = Decimal("NaN")
+    if not usd.is_finite() or usd < 0:
+        raise ImproperlyConfigured(f"{name}: expected an amount in USD such as 5 or 0.50, got {value!r}")
+    return usd
 
 
 def share_bp(name: str, default: str) -> int:
@@ -125,6 +138,11 @@ def address(name: str, default: str) -> str:
     if not usable or any(character in value for character in " \t\n?#@"):
         raise ImproperlyConfigured(f"{name}: expected an address such as https://serinus.example.org, got {value!r}")
     return value
+
+
+def optional_address(name: str) -> str:
+    """An address as above, or nothing."""
+    return address(name, "") if text(name) else ""
 
 
 def postgres(name: str, **options: Any) -> dict[str, Any] | None:

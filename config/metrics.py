@@ -6,18 +6,24 @@ nothing is lost with a process that dies; a starting web server forgets those of
 
 import os
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import psutil
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from common.clock import now
 from common.requests import only_read
 from config.health import serving_state_age_s
+from observability.core.times import midnight
+from observability.models import AlertKind, EvaluationStatus, Missing, Severity
+from observability.selectors import judging
+from observability.selectors.alerts import open_by_kind
 from rollout import work
 from rollout.serving import counts
 
@@ -31,6 +37,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the library has no types for it
     registry.register(Counted())
     registry.register(BackgroundWork())
+    registry.register(Judging())
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
@@ -65,6 +72,40 @@ class BackgroundWork(Collector):
             ("serinus_delivery_late_seconds", "For how long the oldest of them is due.", found.delivery_late_s),
         ):
             yield GaugeMetricFamily(name, help_, value=value)
+        yield _alerts()
+
+
+def _alerts() -> GaugeMetricFamily:
+    """Every kind and severity, so that none is missing while it is 0."""
+    family = GaugeMetricFamily("serinus_alerts_open", "Alerts whose cause holds.", labels=["kind", "severity"])
+    counted = dict(open_by_kind())
+    for kind, severity in product(AlertKind.values, Severity.values):
+        family.add_metric([kind, severity], counted.get((kind, severity), 0))
+    return family
+
+
+class Judging(Collector):
+    """Of all hosts, as the database knows it; nothing when it is away."""
+
+    def collect(self) -> Iterator[Metric]:
+        at = now()
+        try:
+            if serving_state_age_s():
+                return
+            waits, came_to = judging.waiting(), judging.outcomes(midnight(at.date()))
+        except DatabaseError:
+            return
+        oldest_s = max(0.0, (at - waits.oldest_at).total_seconds()) if waits.oldest_at else 0.0
+        for name, help_, value in (
+            ("serinus_evaluations_waiting", "Evaluations that wait for their judge.", waits.number),
+            ("serinus_evaluations_oldest_seconds", "For how long the oldest of them waits.", oldest_s),
+        ):
+            yield GaugeMetricFamily(name, help_, value=value)
+        help_ = "Evaluations that were settled, by what came of them, anew each day of UTC."
+        family = CounterMetricFamily("serinus_evaluations", help_, labels=["outcome"])
+        for outcome in (EvaluationStatus.SCORED.value, *Missing.values):
+            family.add_metric([outcome], came_to[outcome])
+        yield family
 
 
 def _work() -> work.Work | None:

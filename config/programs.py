@@ -12,6 +12,7 @@ BACKGROUND = (
     Program("cluster", ("qcluster", "--skip-checks")),
     Program("evaluator", ("run_evaluator", "--skip-checks")),
     Program("sender", ("run_sender", "--skip-checks")),
+    Program("judges", ("run_judges", "--skip-checks")),
 )
 
 

@@ -27,7 +27,9 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES  # of a form, which is refused by c
 API_RATE = env.integer("SERINUS_API_RATE", 1200, least=1)
 MAX_SPANS_PER_REQUEST = env.integer("SERINUS_MAX_SPANS_PER_REQUEST", 10_000, least=1)
 SCORES_WAIT = env.duration("SERINUS_SCORES_WAIT", "7d")
+ALERT_RENOTIFY = env.duration("SERINUS_ALERT_RENOTIFY", "4h")
 ROLLBACK_COOL_DOWN = env.duration("SERINUS_ROLLBACK_COOL_DOWN", "1h", least="0s")
+SPEND_ANOMALY_FLOOR = env.dollars("SERINUS_SPEND_ANOMALY_FLOOR", "5")
 
 STORE_TEXT = env.flag("SERINUS_STORE_TEXT", default=False)
 TEXT_SAMPLE_BP = env.share_bp("SERINUS_TEXT_SAMPLE", "5%")
@@ -39,6 +41,11 @@ KEEP_CALLS = env.duration("SERINUS_KEEP_CALLS", "90d", least="8d")  # baselines 
 KEEP_SPANS = env.duration("SERINUS_KEEP_SPANS", "90d", least=env.text("SERINUS_KEEP_CALLS", "90d"))
 KEEP_ROLLUPS = env.duration("SERINUS_KEEP_ROLLUPS", "400d")
 KEEP_EVENTS = env.duration("SERINUS_KEEP_EVENTS", "400d", least="7d")  # deliveries are tried for three days
+
+JUDGE_URL = env.optional_address("SERINUS_JUDGE_URL")
+JUDGE_API_KEY = env.text("SERINUS_JUDGE_API_KEY")
+JUDGE_DEADLINE = env.duration("SERINUS_JUDGE_DEADLINE", "30s")
+JUDGE_PARALLEL = env.integer("SERINUS_JUDGE_PARALLEL", 4, least=1)
 
 INSTALLED_APPS = [
     "config",

@@ -6,6 +6,7 @@ in the same order, so they cannot deadlock: one rollout at a time, its steps and
 
 How many rows a rollout has does not depend on its number of calls. Open counters: steps x measures x arms x bins seen
 x SHARDS at most, and what the evaluator takes is gone. Unit buckets: steps x measures x arms x 256 x SHARDS at most.
+Costs: arms x SHARDS; these are exact, and count the warm-up too, which costs as much as what comes after it.
 """
 
 import threading
@@ -13,29 +14,37 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from django.db.models import Q, QuerySet, Sum
+from django.db import connection
+from django.db.models import Model, Q, QuerySet, Sum
 
 from observability import bulk
 from observability.core.evidence import (
     ARMS,
     BY_EXPOSURE_ALONE,
+    MOST_PICODOLLARS,
+    NO_COSTS,
     NO_SUMS,
     BinKey,
+    CostKey,
+    CostSums,
     Exposure,
     Observation,
     UnitKey,
     UnitSums,
     count_bins,
+    sum_costs,
     sum_units,
 )
-from observability.models import Counted, Evidence, UnitBucket
+from observability.models import ArmCost, Evidence, UnitBucket
 
 __all__ = [
+    "CostSums",
     "Exposure",
     "Observation",
     "UnitBuckets",
     "UnitSums",
     "add",
+    "costs",
     "discard",
     "drop",
     "open_counts",
@@ -44,7 +53,7 @@ __all__ = [
     "unit_buckets",
 ]
 
-Row = TypeVar("Row", bound=Counted)
+Row = TypeVar("Row", bound=Model)
 UnitBuckets = dict[tuple[int, str], dict[str, dict[int, UnitSums]]]  # (step, measure) → arm → bucket → sums
 
 SHARDS = 8
@@ -54,6 +63,11 @@ ADD_TO_UNIT_BUCKET = (
     f"({', '.join(UnitKey._fields)}, shard) DO UPDATE SET n = observability_unitbucket.n + excluded.n,"
     " total = observability_unitbucket.total + excluded.total,"
     " squares = observability_unitbucket.squares + excluded.squares"
+)
+ADD_TO_COST = (
+    f"({', '.join(CostKey._fields)}, shard) DO UPDATE SET calls = observability_armcost.calls + excluded.calls,"
+    " priced = observability_armcost.priced + excluded.priced,"
+    " picodollars = {least}(observability_armcost.picodollars + excluded.picodollars, {most})"
 )
 
 
@@ -68,6 +82,10 @@ def add(observations: Iterable[Observation]) -> None:
     units = [(*key, shard, *sums) for key, sums in sorted(sum_units(observations).items())]
     columns = [*UnitKey._fields, "shard", *UnitSums._fields]
     bulk.upsert(UnitBucket, columns, units, on_conflict=ADD_TO_UNIT_BUCKET)
+    costs_of_arms = [(*key, shard, *sums) for key, sums in sorted(sum_costs(observations).items())]
+    columns = [*CostKey._fields, "shard", *CostSums._fields]
+    add_up = ADD_TO_COST.format(least="LEAST" if connection.vendor == "postgresql" else "MIN", most=MOST_PICODOLLARS)
+    bulk.upsert(ArmCost, columns, costs_of_arms, on_conflict=add_up)
 
 
 def open_counts(rollout_id: str, versions: Mapping[str, int]) -> dict[tuple[int, str], dict[str, int]]:
@@ -103,13 +121,26 @@ def unit_buckets(rollout_id: str, versions: Mapping[str, int]) -> UnitBuckets:
     return dict(buckets)
 
 
+def costs(rollout_id: str, versions: Mapping[str, int]) -> dict[str, CostSums]:
+    """What each arm's calls cost since the rollout's start. versions: as of open_counts."""
+    found = dict.fromkeys(ARMS, NO_COSTS)
+    rows = _of(ArmCost.objects.all(), rollout_id, versions).values_list("arm", *CostSums._fields)
+    for arm, calls, priced, picodollars in rows:  # added up here: the sum may be more than SQLite adds
+        of_arm = found[arm]
+        found[arm] = CostSums(of_arm.calls + calls, of_arm.priced + priced, of_arm.picodollars + picodollars)
+    return found
+
+
 def rollout_ids() -> set[str]:
     """Every rollout that any evidence names, whether there is such a rollout or not."""
-    return {*_named(Evidence.objects.all()), *_named(UnitBucket.objects.all())}
+    return {*_named(Evidence.objects.all()), *_named(UnitBucket.objects.all()), *_named(ArmCost.objects.all())}
 
 
 def drop(rollout_id: str) -> None:
-    """Delete all evidence of a rollout that goes on, in the caller's transaction: what comes later is as if first."""
+    """Delete all evidence of a rollout that goes on, in the caller's transaction: what comes later is as if first.
+
+    Its costs stay.
+    """
     _delete(Evidence.objects.filter(rollout=rollout_id), BinKey._fields)
     _delete(UnitBucket.objects.filter(rollout=rollout_id), UnitKey._fields)
 
@@ -122,6 +153,7 @@ def discard(rollout_id: str) -> None:
     """
     _delete(Evidence.objects.filter(rollout=rollout_id), BinKey._fields, skip_locked=True)
     _delete(UnitBucket.objects.filter(rollout=rollout_id), UnitKey._fields, skip_locked=True)
+    _delete(ArmCost.objects.filter(rollout=rollout_id), CostKey._fields, skip_locked=True)
 
 
 def _named(rows: QuerySet[Row]) -> QuerySet[Row, str]:

@@ -6,8 +6,13 @@ from typing import Any
 
 from observability.core.evidence import INTER_TOKEN_LATENCY, LATENCY, TTFT
 from observability.core.figures import Figures, ScoreSums, mean_with_interval, percentile
-from observability.models import Call, CallText, Score
+from observability.core.objectives import Standing as ObjectiveStanding
+from observability.models import Call, CallText, Dimension, Evaluation, Objective, Score
+from observability.selectors.budgets import Standing, Standings
 from observability.selectors.hours import Spending
+from observability.selectors.judging import Judged, Key
+
+HASH_SHOWN = 12  # characters of a user's hash, where it is told to many
 
 
 def call_json(call: Call) -> dict[str, Any]:
@@ -52,7 +57,8 @@ def call_json(call: Call) -> dict[str, Any]:
 
 
 def score_json(score: Score) -> dict[str, Any]:
-    """counts: whether it is the first of its name for its call, which alone is evidence."""
+    """counts: whether it is the one of its name that counts for its call, which alone is evidence. probability: with
+    which its call was chosen to be judged; by_design: not for what became of it."""
     return {
         "id": score.key,
         "name": score.name,
@@ -62,6 +68,8 @@ def score_json(score: Score) -> dict[str, Any]:
         "source": score.source,
         "evaluator": score.evaluator,
         "counts": score.counts,
+        "probability": score.probability,
+        "by_design": score.by_design,
         "received_at": score.received_at,
     }
 
@@ -95,6 +103,7 @@ def figures_json(figures: Figures) -> dict[str, Any]:
         "input_tokens": f.input_tokens,
         "output_tokens": f.output_tokens,
         "cached_tokens": f.cached_tokens,
+        "cache_hit_rate": _hit_rate(f.told_cached_tokens, f.told_tokens),
         "reasoning_tokens": f.reasoning_tokens,
         "output_tokens_per_second": _ratio(f.timed_tokens, f.timed_ms / 1000),
         "cost_usd": money(f.cost_usd),
@@ -116,9 +125,83 @@ def spending_json(spending: Spending) -> dict[str, Any]:
     }
 
 
+def budget_json(standings: Standings) -> dict[str, Any]:
+    """values: that have spent most of it; over, full: how many have spent 80 % and all of it."""
+    budget = standings.budget
+    return {
+        "id": budget.pk,
+        "dimension": budget.dimension,
+        "value": budget.value,
+        "period": budget.period,
+        "usd": money(budget.usd),
+        "active": budget.active,
+        "created_at": budget.created_at,
+        "created_by": budget.created_by,
+        "standing": {
+            "values": [_standing_json(budget.dimension, standing) for standing in standings.values],
+            "over": standings.over,
+            "full": standings.full,
+        },
+    }
+
+
+def objective_json(objective: Objective, standing: ObjectiveStanding) -> dict[str, Any]:
+    """An objective with how it does now. Burn rates by window, the shortest first; null is what no call tells."""
+    budget = standing.budget
+    return {
+        "id": objective.pk,
+        "prompt": objective.prompt.name,
+        "label": objective.label,
+        "name": objective.name,
+        "metric": objective.metric,
+        "comparison": objective.comparison,
+        "threshold": objective.threshold,
+        "target_bp": objective.target_bp,
+        "days": objective.days,
+        "active": objective.active,
+        "revision": objective.revision,
+        "created_at": objective.created_at,
+        "created_by": objective.created_by,
+        "status": {
+            "n": budget.n,
+            "attained": budget.attained,
+            "allowed": objective.promise.allowed,
+            "budget_spent": budget.spent,
+            "budget_left": budget.left,
+            "burn_rates": [
+                {"window_s": int(rate.window.total_seconds()), "n": rate.n, "burn_rate": rate.burn}
+                for rate in standing.rates
+            ],
+            "burning": standing.burning and str(standing.burning.tier.severity),
+            "exhausted_at": standing.gone_at,
+        },
+    }
+
+
+def named(dimension: str, value: str) -> str:
+    """A user by the beginning of its hash only."""
+    return value[:HASH_SHOWN] if dimension == Dimension.USER else value
+
+
 def money(usd: Decimal) -> str:
     """Plain digits, to 12 decimals."""
     return f"{round(usd, 12).normalize():f}"
+
+
+def _standing_json(dimension: str, standing: Standing) -> dict[str, Any]:
+    return {
+        "value": named(dimension, standing.value),
+        "since": standing.span.since,
+        "until": standing.span.until,
+        "spent_usd": money(standing.spent),
+        "share": float(standing.share),
+        "forecast_usd": None if standing.forecast is None else money(standing.forecast),
+    }
+
+
+def _hit_rate(cached: int, told: int) -> float | None:
+    """A provider that counts differently must not give more than all."""
+    return min(cached / told, 1.0) if told else None
 
 
 def _times_json(bins: Mapping[int, int], measure: str) -> dict[str, Any]:
@@ -128,7 +211,15 @@ def _times_json(bins: Mapping[int, int], measure: str) -> dict[str, Any]:
 
 def _score_mean_json(name: str, source: str, sums: ScoreSums) -> dict[str, Any]:
     mean, low, high = mean_with_interval(sums)
-    return {"name": name, "source": source, "n": sums.n, "mean": mean, "interval": [low, high]}
+    return {
+        "name": name,
+        "source": source,
+        "n": sums.n,
+        "effective_n": round(sums.effective_n, 1),
+        "weighted": sums.is_weighted,
+        "mean": mean,
+        "interval": [low, high],
+    }
 
 
 def _ratio(part: float, whole: float) -> float | None:
@@ -145,6 +236,47 @@ def listed_score_json(score: Score) -> dict[str, Any]:
         "second_target": score.second_target,
         "trace_id": bytes(call.trace_id).hex() if call else None,
         "span_id": bytes(call.span_id).hex() if call else None,
+    }
+
+
+def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
+    """What became of asking one evaluator about one call; the reason that it gave is the score's comment."""
+    call, score, cost_usd = evaluation.call, evaluation.score, evaluation.cost_usd
+    return {
+        "id": evaluation.pk,
+        "prompt": evaluation.prompt.name,
+        "evaluator": str(evaluation.evaluator_version),
+        "trace_id": bytes(call.trace_id).hex(),
+        "span_id": bytes(call.span_id).hex(),
+        "status": evaluation.status,
+        "missing": evaluation.missing or None,
+        "score": score_json(score) if score else None,
+        "probability": evaluation.probability,
+        "by_design": evaluation.by_design,
+        "urgent": evaluation.urgent,
+        "attempts": evaluation.attempts,
+        "model": evaluation.model,
+        "cost_usd": None if cost_usd is None else money(cost_usd),
+        "latency_ms": evaluation.latency_ms,
+        "created_at": evaluation.created_at,
+        "next_attempt_at": evaluation.next_attempt_at if evaluation.status == "waiting" else None,
+        "settled_at": evaluation.settled_at,
+    }
+
+
+def judged_json(key: Key, judged: Judged) -> dict[str, Any]:
+    """What an evaluator version came to on a prompt."""
+    return {
+        "prompt": key.prompt,
+        "evaluator": key.version,
+        "scored": judged.scored,
+        "missing": judged.missing.total(),
+        "missing_by_reason": dict(judged.missing),
+        "cost_usd": money(judged.cost_usd),
+        "priced": judged.priced,
+        "latency_ms": {"p50": judged.latency_p50_ms, "p95": judged.latency_p95_ms},
+        "waiting": judged.waiting,
+        "oldest_waiting_since": judged.oldest_at,
     }
 
 

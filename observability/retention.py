@@ -19,17 +19,26 @@ from django_q.tasks import async_task
 from common.clock import now
 from observability.core.times import EPOCH, nanoseconds
 from observability.models import (
+    Alert,
     Call,
     CallText,
+    Dimension,
+    EvaluationText,
     ExposureHour,
+    FiguresBucket,
+    JudgedBucket,
+    MetricBucket,
     RefusedHour,
+    RetrievedText,
     Score,
+    Silence,
     Span,
+    SpendDay,
     SpendHour,
     VersionHour,
     VersionSpan,
 )
-from observability.rollups import seal
+from observability.rollups import SERIES_KEPT_FOR, seal
 from registry import idempotency
 
 BATCH = 200  # of calls, with all that goes with them: some 10 ms, under 80 ms with 200 000 stored (2 cores, SQLite)
@@ -39,6 +48,9 @@ HOURS: Mapping[str, Callable[[], QuerySet[Any]]] = {
     "hours of exposures": ExposureHour.objects.all,
     "hours of refusals": RefusedHour.objects.all,
 }
+KEEP_FOR_JUDGES = timedelta(hours=23)  # a day at the latest, since this is done every hour
+DAYS_OF_SPENDING_KEPT = timedelta(days=62)  # budgets and typical days look back a month; hours of spending stay longer
+METRICS_KEPT_FOR = timedelta(days=10)  # a baseline is of seven days that ended a day before
 LONGEST_SWEEP_S = 20.0  # of the 60 that a task may take
 
 
@@ -74,12 +86,24 @@ def kinds() -> list[Kind]:
         Kind(
             "texts", CallText, settings.KEEP_TEXTS, _oldest_texts, lambda at: CallText.objects.filter(stored_at__lt=at)
         ),
+        *(
+            _found_by_index(name, KEEP_FOR_JUDGES, _stored(model))
+            for name, model in (("texts for judges", EvaluationText), ("documents for judges", RetrievedText))
+        ),
         _found_by_index("calls", settings.KEEP_CALLS, lambda at: Call.objects.before(at), seal),
         Kind("spans", Span, settings.KEEP_SPANS, _oldest_spans, _expired_spans, seal),
         _found_by_index("scores without a call", settings.KEEP_CALLS, _scores_of_no_call),
         *(_found_by_index(name, settings.KEEP_ROLLUPS, _hours(rows)) for name, rows in HOURS.items()),
         _found_by_index(
             "spans of versions", settings.KEEP_ROLLUPS, lambda at: VersionSpan.objects.filter(starts_at__lt=at)
+        ),
+        _found_by_index("series", SERIES_KEPT_FOR, lambda at: FiguresBucket.objects.filter(starts_at__lt=at)),
+        _found_by_index("series of judges", SERIES_KEPT_FOR, lambda at: JudgedBucket.objects.filter(starts_at__lt=at)),
+        _found_by_index("alerts", settings.KEEP_EVENTS, lambda at: Alert.objects.filter(resolved_at__lt=at)),
+        _found_by_index("silences", settings.KEEP_EVENTS, lambda at: Silence.objects.filter(until__lt=at)),
+        _found_by_index("days of spending", DAYS_OF_SPENDING_KEPT, _days_of_spending),
+        _found_by_index(
+            "series of metrics", METRICS_KEPT_FOR, lambda at: MetricBucket.objects.filter(starts_at__lt=at)
         ),
         *(kind for kinds_of_another in _of_others for kind in kinds_of_another()),
         _found_by_index("answers to repeat", idempotency.KEPT_FOR, idempotency.answers_before),
@@ -153,7 +177,7 @@ def _found_by_index(
     expired: Callable[[datetime], QuerySet[Any]],
     until: Callable[[datetime], datetime] = lambda at: at,
 ) -> Kind:
-    def oldest(before: datetime) -> list[int]:
+    def oldest(before: datetime) -> list[int | str]:
         return list(expired(before).order_by().values_list("pk", flat=True)[:BATCH])
 
     return Kind(name, expired(EPOCH).model, keep, oldest, expired, until)
@@ -162,6 +186,14 @@ def _found_by_index(
 def _scores_of_no_call(before: datetime) -> QuerySet[Score]:
     """Of an exposure alone, or whose call never came: it would be gone by now."""
     return Score.objects.filter(call__isnull=True, received_at__lt=before)
+
+
+def _stored(model: type[EvaluationText] | type[RetrievedText]) -> Callable[[datetime], QuerySet[Any]]:
+    return lambda before: model._default_manager.filter(stored_at__lt=before)
+
+
+def _days_of_spending(before: datetime) -> QuerySet[SpendDay]:
+    return SpendDay.objects.filter(dimension__in=Dimension.values, day__lt=before.date())
 
 
 def _hours(rows: Callable[[], QuerySet[Any]]) -> Callable[[datetime], QuerySet[Any]]:

@@ -28,13 +28,15 @@ from django.db.models.functions import TruncDate
 from common.clock import now
 from observability import bulk
 from observability.core.figures import Figures
-from observability.core.times import EPOCH, midnight
+from observability.core.times import EPOCH, bucket_of, midnight
 from observability.models import (
     Dimension,
     ExposureHour,
     RolledDay,
     RollUpState,
+    SpendDay,
     SpendHour,
+    StaleBucket,
     StaleHour,
     VersionHour,
     VersionSpan,
@@ -47,6 +49,9 @@ from observability.selectors.hours import HOUR, VersionKey, hour_of
 # is committed before its hour is rolled up.
 MARKED_AFTER = timedelta(minutes=5)
 SETTLED_AFTER = timedelta(minutes=10)
+# Of the series (watching.series), which computes the buckets of its last half hour again every minute anyway.
+SERIES_MARKED_AFTER = timedelta(minutes=20)
+SERIES_KEPT_FOR = timedelta(days=8)
 MOST_SECONDS = 20.0  # of one task: the cluster ends it after 60
 MOST_MARKS = 10_000  # of one hour at once
 COMPARED_FOR = timedelta(days=31)  # as far back as days are read
@@ -72,13 +77,14 @@ class Rows:
 def mark_stale(started_at: Iterable[datetime]) -> None:
     """Say that the calls which started then are new or have changed, in the caller's transaction.
 
-    Calls of hours that cannot have been rolled up yet cost a comparison and nothing else.
+    started_at: to five minutes at least. Calls of hours that cannot have been rolled up yet, and of five minutes that
+    are computed again anyway, cost a comparison and nothing else.
     """
-    before = _settled(now(), MARKED_AFTER)
-    changed = {hour_of(moment) for moment in started_at if moment < before}
-    if changed:
-        rows = [(connection.ops.adapt_datetimefield_value(hour),) for hour in sorted(changed)]
-        bulk.insert(StaleHour, ["hour"], rows)
+    at, moments = now(), set(started_at)
+    before, oldest = _settled(at, MARKED_AFTER), at - SERIES_KEPT_FOR
+    _mark(StaleHour, "hour", {hour_of(moment) for moment in moments if moment < before})
+    of_series = {bucket_of(moment) for moment in moments if oldest < moment < at - SERIES_MARKED_AFTER}
+    _mark(StaleBucket, "starts_at", of_series)
 
 
 def roll_up() -> int:
@@ -118,6 +124,12 @@ def seal(before: datetime) -> datetime:
             state.sealed_until = sealed = until
             state.save(update_fields=["sealed_until"])
     return sealed
+
+
+def _mark(model: type[StaleHour | StaleBucket], column: str, times: Iterable[datetime]) -> None:
+    rows = [(connection.ops.adapt_datetimefield_value(at),) for at in sorted(times)]
+    if rows:
+        bulk.insert(model, [column], rows)
 
 
 def _settled(moment: datetime, after: timedelta) -> datetime:
@@ -178,16 +190,17 @@ def _days_to_roll() -> Iterator[date]:
     rolled_until = _state().rolled_until
     if first is None or rolled_until is None:
         return
-    done = {
-        day: (until, hours) for day, until, *hours in RolledDay.objects.values_list("day", "until", "summed", "ids")
-    }
+    marks = RolledDay.objects.values_list("day", "until", "spending", "summed", "ids")
+    done = {day: (until, spending, hours) for day, until, spending, *hours in marks}
     day = (rolled_until - HOUR).date()
     compared = day - COMPARED_FOR
     there = _hours_of(midnight(compared), _end_of(day, rolled_until))
     while day >= first.date():
         end = _end_of(day, rolled_until)
-        until, hours = done.get(day, (None, []))
-        if end > midnight(day) and (until != end or (day >= compared and tuple(hours) != there.get(day, NO_HOURS))):
+        until, spending, hours = done.get(day, (None, False, []))
+        is_read = day >= compared
+        of_these = spending and tuple(hours) == there.get(day, NO_HOURS)
+        if end > midnight(day) and (until != end or (is_read and not of_these)):
             yield day
         day -= DAY
 
@@ -214,8 +227,27 @@ def _roll_day(day: date) -> None:
             return
         VersionSpan.objects.filter(starts_at__gte=midnight(day), starts_at__lt=midnight(day) + DAY).delete()
         VersionSpan.objects.bulk_create(rows, batch_size=500)
+        _sum_spending(day, is_whole=until == midnight(day) + DAY)
         summed, ids = known
-        RolledDay.objects.update_or_create(day=day, defaults={"until": until, "summed": summed, "ids": ids})
+        mark = {"until": until, "spending": True, "summed": summed, "ids": ids}
+        RolledDay.objects.update_or_create(day=day, defaults=mark)
+
+
+def _sum_spending(day: date, *, is_whole: bool) -> None:
+    """In SQL, since there is a row for every user. Only of whole days: who reads the others reads their hours."""
+    SpendDay.objects.filter(dimension__in=Dimension.values, day=day).delete()
+    if not is_whole:
+        return
+    hours_of_day = SpendHour.objects.of_all_dimensions().filter(hour__gte=midnight(day), hour__lt=midnight(day) + DAY)
+    sums = hours_of_day.order_by().values_list("dimension", "value").annotate(Sum("cost_usd"))
+    select, parameters = sums.query.get_compiler(connection=connection).as_sql()
+    at = connection.ops.adapt_datefield_value(day)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {SpendDay._meta.db_table} (day, dimension, value, cost_usd)"  # noqa: S608 (Django's own SQL)
+            f" SELECT %s, sums.* FROM ({select}) AS sums",
+            [at, *parameters],
+        )
 
 
 def _end_of(day: date, rolled_until: datetime) -> datetime:
@@ -253,7 +285,14 @@ def _compute(hour: datetime) -> Rows:
             for value, sums in hours.spending(calls, dimension).items()
         ],
         exposed=[
-            ExposureHour(hour=hour, **key._asdict(), calls=found.calls, scored=found.scored)
+            ExposureHour(
+                hour=hour,
+                **key._asdict(),
+                calls=found.calls,
+                scored=found.scored,
+                told_tokens=found.told_tokens,
+                told_cached_tokens=found.told_cached_tokens,
+            )
             for key, found in hours.exposed(calls).items()
         ],
     )

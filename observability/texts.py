@@ -45,6 +45,13 @@ def _write(rows: Sequence[tuple[Any, ...]]) -> None:
     bulk.insert(CallText, COLUMNS, rows, on_conflict=f"(call_id) DO UPDATE SET {joined}")
 
 
+def scrubbed_text(text: str | None) -> str | None:
+    """The text as it may be stored."""
+    if text is None:
+        return None
+    return scrubbed(clean(text), own=settings.SCRUB_PATTERNS, limit=settings.TEXT_LIMIT)
+
+
 def is_in_sample(trace_id: bytes) -> bool:
     place = int.from_bytes(hashlib.sha256(trace_id).digest()[:4])
     return place * 10_000 < settings.TEXT_SAMPLE_BP << 32
@@ -52,15 +59,9 @@ def is_in_sample(trace_id: bytes) -> bool:
 
 def _row(call_id: int, call: CallFacts, at: Any) -> tuple[Any, ...] | None:
     """In the order of COLUMNS; None where the client sent no text."""
-    texts = [_scrubbed(content.input_text(call)), _scrubbed(content.output_text(call))]
+    texts = [scrubbed_text(content.input_text(call)), scrubbed_text(content.output_text(call))]
     if texts == [None, None]:
         return None
     hashes = [None if text is None else hashlib.sha256(text.encode()).digest() for text in texts]
     because = KeptBecause.ERROR if call.error else KeptBecause.SAMPLE if is_in_sample(call.trace_id) else None
     return (call_id, *hashes, *(texts if because else (None, None)), because, at)
-
-
-def _scrubbed(text: str | None) -> str | None:
-    if text is None:
-        return None
-    return scrubbed(clean(text), own=settings.SCRUB_PATTERNS, limit=settings.TEXT_LIMIT)

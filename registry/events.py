@@ -31,10 +31,17 @@ EVENT_TYPES = (
     "rollout.invalid",
     "rollout.inconclusive",
     "rollout.harm_found",
+    "rollout.spend_cap_reached",
     "rollout.proven_safe",
     "rollout.evaluation_failed",
     "rollout.recovered",
     "webhook.disabled",
+    "alert.fired",
+    "alert.renotified",
+    "alert.acknowledged",
+    "alert.silenced",
+    "alert.unsilenced",
+    "alert.resolved",
 )
 OF_NO_LABEL = ("prompt.archived", "prompt.unarchived")
 
@@ -123,7 +130,12 @@ def _within(reach: Reach) -> Q:
         return within
     labels = sorted(reach.labels)
     whatever_label = [*OF_NO_LABEL, *(["version.published"] if reach.may_use("latest") else [])]
-    return within & (Q(type__in=whatever_label) | Q(data__label__in=labels) | Q(data__rollout__label__in=labels))
+    return within & (
+        Q(type__in=whatever_label)
+        | Q(data__label__in=labels)
+        | Q(data__rollout__label__in=labels)
+        | Q(data__alert__label__in=labels)
+    )
 
 
 def _oldest_sequence(newest: int) -> int:

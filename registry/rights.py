@@ -35,6 +35,10 @@ VIEW_CALLS = "observability.view_call"
 READ_TEXTS = "observability.view_calltext"
 ADD_PRICES = "observability.add_priceoverride"
 DELETE_PRICES = "observability.delete_priceoverride"
+CHANGE_EVALUATORS = "observability.change_evaluator"
+CHANGE_BUDGETS = "observability.change_spendbudget"
+CHANGE_OBJECTIVES = "observability.change_objective"
+HANDLE_ALERTS = "observability.handle_alert"
 
 WORDS = {
     CREATE_PROMPTS: "create prompts",
@@ -57,9 +61,16 @@ WORDS = {
     READ_TEXTS: "read the texts of calls",
     ADD_PRICES: "add prices",
     DELETE_PRICES: "delete prices",
+    CHANGE_EVALUATORS: "set up evaluators and what they judge",
+    CHANGE_BUDGETS: "change spend budgets",
+    CHANGE_OBJECTIVES: "add, change and delete objectives",
+    HANDLE_ALERTS: "acknowledge and silence alerts",
 }
 
-OF_WRITE = (CREATE_PROMPTS, EDIT_DRAFTS, PUBLISH, MOVE_LABELS, MOVE_PRODUCTION, ARCHIVE, START, STEER, PROMOTE)
+OF_WRITE = (
+    *(CREATE_PROMPTS, EDIT_DRAFTS, PUBLISH, MOVE_LABELS, MOVE_PRODUCTION, ARCHIVE, START, STEER, PROMOTE),
+    *(CHANGE_EVALUATORS, CHANGE_BUDGETS, CHANGE_OBJECTIVES, HANDLE_ALERTS),
+)
 """What a key of the scope `write` may do: only who may do all of it may issue one."""
 
 Result = TypeVar("Result")

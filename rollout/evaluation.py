@@ -26,6 +26,7 @@ from rollout.core.verdict_body import Inputs, situation, verdict_body
 from rollout.models import ACTIVE, HoldReason, Metric, Rollout, Status, Verdict
 from rollout.outlooks import foresee_one
 from rollout.selectors import find_rollout
+from rollout.spending import spend_of
 from rollout.units import Units
 
 logger = logging.getLogger(__name__)
@@ -108,6 +109,7 @@ def _inputs(rollout: Rollout, metrics: Sequence[Metric], units: Units, *, fresh:
         paused=rollout.status == Status.PAUSED,
         hold_reason=rollout.hold_reason,
         at=at,
+        spend=spend_of(rollout),
     )
 
 

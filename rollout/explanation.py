@@ -7,15 +7,25 @@ keeps. None of it changes afterwards, so a verdict can be explained whenever: af
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import zip_longest
 from typing import Any
 
 from common.errors import Conflict, NotFound
 from rollout.batches import arms_of, declared, fold_again, freeze, frozen_of
-from rollout.core.plan import Plan
+from rollout.core.plan import Plan, dollars
 from rollout.core.stats import metric as statistics
 from rollout.core.stats import sample_ratio
-from rollout.core.verdict import Finding, Situation, decide, is_broken, is_harmful, log_threshold, waits_for
+from rollout.core.verdict import (
+    Finding,
+    Situation,
+    decide,
+    is_broken,
+    is_harmful,
+    is_spent,
+    log_threshold,
+    waits_for,
+)
 from rollout.core.verdict_body import Inputs, inputs_of, situation, verdict_body
 from rollout.models import Batch, Metric, Verdict
 
@@ -171,6 +181,7 @@ def _rules(found: Situation, plan: Plan) -> Iterator[Rule]:
     waits = tuple(waits_for(found, plan))
     decided = False
     for question, answer, why in (
+        *([] if plan.canary_spend_cap is None else [_cap_rule(found, plan)]),
         ("Is a sample ratio broken?", is_broken(found), _why_broken(found)),
         ("Is harm found?", is_harmful(found, plan), _why_harmful(found, plan)),
         ("Is nothing left to wait for?", not waits, " ".join(waits) or "Nothing is."),
@@ -178,6 +189,14 @@ def _rules(found: Situation, plan: Plan) -> Iterator[Rule]:
     ):
         yield Rule(question, None if decided else answer, "" if decided else why)
         decided = decided or answer
+
+
+def _cap_rule(found: Situation, plan: Plan) -> tuple[str, bool, str]:
+    cap, spend = plan.canary_spend_cap, found.canary_spend
+    held = " It is held for it until a person acts." if found.hold_reason == "spend_cap" else ""
+    known = "not recorded" if spend is None else f"{dollars(spend.usd)} USD of {spend.priced} calls"
+    why = f"The canary's known cost is {known}; the cap is {dollars(cap or Decimal(0))} USD.{held}"
+    return "Has the canary cost what it may, and is no harm found?", is_spent(found, plan), why
 
 
 def _why_broken(found: Situation) -> str:

@@ -41,10 +41,17 @@ def explanation_json(explained: Explanation) -> dict[str, Any]:
             "of_scores": {name: _counted(counted) for name, counted in explained.inputs.judged_ratio.items()},
             "log_e_of_scores": explained.found.log_e_judged_ratio,
         },
+        "spend": _spend(explained),
         "rules": [asdict(rule) for rule in explained.rules],
         "finding": asdict(explained.finding),
         "differences": [asdict(difference) for difference in explained.differences],
     }
+
+
+def _spend(explained: Explanation) -> dict[str, Any] | None:
+    """By arm; null where it was not recorded."""
+    spend = explained.inputs.spend
+    return None if spend is None else {arm: of_arm.to_json() for arm, of_arm in spend.items()}
 
 
 def _metric(account: Account) -> dict[str, Any]:

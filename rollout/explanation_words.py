@@ -6,6 +6,7 @@ Numbers are written so that they can be checked with a pocket calculator: a plai
 import math
 from collections.abc import Iterator, Sequence
 
+from rollout.core.plan import dollars
 from rollout.core.stats import metric as statistics
 from rollout.core.stats import mixtures, sample_ratio
 from rollout.core.stats.metric import Frozen
@@ -36,6 +37,7 @@ def lines(explained: Explanation) -> Iterator[str]:
         _overall(explained),
         _sample_ratio(explained),
         *([_judged_ratio(explained)] if explained.inputs.judged_ratio else []),
+        *([_spend(explained)] if explained.plan.canary_spend_cap is not None else []),
         _decision(explained),
         _comparison(explained),
     ):
@@ -179,6 +181,17 @@ def _judged_ratio(explained: Explanation) -> Iterator[str]:
         yield f"  {name}: ln B = {log_bayes_factor(counted):z.6f}"
         yield from _bayes_factors(counted)
     yield f"  the mean of these B: ln B = {_reached(log_e, sample_ratio.LOG_THRESHOLD, 'ln 1000')}"
+
+
+def _spend(explained: Explanation) -> Iterator[str]:
+    cap, spend = explained.plan.canary_spend_cap, explained.inputs.spend
+    yield f"Spend cap: has the canary cost the {cap:f} USD that it may?"
+    if spend is None:
+        yield "  It was not recorded."
+        return
+    for arm, of_arm in spend.items():
+        known = f"{dollars(of_arm.usd)} USD of {of_arm.priced} calls"
+        yield f"  {arm}: {known}; the cost of {of_arm.unpriced} more is not known"
 
 
 def _bayes_factor_in_words() -> Iterator[str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rollout.core.plan import Plan
-from rollout.formats import DASH, count, duration, estimate, limit, margin
+from rollout.formats import DASH, count, duration, estimate, limit, margin, money
 from rollout.wording import ON_INCONCLUSIVE
 
 
@@ -23,11 +23,15 @@ class MetricForecast:
 
 @dataclass(frozen=True, slots=True)
 class ForecastInWords:
+    """judging: what it takes in a day; empty where no evaluator judges the prompt."""
+
     if_worse: str
     if_equal: str
     traffic: str
+    judging: str
     metrics: list[MetricForecast]
     warnings: list[str]
+    budgets: list[tuple[str, str]]
 
 
 def forecast_in_words(forecast: Mapping[str, Any]) -> ForecastInWords:
@@ -37,8 +41,10 @@ def forecast_in_words(forecast: Mapping[str, Any]) -> ForecastInWords:
         if_worse=_if_worse(plan, overall),
         if_equal=_if_equal(plan, overall),
         traffic=f"{count(round(forecast['traffic']['calls_per_day']))} calls a day in the last 7 days",
+        judging=_judging(forecast["judging"]) if forecast["judging"] else "",
         metrics=[_metric(metric) for metric in forecast["metrics"]],
         warnings=forecast["warnings"],
+        budgets=[(budget["name"], _budget(budget)) for budget in forecast["budgets"]],
     )
 
 
@@ -74,6 +80,17 @@ def _if_equal(plan: Plan, overall: Mapping[str, Any]) -> str:
             )
 
 
+def _judging(judging: Mapping[str, Any]) -> str:
+    usd = judging["usd_per_day"]
+    cost = "; what a judgement costs is not known yet" if usd is None else f", about {money(float(usd))}"
+    limits = [
+        *([f"{count(calls)} calls"] if (calls := judging["budget"]["calls_a_day"]) is not None else []),
+        *([money(float(most))] if (most := judging["budget"]["usd_a_day"]) is not None else []),
+    ]
+    budget = f"The budget is {' and '.join(limits)} a day." if limits else "There is no budget for it."
+    return f"About {count(round(judging['calls_per_day']))} calls a day are judged{cost}. {budget}"
+
+
 def _metric(metric: Mapping[str, Any]) -> MetricForecast:
     decides = metric["role"] == "guardrail"
     return MetricForecast(
@@ -86,6 +103,11 @@ def _metric(metric: Mapping[str, Any]) -> MetricForecast:
         harm=_delay(metric["canary_calls_to_find_harm"], metric["find_harm_s"]) if decides else "never decides",
         proof=_delay(metric["canary_calls_to_prove_safe"], metric["prove_safe_s"]) if decides else DASH,
     )
+
+
+def _budget(budget: Mapping[str, Any]) -> str:
+    left = "not known" if budget["left"] is None else f"{estimate(budget['left'], 'share')} left"
+    return f"{left}, {estimate(budget['needed'], 'share')} needed{'' if budget['met'] else ': it takes a reason'}"
 
 
 def _delay(calls: int | None, seconds: int | None) -> str:

@@ -9,6 +9,7 @@ from common.openapi import (
     ETAG,
     IF_MATCH,
     INTEGER,
+    MONEY,
     NUMBER,
     OBJECT,
     TEXT,
@@ -32,7 +33,7 @@ from registry.openapi import VERSION
 from rollout import api, api_events, services
 from rollout.core.plan import Direction, Kind
 from rollout.models import HoldReason, Status
-from rollout.plans import ChanceField, DurationField, ShareField
+from rollout.plans import ChanceField, DurationField, NeededBudget, ShareField
 from rollout.webhooks import api as webhooks
 
 MAYBE_TEXT, MAYBE_NUMBER, MAYBE_INTEGER = nullable(TEXT), nullable(NUMBER), nullable(INTEGER)
@@ -41,6 +42,7 @@ SHARE: Schema = {"type": ["string", "number"], "description": "A share", "exampl
 FIELDS: dict[type[serializers.Field[Any, Any, Any, Any]], Any] = {
     ShareField: lambda _: SHARE,
     ChanceField: lambda _: SHARE,
+    NeededBudget: lambda _: {"anyOf": [SHARE, mapping(SHARE)]},
     DurationField: lambda _: {"type": "string", "pattern": "^[0-9]{1,6}[smhd]$", "examples": ["15m"]},
 }
 """Of fields of our own, what each accepts."""
@@ -60,8 +62,24 @@ METRIC = members(
     weight=NUMBER,
 )
 PLANNED = members(
-    {"when_superseded": said(one_of("reject", "replace"), "Not there in plans from before it was known: reject")},
-    metrics=array(extended(METRIC, judged=JUDGED)),
+    {
+        "when_superseded": said(one_of("reject", "replace"), "Not there in plans from before it was known: reject"),
+        "canary_spend_cap": said(MAYBE_TEXT, "USD; null for none; not there in plans from before it was known: none"),
+        "needs_budget_bp": said(
+            {"anyOf": [INTEGER, mapping(INTEGER), {"type": "null"}]},
+            "Least share of error budgets that must be left at the start, of all objectives or by name",
+        ),
+    },
+    metrics=array(
+        members(
+            {
+                "evaluator": said(TEXT, "Whose scores alone are evidence, its version from the start on"),
+                "judged_by_step": said(array(JUDGED), "How an evaluator's calls are chosen, from the start on"),
+            },
+            **METRIC["properties"],
+            judged=JUDGED,
+        )
+    ),
     steps=array(members(weight_bp=INTEGER, hold_s=INTEGER)),
     alpha=NUMBER,
     promote_when=TEXT,
@@ -73,8 +91,15 @@ PLANNED = members(
     auto_promote=BOOLEAN,
     auto_rollback=BOOLEAN,
 )
+ARM_SPEND = members(usd=said(TEXT, "Of the calls whose cost is known"), calls=INTEGER, unpriced_calls=INTEGER)
 VERDICT = members(
-    kind=one_of("undecided", "harmful", "safe", "invalid", "inconclusive"),
+    {
+        "spend": said(
+            members(cap_usd=MAYBE_TEXT, control=ARM_SPEND, canary=ARM_SPEND),
+            "What the arms have cost since the start; not there in rollouts from before that was counted",
+        )
+    },
+    kind=one_of("undecided", "harmful", "safe", "invalid", "inconclusive", "spent"),
     reasons=array(TEXT),
     guilty=array(TEXT),
     log_e_harm=NUMBER,
@@ -158,17 +183,41 @@ SCHEMAS: dict[str, Schema] = {
         canary=MAYBE_TEXT,
         plan=ref("Plan"),
         traffic=members(since=TIME, calls=INTEGER, calls_per_day=NUMBER),
+        judging=said(
+            nullable(
+                members(
+                    calls_per_day=NUMBER,
+                    usd_per_day=nullable(MONEY),
+                    afforded=said(NUMBER, "The part of what the set shares come to that the budget allows"),
+                    budget=members(calls_a_day=nullable(INTEGER), usd_a_day=nullable(MONEY)),
+                )
+            ),
+            "What judging the prompt takes in a day, by all its evaluators; null where it has none",
+        ),
         metrics=array(
             extended(
                 METRIC,
                 unit=TEXT,
+                evaluator=MAYBE_TEXT,
                 baseline=members(n=INTEGER, estimate=MAYBE_NUMBER),
                 observed_calls=INTEGER,
                 **DELAYS,
             )
         ),
         overall=members(**DELAYS, if_worse=OUTCOME, if_equal=OUTCOME),
+        canary_spend=nullable(
+            members(
+                cap_usd=TEXT,
+                usd_per_call=said(TEXT, "Of the prompt's calls lately"),
+                canary_calls=said(MAYBE_INTEGER, "Until the cap is reached"),
+                after_s=said(MAYBE_INTEGER, "From the start; null where no traffic tells"),
+            )
+        ),
         warnings=array(TEXT),
+        budgets=said(
+            array(members(name=TEXT, needed=NUMBER, left=MAYBE_NUMBER, n=NUMBER, met=BOOLEAN)),
+            "What the plan needs to be left of error budgets, and what is",
+        ),
     ),
     "DataQuality": members(
         since=TIME,
@@ -275,7 +324,7 @@ WEBHOOK = f"{WEBHOOKS}/{{webhook_id}}"
 NO_WEBHOOK = {404: ("unknown_webhook",)}
 WRONG_PLAN = {404: ("unknown_prompt", "unknown_label", "unknown_version"), 410: ("prompt_archived",)}
 NO_START = (
-    *("rollout_active", "harm_found"),
+    *("rollout_active", "harm_found", "budget_spent"),
     *("canary_is_control", "major_change", "text_rolled_back_before", "cooling_down"),
 )
 IF_NONE_MATCH = {"If-None-Match": said(TEXT, "An ETag; while the answer would be the same, it is 304")}

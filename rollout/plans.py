@@ -1,17 +1,23 @@
 """Reads the plan that a person wrote (product.md, section 4), field by field, into core.plan.Plan."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import Any, get_args
 
+from django.core.exceptions import ValidationError
 from rest_framework import serializers
 
 from common.errors import FieldError, Invalid
 from common.rest import StrictSerializer, field_errors
+from observability.core.shares import read_share_bp
+from observability.models.objectives import OBJECTIVE_NAME
 from rollout.core.plan import (
     KIND_OF,
+    LEAST_CAP,
+    MOST_CAP,
     OUTPUT_VALID,
     THUMBS_DOWN,
     Judged,
@@ -22,27 +28,59 @@ from rollout.core.plan import (
     check_limit,
     default_metrics,
     read_duration_s,
-    read_share_bp,
     usual_direction,
 )
 from rollout.core.stats import margins
 
 METRIC_NAME = r"\A[a-z0-9][a-z0-9_.-]{0,99}\Z"
+EVALUATOR = r"\A[a-z0-9][a-z0-9._-]{0,127}(@[1-9][0-9]{0,8})?\Z"
 KINDS_OF_SCORES = ("rate", "score", "complaint")
 # More than anybody needs; what a look at a rollout and a forecast of a plan cost grows with them.
-MOST_STEPS, MOST_METRICS = 10, 20
+MOST_STEPS, MOST_METRICS, MOST_OBJECTIVES = 10, 20, 20
 
 
 @dataclass(frozen=True, slots=True)
+class Judges:
+    """An evaluator, of whose score, as which kind of metric; newest: the ordinal of its newest version. by_default:
+    whether it judges the prompt's calls, rollout or not."""
+
+    name: str
+    score: str
+    kind: Kind
+    newest: int
+    by_default: bool
+
+
+@dataclass(frozen=True)
 class Seen:
     """What the prompt's calls brought in the last days, which a plan may leave unsaid.
 
     scores: names with the kind of their values; measured: which measures calls had; has_response_schema: of the canary.
+    judges: the evaluators that there are.
     """
 
     scores: Mapping[str, Kind] = field(default_factory=dict)
     measured: frozenset[str] = frozenset()
     has_response_schema: bool = False
+    judges: tuple[Judges, ...] = ()
+
+    def judge_of(self, metric: Mapping[str, Any]) -> Judges | None:
+        """Who gives the scores that a metric is written about: whom it names, else who judges the prompt by them."""
+        if "evaluator" in metric:
+            name = (metric["evaluator"] or "").partition("@")[0]
+            return next((judge for judge in self.judges if judge.name == name), None)
+        if "judged" in metric:
+            return None
+        return self.by_default.get(metric.get("measure", metric["name"]))
+
+    @cached_property
+    def by_default(self) -> Mapping[str, Judges]:
+        """By score: who judges the prompt's calls, the first by name where several give the same."""
+        found: dict[str, Judges] = {}
+        for judge in self.judges:
+            if judge.by_default:
+                found.setdefault(judge.score, judge)
+        return found
 
 
 def read_plan(written: Any, *, seen: Seen) -> Plan:
@@ -59,7 +97,7 @@ def read_plan(written: Any, *, seen: Seen) -> Plan:
     fields["metrics"] = _metrics(fields.get("metrics"), seen)
     if "steps" in fields:
         fields["steps"] = tuple(PlanStep(**step) for step in fields["steps"])
-    return Plan(**fields)
+    return _as_written(Plan(**fields), written.get("metrics"))
 
 
 def resolve_margin(index: int, metric: PlanMetric, baseline: Mapping[int, int]) -> dict[str, float] | None:
@@ -71,9 +109,16 @@ def resolve_margin(index: int, metric: PlanMetric, baseline: Mapping[int, int]) 
 
 
 def _metrics(written: list[dict[str, Any]] | None, seen: Seen) -> tuple[PlanMetric, ...]:
+    judged = {score: judge.kind for score, judge in seen.by_default.items()}
     if written is None:
-        return default_metrics(seen.scores, seen.measured, has_response_schema=seen.has_response_schema)
-    kinds: dict[str, Kind] = {THUMBS_DOWN: "complaint", **seen.scores, **KIND_OF}
+        return default_metrics(
+            {**judged, **seen.scores},
+            seen.measured,
+            has_response_schema=seen.has_response_schema,
+            evaluators={score: judge.name for score, judge in seen.by_default.items()},
+        )
+    kinds: dict[str, Kind] = {THUMBS_DOWN: "complaint", **judged, **seen.scores, **KIND_OF}
+    written = [_by_evaluator(metric, seen) for metric in written]
     errors = [
         FieldError(f"plan.metrics[{index}].{name}", code, message)
         for index, metric in enumerate(written)
@@ -87,7 +132,35 @@ def _metrics(written: list[dict[str, Any]] | None, seen: Seen) -> tuple[PlanMetr
         if metric.kind == "complaint" and measures[metric.measure] > 1:
             expected = f"expected {metric.measure}, of which complaints are counted, to be judged once"
             raise _invalid([FieldError("plan.metrics", "invalid", expected)])
+        same = {(of.evaluator, of.judged, of.judged_by_step) for of in metrics if of.measure == metric.measure}
+        if metric.evaluator and len(same) > 1:
+            expected = (
+                f"expected every metric of {metric.measure} to have the same evaluator and the same judged shares"
+            )
+            raise _invalid([FieldError("plan.metrics", "invalid", expected)])
     return metrics
+
+
+def _as_written(plan: Plan, written: Sequence[Mapping[str, Any]] | None) -> Plan:
+    """With the shares that people wrote for an evaluator's calls on each step, where they did."""
+    if not written:
+        return plan
+    metrics = (
+        replace(metric, judged_by_step=(metric.judged,) * len(plan.steps))
+        if metric.evaluator and "judged" in said
+        else metric
+        for metric, said in zip(plan.metrics, written, strict=True)
+    )
+    return replace(plan, metrics=tuple(metrics))
+
+
+def _by_evaluator(metric: Mapping[str, Any], seen: Seen) -> dict[str, Any]:
+    """The metric with what its evaluator tells of it: who that is, and of which score and kind it is."""
+    judge = seen.judge_of(metric)
+    if judge is None:
+        return dict(metric)
+    usual = {"measure": judge.score, "kind": seen.scores.get(judge.score, judge.kind), "evaluator": judge.name}
+    return {**usual, **metric}
 
 
 def _wrong(metric: Mapping[str, Any], kinds: Mapping[str, Kind], seen: Seen) -> Iterator[tuple[str, str, str]]:
@@ -95,13 +168,28 @@ def _wrong(metric: Mapping[str, Any], kinds: Mapping[str, Kind], seen: Seen) -> 
     measure = metric.get("measure", metric["name"])
     if "kind" not in metric and measure not in kinds:
         yield "kind", "required", f"expected one of {', '.join(KINDS_OF_SCORES)}: {measure} was not seen lately"
+    if metric.get("evaluator"):
+        yield from _wrong_evaluator(metric, seen)
     if measure == OUTPUT_VALID and not seen.has_response_schema:
         yield "name", "invalid", "expected a canary version with a response_schema, by which an output is valid or not"
     if kind := metric.get("kind", kinds.get(measure)):
         yield from _wrong_for_its_kind(kind, metric)
 
 
+def _wrong_evaluator(metric: Mapping[str, Any], seen: Seen) -> Iterator[tuple[str, str, str]]:
+    judge, (name, _, ordinal) = seen.judge_of(metric), metric["evaluator"].partition("@")
+    measure = metric.get("measure", metric["name"])
+    if judge is None:
+        yield "evaluator", "unknown", f"expected an evaluator that there is, got {name}"
+    elif ordinal and int(ordinal) > judge.newest:
+        yield "evaluator", "unknown", f"expected a version of {name} up to @{judge.newest}, got @{ordinal}"
+    elif measure != judge.score:
+        yield "evaluator", "invalid", f"{name} gives scores of {judge.score}, not of {measure}"
+
+
 def _wrong_for_its_kind(kind: Kind, metric: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    if kind == "complaint" and metric.get("evaluator"):
+        yield "evaluator", "invalid", "expected none: users complain, and no evaluator does"
     if kind == "complaint" and metric.get("direction") == "higher":
         yield "direction", "invalid", "expected lower: complaints are better when there are fewer"
     for name, check in (("margin", margins.check), ("limit", check_limit)):
@@ -117,7 +205,7 @@ def _metric(written: Mapping[str, Any], kinds: Mapping[str, Kind]) -> PlanMetric
     kind = written.get("kind", kinds.get(measure))
     usual = {"kind": kind, "direction": "lower" if kind == "complaint" else usual_direction(measure)}
     judged = {"judged": Judged(**written["judged"])} if "judged" in written else {}
-    return PlanMetric(**{**usual, **written, **judged})
+    return PlanMetric(**{**usual, **written, **judged, "evaluator": written.get("evaluator") or ""})
 
 
 def _invalid(errors: list[FieldError]) -> Invalid:
@@ -197,6 +285,7 @@ class MetricForm(StrictSerializer):
     margin = MarginForm(required=False, allow_null=True)
     limit = serializers.FloatField(required=False, allow_null=True)
     judged = JudgedForm(required=False)
+    evaluator = serializers.RegexField(EVALUATOR, required=False, allow_null=True)
     weight = serializers.FloatField(min_value=0.001, max_value=1000, required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -217,10 +306,42 @@ class MetricForm(StrictSerializer):
         if (kind, direction) != (known, usual_direction(measure)):
             expected = f"{measure} is a {known}, and {usual_direction(measure)} is better"
             raise serializers.ValidationError(expected)
-        if "judged" in attrs:
-            raise serializers.ValidationError(
-                {"judged": f"{measure} is measured of every call: only scores are judged"}
-            )
+        for name in ("judged", "evaluator"):
+            if attrs.get(name):
+                expected = f"{measure} is measured of every call: only scores are judged"
+                raise serializers.ValidationError({name: expected})
+
+
+class NeededBudget(serializers.Field[Any, Any, Any, Any]):
+    """A share of all objectives' error budgets, "10%", or shares by the names of objectives."""
+
+    def to_internal_value(self, data: Any) -> int | dict[str, int]:
+        if not isinstance(data, Mapping):
+            return self._share(data)
+        if not 1 <= len(data) <= MOST_OBJECTIVES:
+            raise serializers.ValidationError(f"expected 1 to {MOST_OBJECTIVES} objectives")
+        found, wrong = {}, {}
+        for name, share in data.items():
+            try:
+                found[self._name(name)] = self._share(share)
+            except serializers.ValidationError as error:
+                wrong[str(name)[:100]] = error.detail
+        if wrong:
+            raise serializers.ValidationError(wrong)
+        return found
+
+    def _name(self, name: str) -> str:
+        try:
+            OBJECTIVE_NAME(name)
+        except ValidationError as error:
+            raise serializers.ValidationError(error.messages) from error
+        return name
+
+    def _share(self, data: Any) -> int:
+        share = ShareField().to_internal_value(data)
+        if not share:
+            raise serializers.ValidationError("expected a share over 0 %")
+        return share
 
 
 class PlanForm(StrictSerializer):
@@ -236,6 +357,10 @@ class PlanForm(StrictSerializer):
     auto_promote = serializers.BooleanField(required=False)
     auto_rollback = serializers.BooleanField(required=False)
     when_superseded = serializers.ChoiceField(["reject", "replace"], required=False)
+    canary_spend_cap = serializers.DecimalField(
+        max_digits=18, decimal_places=12, min_value=LEAST_CAP, max_value=MOST_CAP, required=False, allow_null=True
+    )
+    needs_budget = NeededBudget(source="needs_budget_bp", required=False, allow_null=True)
 
     def validate_steps(self, steps: list[dict[str, int]]) -> list[dict[str, int]]:
         if len(steps) > MOST_STEPS:

@@ -7,8 +7,8 @@ the replay.
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,7 +18,7 @@ from rollout.core.plan import KIND_OF, Plan, PlanMetric
 from rollout.core.verdict import Finding, decide
 from rollout.core.verdict_body import Inputs, inputs_of, situation, verdict_body
 from rollout.models import Batch, Metric, Rollout, Transition
-from rollout.plans import Seen, read_plan, resolve_margin
+from rollout.plans import Judges, Seen, read_plan, resolve_margin
 from rollout.selectors import find_rollout
 from rollout.units import is_judged
 
@@ -63,8 +63,9 @@ def replay(*, rollout_id: str, written: Any) -> Replay:
     if really is None or not rollout.verdicts.exists():
         raise Conflict("no_verdicts", f"There is no verdict of {rollout.pk} yet that could be replayed")
     judged = list(rollout.metrics.all())
-    plan = read_plan(written, seen=_seen(rollout, judged))
-    _check_weights(plan, Plan.from_json(rollout.plan))
+    real = Plan.from_json(rollout.plan)
+    plan = _judged_as(read_plan(written, seen=_seen(rollout, judged, real)), real)
+    _check_weights(plan, real)
     course = Course(rollout, plan, judged)
     changes: list[Look] = []
     outcome = None
@@ -85,7 +86,7 @@ class Rerun:
         self.metric = Metric(  # never saved
             name=metric.name,
             measure=metric.measure,
-            declared=asdict(replace(metric, margin=margin)),
+            declared=replace(metric, margin=margin).to_json(),
             baseline=source.baseline,
         )
         self._waiting: deque[Batch] = deque(source.closed_batches.order_by("number"))
@@ -179,13 +180,37 @@ class Course:
         )
 
 
-def _seen(rollout: Rollout, judged: Sequence[Metric]) -> Seen:
-    """What the other plan may leave unsaid is what the rollout judged."""
+def _seen(rollout: Rollout, judged: Sequence[Metric], real: Plan) -> Seen:
+    """What the other plan may leave unsaid is what the rollout judged, and by whom."""
     return Seen(
+        judges=tuple(_judge(metric) for metric in real.metrics if metric.evaluator),
         scores={metric.measure: metric.declared["kind"] for metric in judged if metric.measure not in KIND_OF},
         measured=frozenset(metric.measure for metric in judged),
         has_response_schema=rollout.canary.response_schema is not None,
     )
+
+
+def _judge(metric: PlanMetric) -> Judges:
+    name, _, ordinal = metric.evaluator.partition("@")
+    return Judges(name, metric.measure, metric.kind, newest=int(ordinal), by_default=True)
+
+
+def _judged_as(plan: Plan, real: Plan) -> Plan:
+    """The other plan with each evaluator's calls chosen as they really were. Raises Invalid on another version."""
+    chosen = {metric.measure: metric for metric in real.metrics if metric.evaluator}
+    return replace(plan, metrics=tuple(_chosen_as(index, metric, chosen) for index, metric in enumerate(plan.metrics)))
+
+
+def _chosen_as(index: int, metric: PlanMetric, chosen: Mapping[str, PlanMetric]) -> PlanMetric:
+    was = chosen.get(metric.measure)
+    if was is None or not metric.evaluator:
+        return metric
+    if "@" in metric.evaluator and metric.evaluator != was.evaluator:
+        message = f"the rollout kept evidence of {was.evaluator} alone"
+        raise Invalid.fields(
+            [FieldError(f"plan.metrics[{index}].evaluator", "no_evidence", message)], code="invalid_plan"
+        )
+    return replace(metric, evaluator=was.evaluator, judged=was.judged, judged_by_step=was.judged_by_step)
 
 
 def _check_weights(plan: Plan, real: Plan) -> None:
@@ -221,9 +246,14 @@ def _sources(plan: Plan, judged: Sequence[Metric]) -> list[Metric]:
 
 def _counted_as(plan: Plan, real: Plan) -> dict[str, str]:
     """By metric whose scores' sample ratio is tested, the name under which the rollout counted them."""
-    counted = {(metric.measure, metric.judged): metric.name for metric in real.metrics if is_judged(metric)}
-    wanted = ((metric.name, (metric.measure, metric.judged)) for metric in plan.metrics if is_judged(metric))
+    counted = {_chosen(metric): metric.name for metric in real.metrics if is_judged(metric)}
+    wanted = ((metric.name, _chosen(metric)) for metric in plan.metrics if is_judged(metric))
     return {name: counted[key] for name, key in wanted if key in counted}
+
+
+def _chosen(metric: PlanMetric) -> tuple[Any, ...]:
+    """What its calls' shares in the arms are told by."""
+    return metric.measure, metric.judged, metric.judged_by_step
 
 
 def _gist(look: Look) -> tuple[Any, ...]:

@@ -25,6 +25,8 @@ def lines(replayed: Replay) -> Iterator[str]:
     )
     for name in replayed.untested:
         yield f"The sample ratio of {name}'s scores is not tested: the rollout did not count them against these shares."
+    if replayed.plan.canary_spend_cap is not None and "spend" not in replayed.last.body:
+        yield "The canary's spend cap is not tested: what its calls cost was not recorded."
     for look in replayed.changes:
         yield _change(look, replayed)
     yield f"{_outcome(replayed)} {_really(replayed)}"

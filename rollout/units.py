@@ -1,16 +1,17 @@
 """What a rollout knows of its units: how many saw each arm, how alike their calls are, if the arms get their shares."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 
 from observability.core.evidence import TOP_BIN, UnitSums
-from rollout.core.plan import ERROR_RATE, KIND_OF, Plan, PlanMetric
+from rollout.core.plan import ERROR_RATE, KIND_OF, Judged, Plan, PlanMetric
 from rollout.core.stats.design_effect import crowding, design_effect, sums_of
 from rollout.core.stats.sample_ratio import Counted, StepUnits, count, effective_units, planned_share
 
 Buckets = Mapping[tuple[int, str], Mapping[str, Mapping[int, UnitSums]]]  # (step, measure) → arm → bucket → sums
 
 NONE = UnitSums(0, 0, 0)
+ALL = Judged()
 
 
 class Units:
@@ -32,13 +33,13 @@ class Units:
     @cached_property
     def sample_ratio(self) -> list[Counted]:
         """Every call that named an exposure, against the shares that the steps gave the arms."""
-        return count(self._steps(ERROR_RATE, control=1.0, canary=1.0))
+        return count(self._steps(ERROR_RATE, lambda step: ALL))
 
     @cached_property
     def judged_ratio(self) -> dict[str, list[Counted]]:
         """By guardrail that judges scores, the calls that got one, against what was to be judged of each arm."""
         return {
-            metric.name: count(self._steps(metric.measure, control=metric.judged.control, canary=metric.judged.canary))
+            metric.name: count(self._steps(metric.measure, metric.judged_on))
             for metric in self._plan.metrics
             if is_judged(metric)
         }
@@ -53,16 +54,17 @@ class Units:
             return design_effect(sums_of(arms["control"]), sums_of(arms["canary"]))
         return crowding((sums_of(arms["control"]).total + sums_of(arms["canary"]).total) / TOP_BIN)
 
-    def _steps(self, measure: str, *, control: float, canary: float) -> list[StepUnits]:
+    def _steps(self, measure: str, judged_on: Callable[[int], Judged]) -> list[StepUnits]:
         return [
-            StepUnits(
-                planned_share(self._plan.steps[step].weight_bp / 10_000, control=control, canary=canary),
-                _calls(arms["control"]),
-                _calls(arms["canary"]),
-            )
+            StepUnits(self._share(step, judged_on(step)), _calls(arms["control"]), _calls(arms["canary"]))
             for (step, name), arms in sorted(self._buckets.items())
             if name == measure
         ]
+
+    def _share(self, step: int, judged: Judged) -> float:
+        """Of the canary, in what is judged on the step."""
+        weight = self._plan.steps[step].weight_bp / 10_000
+        return planned_share(weight, control=judged.control, canary=judged.canary)
 
 
 def _over_steps(buckets: Buckets) -> dict[str, dict[str, dict[int, UnitSums]]]:

@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 
 from rollout.core.pace import seconds_until
 from rollout.core.plan import ERROR_RATE, Plan
-from rollout.formats import about, count, duration, e_value, estimate, limit, moment, of_limit, roughly, weight
+from rollout.formats import about, count, duration, e_value, estimate, limit, moment, money, of_limit, roughly, weight
 from rollout.models import Delivery, DeliveryStatus, HoldReason, Outlook, Rollout, Status, Transition, Verdict
 
 
@@ -39,6 +39,7 @@ HELD = {
     HoldReason.HARM_FOUND: State("harm", "Held: harm found"),
     HoldReason.PROVEN_SAFE: State("held", "Held: waits for a person to promote it"),
     HoldReason.EVALUATION_FAILED: State("held", "Held: a look at it failed"),
+    HoldReason.SPEND_CAP: State("held", "Held: the canary has cost what it may"),
 }
 HAPPENED = {
     "paused": State("held", "Paused"),
@@ -48,6 +49,7 @@ HAPPENED = {
     "harm_found": HELD[HoldReason.HARM_FOUND],
     "proven_safe": HELD[HoldReason.PROVEN_SAFE],
     "evaluation_failed": HELD[HoldReason.EVALUATION_FAILED],
+    "spend_cap_reached": HELD[HoldReason.SPEND_CAP],
     "recovered": State("open", "Looked at again"),
     "promoted": ENDED[Status.PROMOTED],
     "rolled_back": ENDED[Status.ROLLED_BACK],
@@ -144,6 +146,8 @@ def why(transition: Transition) -> str:
     """`by the verdict: hallucination 4.1 % against 1.8 %`, `by anna: “too early”`: who or what caused it."""
     if transition.cause in CAUSES:
         return CAUSES[transition.cause]
+    if transition.cause == "spend_cap" and transition.verdict:
+        return f"by the plan: {_spent(transition.verdict)}"
     if transition.cause.startswith("guardrail:") and transition.verdict:
         return f"by the verdict: {_harm(transition.verdict)}"
     reason = f": “{transition.reason}”" if transition.reason else ""
@@ -203,7 +207,8 @@ def numbers(verdict: Verdict) -> list[str]:
     """The evidence of a verdict, a line for all and one for each metric that has any."""
     body = verdict.body
     overall = f"Evidence of harm: {of_limit(body['log_e_harm'], body['log_threshold'])}"
-    return [overall, *(_numbers_of(metric) for metric in body["metrics"] if metric["canary"]["n"])]
+    spent = [_spent(verdict)] if verdict.kind == "spent" else []
+    return [*spent, overall, *(_numbers_of(metric) for metric in body["metrics"] if metric["canary"]["n"])]
 
 
 def plan_in_words(plan: Plan) -> list[tuple[str, str]]:
@@ -217,6 +222,7 @@ def plan_in_words(plan: Plan) -> list[tuple[str, str]]:
         ("Least units", f"{count(plan.min_units)} must have seen the canary before it goes on."),
         ("Time", f"After {duration(plan.max_duration_s)} without an answer {ON_INCONCLUSIVE[plan.on_inconclusive]}."),
         ("Looks", f"A look at the evidence every {duration(plan.look_every_s)}."),
+        *([("Spend cap", f"{harm} when its calls have cost {money(cap)}.")] if (cap := _cap(plan)) else []),
         *([("At its start", REPLACES)] if plan.when_superseded == "replace" else []),
     ]
 
@@ -345,6 +351,9 @@ def _why_held(rollout: Rollout, last: Transition) -> SafeString:
                 weight(rollout.weight_bp),
                 rollout.canary.number,
             )
+        case HoldReason.SPEND_CAP:
+            spent = f"{_spent(verdict)}. " if verdict else ""
+            found = f"{spent[:1].upper()}{spent[1:]}The plan leaves the rollback"
         case HoldReason.HARM_FOUND:
             found = f"{_harm(verdict)}. The plan leaves the rollback" if verdict else "The plan leaves the rollback"
         case _:
@@ -395,6 +404,23 @@ def _harm(verdict: Verdict) -> str:
         for metric in verdict.body["metrics"]
         if metric["name"] in verdict.body["guilty"]
     )
+
+
+def _spent(verdict: Verdict) -> str:
+    """`calls of the canary cost $25.04, of $25.00 at most`; what it says of calls whose cost is not known with it."""
+    spend = verdict.body.get("spend")
+    if not spend or spend["cap_usd"] is None:
+        return "the canary has cost what it may"
+    canary = spend["canary"]
+    unknown = canary["unpriced_calls"]
+    beside = f"; the cost of {_counted(unknown, 'more call', 'more calls')} is not known" if unknown else ""
+    return (
+        f"calls of the canary cost {money(float(canary['usd']))}, of {money(float(spend['cap_usd']))} at most{beside}"
+    )
+
+
+def _cap(plan: Plan) -> float | None:
+    return None if plan.canary_spend_cap is None else float(plan.canary_spend_cap)
 
 
 def _against(metric: Mapping[str, Any]) -> str:

@@ -62,11 +62,31 @@ api/v1/scores                                                     GET read    PO
 api/v1/calls                                                      GET read    POST ingest
 api/v1/calls/<str:trace_id>/<str:span_id>/text                    GET admin
 api/v1/metrics/versions                                           GET read
+api/v1/baselines                                                  GET read
 api/v1/spend                                                      GET read
+api/v1/evaluations                                                GET read
+api/v1/judging                                                    GET read
+api/v1/spend-budgets                                              GET read    POST write
+api/v1/spend-budgets/<int:budget_id>                              GET read    PATCH write  DELETE write
 ^api/v1/traces/(?P<trace_id>[0-9a-fA-F]{32})\\Z                   GET read
+api/v1/objectives                                                 GET read    POST write
+api/v1/objectives/<int:objective_id>                              GET read    PATCH write  DELETE write
+api/v1/alerts                                                     GET read
+api/v1/alerts/<str:alert_id>                                      GET read
+api/v1/alerts/<str:alert_id>/acknowledge                          POST write
+api/v1/alerts/<str:alert_id>/silence                              POST write
+api/v1/alerts/<str:alert_id>/unsilence                            POST write
 api/v1/prices                                                     GET read    POST admin
 api/v1/prices/unpriced                                            GET read
 api/v1/prices/<int:override_id>                                   DELETE admin
+api/v1/evaluators                                                 GET read    POST write
+api/v1/evaluators/<str:evaluator>                                 GET read
+api/v1/evaluators/<str:evaluator>/versions                        GET read    POST write
+api/v1/evaluators/<str:evaluator>/versions/<int:ordinal>          GET read
+api/v1/evaluators/<str:evaluator>/try                             POST write
+api/v1/prompts/<str:name>/judgings                                GET read
+api/v1/prompts/<str:name>/judgings/<str:evaluator>                PUT write   DELETE write
+api/v1/prompts/<str:name>/judging-budget                          GET read    PUT write
 api/v1/webhooks                                                   GET admin   POST admin
 api/v1/webhooks/<str:webhook_id>                                  GET admin   PATCH admin  DELETE admin
 api/v1/webhooks/<str:webhook_id>/rotate                           POST admin
@@ -95,7 +115,11 @@ OPEN_PAGES = {
 """Open to everyone unless settings.STATUS_PAGES says otherwise (tests/http/test_pages.py). They are only read."""
 
 PAGES = """
+alerts                                                            neros  405
+alerts/<slug:alert_id>                                            neros  405
+alerts/<slug:alert_id>/<slug:act>                                 ros    ros
 insights/spend                                                    neros  405
+insights/judging                                                  neros  405
 ^insights/traces/(?P<trace_id>[0-9a-fA-F]{32})\\Z                 eros   405
 admin/                                                            neros  neros
 admin/password_change/                                            neros  neros
@@ -117,6 +141,7 @@ admin/rollout/webhookendpoint/<slug:endpoint_id>/rotate/          os    os
 admin/rollout/webhookendpoint/<slug:endpoint_id>/disable/         os    os
 admin/rollout/webhookendpoint/<slug:endpoint_id>/enable/          os    os
 admin/rollout/webhookendpoint/<slug:endpoint_id>/replay/          os    os
+admin/observability/evaluator/<int:evaluator_id>/publish/         ros    ros
 admin/auth/user/<id>/password/                                    s     s
 admin/^(?P<app_label>registry|axes|auth|django_q|rollout|observability)/$ neros neros
 admin/(?P<url>.*)$                                                neros  neros
@@ -137,7 +162,15 @@ rollout/webhookendpoint       os    os    -     -
 rollout/delivery              os    -     -     -
 observability/call            eros  -     -     -
 observability/score           eros  -     -     -
+observability/alert           eros  -     -     -
+observability/silence         eros  -     -     -
 observability/priceoverride   eros  os    -     os
+observability/evaluator       eros  ros   -     -
+observability/evaluatorversion eros  -     -     -
+observability/judging         eros  ros   ros   ros
+observability/judgingbudget   eros  ros   ros   -
+observability/spendbudget     eros  ros   ros   ros
+observability/objective       eros  ros   ros   ros
 django_q/schedule             s     s     s     s
 django_q/success              s     -     s     s
 django_q/failure              s     -     s     s

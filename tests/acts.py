@@ -9,7 +9,8 @@ from common.clock import now
 from observability.core.dialects import WANTED
 from observability.core.otlp import decode_protobuf
 from observability.ingest import writer
-from observability.services import prices
+from observability.models import Alert, AlertKind, Severity
+from observability.services import alerts, evaluators, objectives, prices
 from registry import services as registry
 from registry.core.prompt_file import FORMAT, read_prompt_file
 from registry.models import ApiKey, Prompt
@@ -73,6 +74,23 @@ def endpoint() -> str:
     return webhooks.create_endpoint(url=URL, description="on call", actor=ANNA).pk
 
 
+CAUSE = "baseline:order-extractor:production:faithfulness"
+
+
+def alert(age: timedelta = timedelta(0)) -> str:
+    """Its id. age: since it was told of."""
+    summary = "faithfulness of order-extractor (production) fell from 0.94 to 0.87"
+    told: dict[str, Any] = {"kind": AlertKind.BASELINE, "severity": Severity.WARNING, "summary": summary}
+    fired = alerts.fire(cause=CAUSE, data={"now": 0.87}, prompt="order-extractor", label="production", **told)
+    Alert.objects.filter(pk=fired.pk, notices=1).update(notified_at=now() - age)
+    return fired.pk
+
+
+def silence(alert_id: str) -> str:
+    alerts.silence(alert_id=alert_id, until=now() + timedelta(hours=1), reason="a move", actor=ANNA)
+    return alert_id
+
+
 def disabled() -> str:
     made = endpoint()
     webhooks.disable_endpoint(endpoint_id=made, actor=ANNA)
@@ -87,8 +105,31 @@ def dead_delivery() -> tuple[str, str]:
     return made.pk, made.deliveries.get().pk
 
 
+def objective() -> int:
+    fields: dict[str, Any] = {"metric": "faithfulness", "comparison": "above", "threshold": 0.9}
+    made = objectives.create_objective(prompt_name="order-extractor", name="faithfulness", **fields, actor=ANNA)
+    return made.pk
+
+
+def promised() -> int:
+    make.prompt()
+    return objective()
+
+
 def price() -> int:
     return prices.add_override(pattern="m", effective_from=now(), input=1, output=2, actor=ANNA).pk
+
+
+def judged() -> dict[str, str]:
+    """A prompt, and an evaluator that may judge it."""
+    version = make.evaluator_version(check="length", most=9)
+    return {"prompt_name": make.prompt().name, "evaluator_name": version.evaluator.name}
+
+
+def judging() -> dict[str, str]:
+    names = judged()
+    evaluators.set_judging(**names, actor=ANNA)
+    return names
 
 
 def paused() -> Rollout:
@@ -301,6 +342,79 @@ ACTS = [
         lambda ids: webhooks.replay(endpoint_id=ids[0], delivery_id=ids[1], actor=ANNA),
         (),
         ("delivery.replayed",),
+    ),
+    Act(alerts.fire, lambda: None, lambda _: alert(), ("alert.fired",), ()),
+    Act(
+        alerts.fire,
+        lambda: alert(age=timedelta(days=1)),
+        lambda _: alert(),
+        ("alert.renotified",),
+        (),
+        name="fire_what_goes_on",
+    ),
+    Act(alerts.resolve, alert, lambda _: alerts.resolve(cause=CAUSE), ("alert.resolved",), ()),
+    Act(
+        alerts.acknowledge,
+        alert,
+        lambda id_: alerts.acknowledge(alert_id=id_, actor=ANNA),
+        ("alert.acknowledged",),
+        ("alert.acknowledged",),
+    ),
+    Act(alerts.silence, alert, silence, ("alert.silenced",), ("alert.silenced",)),
+    Act(
+        alerts.unsilence,
+        lambda: silence(alert()),
+        lambda id_: alerts.unsilence(alert_id=id_, actor=ANNA),
+        ("alert.unsilenced",),
+        ("alert.unsilenced",),
+    ),
+    Act(evaluators.create_evaluator, lambda: None, lambda _: make.evaluator(), (), ("evaluator.created",)),
+    Act(
+        evaluators.publish_evaluator_version,
+        make.evaluator,
+        lambda evaluator: make.evaluator_version(evaluator, check="length", most=9),
+        (),
+        ("evaluator.published",),
+    ),
+    Act(
+        evaluators.set_judging, judged, lambda names: evaluators.set_judging(**names, actor=ANNA), (), ("judging.set",)
+    ),
+    Act(
+        evaluators.remove_judging,
+        judging,
+        lambda names: evaluators.remove_judging(**names, actor=ANNA),
+        (),
+        ("judging.removed",),
+    ),
+    Act(
+        evaluators.set_judging_budget,
+        make.prompt,
+        lambda prompt: evaluators.set_judging_budget(
+            prompt_name=prompt.name, calls_a_day=9, usd_a_day=None, actor=ANNA
+        ),
+        (),
+        ("judging.budgeted",),
+    ),
+    Act(
+        objectives.create_objective,
+        make.prompt,
+        lambda _: objective(),
+        (),
+        ("objective.created",),
+    ),
+    Act(
+        objectives.change_objective,
+        promised,
+        lambda id_: objectives.change_objective(objective_id=id_, threshold=0.8, actor=ANNA),
+        (),
+        ("objective.changed",),
+    ),
+    Act(
+        objectives.delete_objective,
+        promised,
+        lambda id_: objectives.delete_objective(objective_id=id_, actor=ANNA),
+        (),
+        ("objective.deleted",),
     ),
     Act(prices.add_override, lambda: None, lambda _: price(), (), ("price.added",)),
     Act(

@@ -117,10 +117,13 @@ def shared() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _no_price_overrides_of_the_test_before() -> None:
-    from observability.services.prices import forget_overrides  # models can be imported only once Django is set up
+def _nothing_remembered_of_the_test_before() -> None:
+    # models can be imported only once Django is set up
+    from observability.judging.sampling import forget_rules
+    from observability.services.prices import forget_overrides
 
     forget_overrides()
+    forget_rules()
 
 
 @pytest.fixture(autouse=True, scope="session")

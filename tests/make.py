@@ -3,6 +3,8 @@
 from typing import Any
 
 from common.actors import Actor
+from observability.models import Evaluator, EvaluatorVersion, Judging
+from observability.services import evaluators
 from registry import services
 from registry.core.content import Content
 from registry.models import Draft, Label, Prompt, PromptVersion
@@ -54,3 +56,33 @@ def draft(of: Prompt, template: Any = TEXT, *, revision: int | None = None, note
     return services.save_draft(
         prompt=of, content=content(template), notes=notes, expected_revision=revision, actor=ANNA
     )
+
+
+def evaluator(name: str = "brevity", score: str = "") -> Evaluator:
+    """Of scores of its own name, unless another is said."""
+    return evaluators.create_evaluator(name=name, score=score or name, actor=ANNA)
+
+
+def evaluator_version(
+    of: Evaluator | None = None, kind: str = "check", *, template: PromptVersion | None = None, **config: Any
+) -> EvaluatorVersion:
+    """A published version, of a check unless another kind is said; of a judge with a template."""
+    return evaluators.publish_evaluator_version(
+        evaluator_name=(of or evaluator()).name,
+        kind=kind,
+        config=config,
+        template=template and template.ref,
+        notes="as discussed",
+        actor=ANNA,
+    )
+
+
+def judge_version(name: str = "faithfulness", template: str = "{{ output }}", **config: Any) -> EvaluatorVersion:
+    """A published version of a judge, and of the prompt that asks it."""
+    asking = version(prompt(f"judge-{name}"), template=template)
+    return evaluator_version(evaluator(name), "judge", template=asking, **{"model": "gpt-4o-mini", **config})
+
+
+def judging(of: Prompt, by: EvaluatorVersion, **settings: Any) -> Judging:
+    """That the evaluator judges the prompt."""
+    return evaluators.set_judging(prompt_name=of.name, evaluator_name=by.evaluator.name, **settings, actor=ANNA)

@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import NamedTuple
 
 ARMS = ("control", "canary")
@@ -51,13 +52,17 @@ def parse_exposure(text: str) -> Exposure:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """`count` values of a metric in one bin, seen under an exposure and a version (BY_EXPOSURE_ALONE: not known)."""
+    """`count` values of a metric in one bin, seen under an exposure and a version (BY_EXPOSURE_ALONE: not known).
+
+    usd: of a cost, exactly what the bin tells within one percent.
+    """
 
     exposure: Exposure
     version_id: int
     metric: str
     bin: int
     count: int = 1
+    usd: Decimal | None = None
 
 
 def bin_of(value: float) -> int:
@@ -128,4 +133,44 @@ def sum_units(observations: Iterable[Observation]) -> dict[UnitKey, UnitSums]:
         key = UnitKey(e.rollout, e.step, o.metric, e.arm, o.version_id, e.unit_bucket)
         n, total, squares = sums.get(key, NO_SUMS)
         sums[key] = UnitSums(n + o.count, total + o.count * o.bin, squares + o.count * o.bin * o.bin)
+    return sums
+
+
+class CostKey(NamedTuple):
+    """Which arm's cost an observation adds to."""
+
+    rollout: str
+    arm: str
+    version_id: int
+
+
+class CostSums(NamedTuple):
+    """Sums over the calls of an arm: how many, of how many the cost is known, and what these cost.
+
+    picodollars: 1e-12 USD, the last digit that a call's cost has, so that sums are exact on every database.
+    """
+
+    calls: int
+    priced: int
+    picodollars: int
+
+
+NO_COSTS = CostSums(0, 0, 0)
+PICODOLLARS = 10**12  # of a dollar
+MOST_PICODOLLARS = 4 * 10**18  # what one counter tells at most, 4 million USD: two of them fit into 64 bits
+
+
+def sum_costs(observations: Iterable[Observation]) -> dict[CostKey, CostSums]:
+    """What each arm's calls cost: every call is observed for its error, and for its cost if that is known."""
+    sums: dict[CostKey, CostSums] = {}
+    for o in observations:
+        if o.metric not in (ERROR_RATE, COST_PER_CALL):
+            continue
+        key = CostKey(o.exposure.rollout, o.exposure.arm, o.version_id)
+        calls, priced, picodollars = sums.get(key, NO_COSTS)
+        if o.metric == ERROR_RATE:
+            sums[key] = CostSums(calls + o.count, priced, picodollars)
+        else:
+            added = picodollars + int((o.usd or 0) * PICODOLLARS)
+            sums[key] = CostSums(calls, priced + o.count, min(added, MOST_PICODOLLARS))
     return sums

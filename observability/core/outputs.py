@@ -24,6 +24,7 @@ from registry.core.schema_compatibility import dialect
 LONGEST = 100_000  # characters of an output or a schema
 MOST_WORK = 100_000  # for one output: some 0.2 s; an object with a dozen fields takes some 100
 MOST_WORK_OF_ALL = 10 * MOST_WORK
+LONGEST_PLACE = 200  # characters of the path to what does not follow a schema
 # Keywords that jsonschema gives to `re`, and schemas that it would check by its own unbounded validators.
 NOT_CHECKED = ('"patternProperties"', "json-schema.org")
 
@@ -62,23 +63,45 @@ def are_valid(outputs: Iterable[tuple[Any, str]]) -> list[bool | None]:
     return found
 
 
+def failing(text: str, schema: str) -> str | None:
+    """Where and by which keyword an answer does not follow the schema, or an empty text where it does.
+
+    None where that was not to be found out. Nothing of the answer is quoted but the names of its fields.
+    """
+    return _failing(text, schema, _Budget(MOST_WORK))
+
+
+def can_check(schema: str) -> bool:
+    """Whether answers can be checked against the schema, a valid one, within bounds."""
+    return len(schema) <= LONGEST and _validator(schema) is not None
+
+
 def _is_valid(messages: Any, schema: str, budget: _Budget) -> bool | None:
     text = text_of_answer(messages)
-    if text is None or len(text) > LONGEST or len(schema) > LONGEST:
+    found = None if text is None else _failing(text, schema, budget)
+    return None if found is None else not found
+
+
+def _failing(text: str, schema: str, budget: _Budget) -> str | None:
+    if len(text) > LONGEST or len(schema) > LONGEST:
         return None
     outer = _budget.set(budget)
     try:
         validator = _validator(schema)
         answer = json.loads(text, parse_constant=_not_json, parse_float=_number)
-        return None if validator is None else validator.is_valid(answer)
+        return None if validator is None else _place(next(validator.iter_errors(answer), None))
     except json.JSONDecodeError:
-        return False
+        return "it is not JSON"
     except (
         Exception
     ):  # Too much work, too deep, or a reference to what is no schema, where jsonschema fails in any way.
         return None  # Not logged, for its messages quote the output.
     finally:
         _budget.reset(outer)
+
+
+def _place(error: ValidationError | None) -> str:
+    return f"{error.json_path[:LONGEST_PLACE]}: {error.validator}" if error else ""
 
 
 def _not_json(constant: str) -> NoReturn:

@@ -15,6 +15,8 @@ class NewScore:
 
     evaluated_ns: when an instrumentation says that it was given, in nanoseconds since 1970. Such a score has mostly no
     id: it is told from others by what it says and when. None for one that is recorded as it comes.
+    probability: with which its call was chosen to be judged; None where it was not chosen by us. by_design: False where
+    its call was chosen for what became of it, so that the score is no evidence.
     """
 
     name: str
@@ -29,6 +31,8 @@ class NewScore:
     comment: str | None = None
     evaluator: str | None = None
     evaluated_ns: int | None = None
+    probability: float | None = None
+    by_design: bool = True
 
     @property
     def target(self) -> str:

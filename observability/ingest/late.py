@@ -70,6 +70,11 @@ class Family:
             seen.add(key)
             yield key
 
+    def awaits_parent(self, key: SpanKey) -> bool:
+        """Whether an ancestor has not come yet."""
+        *_, farthest = key, *self.ancestors(key)
+        return farthest not in self.parents
+
     def with_context(self, call: CallFacts) -> CallFacts:
         """Own values first, then those of the ancestors that are known, of every span that tells of the call."""
         context = call.context

@@ -11,7 +11,7 @@ from observability.core.calls import NOTHING, CallFacts, Context
 from observability.core.evidence import Exposure, parse_exposure
 from observability.core.otlp import Span
 from observability.core.prices import Cost
-from observability.core.times import EPOCH, NS_PER_HOUR, moment, nanoseconds
+from observability.core.times import BUCKET, EPOCH, NS_PER_BUCKET, NS_PER_HOUR, moment, nanoseconds
 from observability.models.calls import PLACES_PER_HOUR
 
 NAIVE_EPOCH = EPOCH.replace(tzinfo=None)  # SQLite keeps times without a zone, in UTC
@@ -139,9 +139,9 @@ def context_of(written: str | None) -> Context:
     return Context(name, version, parse_exposure(exposure) if exposure else None, *others)
 
 
-def hour_of_ns(ns: int) -> datetime:
-    """The hour in which something happened."""
-    return EPOCH + timedelta(hours=ns // NS_PER_HOUR)
+def bucket_of_ns(ns: int) -> datetime:
+    """The five minutes in which something happened."""
+    return EPOCH + ns // NS_PER_BUCKET * BUCKET
 
 
 def as_stored(ns: int) -> Any:

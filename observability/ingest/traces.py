@@ -10,11 +10,13 @@ from common.clock import now
 from common.errors import TooLarge
 from observability.core.dialects import wanted
 from observability.core.otlp import Batch, Wanted, decode_json, decode_protobuf, sift
+from observability.core.retrieval import also_documents
 from observability.core.times import nanoseconds
 from observability.ingest import answers, writer
 from observability.ingest.admission import admitted
 from observability.ingest.exports import export
 from observability.ingest.gate import gate
+from observability.judging.sampling import current_rules
 from observability.models import Refused
 from observability.quality import count_refused
 from registry.keys import Grant
@@ -22,6 +24,7 @@ from registry.keys import Grant
 logger = logging.getLogger(__name__)
 
 WANTED = {with_content: wanted(with_content=with_content) for with_content in (False, True)}
+WITH_DOCUMENTS = also_documents(WANTED[True])
 DECODERS: Mapping[str, Callable[[bytes, Wanted], Batch]] = {
     answers.PROTOBUF: decode_protobuf,
     answers.JSON: decode_json,
@@ -41,7 +44,15 @@ def traces(media_type: str, body: bytes, grant: Grant) -> HttpResponse:
 
 
 def _decode(media_type: str, body: bytes) -> Batch:
-    batch = DECODERS[media_type](body, WANTED[settings.STORE_TEXT])
+    batch = DECODERS[media_type](body, _wanted())
     if len(batch.spans) > settings.MAX_SPANS_PER_REQUEST:
         raise TooLarge("too_many_spans", f"A request may hold {settings.MAX_SPANS_PER_REQUEST} spans at most")
     return batch
+
+
+def _wanted() -> Wanted:
+    """Prompts and answers leave the body only where they are stored, or judged."""
+    rules = current_rules()
+    if rules.needs_documents:
+        return WITH_DOCUMENTS
+    return WANTED[settings.STORE_TEXT or rules.is_any_judged]

@@ -21,7 +21,7 @@ from observability import bulk, evidence, texts
 from observability.core.calls import INCOMPLETE, NS_PER_MS, CallFacts, Context, Found, SpanKey, find_calls
 from observability.core.conversions import TEXT_LIMIT
 from observability.core.evaluations import scores_of_events
-from observability.core.evidence import Observation
+from observability.core.evidence import COST_PER_CALL, Observation
 from observability.core.measures import BITS, measures_of
 from observability.core.merging import Related, awaits_another_attempt, group, unite
 from observability.core.otlp import ERROR, Span
@@ -32,12 +32,13 @@ from observability.ingest.rows import (
     CALL_COLUMNS,
     SPAN_COLUMNS,
     KnownCall,
+    bucket_of_ns,
     call_of_row,
     call_rows,
-    hour_of_ns,
     span_row,
 )
 from observability.ingest.trace_locks import lock_traces
+from observability.judging import sampling
 from observability.models import Call, OtherSpan
 from observability.models import Span as SpanRow
 from observability.privacy import user_hash
@@ -94,7 +95,7 @@ def _store(spans: Mapping[SpanKey, Span], found: Found) -> Counter[str]:
         if ids:
             new = [KnownCall(ids[call.key], call) for call in calls if call.key in ids]
             family = late.family(known, new_spans, contexts | {call.key: call.context for call in calls})
-            observations = _store_calls(sorted(new, key=lambda call: call.facts.started_ns), family)
+            observations = _store_calls(sorted(new, key=lambda call: call.facts.started_ns), family, new_spans.values())
             evidence.add([*observations, *_record(evaluations)])
     return rejected
 
@@ -114,7 +115,8 @@ def settle_held() -> int:
         held = [call_of_row(row) for row in locked.values_list(*CALL_COLUMNS)]
         settled, observations = _observe([call._replace(held=False) for call in held])
         bulk.update(Call, CALL_COLUMNS[:-1], call_rows(settled))
-        mark_stale({hour_of_ns(call.facts.started_ns) for call in settled})
+        sampling.choose(_candidate(call, is_new=False, awaits_parent=False) for call in settled)
+        mark_stale({bucket_of_ns(call.facts.started_ns) for call in settled})
         evidence.add(observations)
     return len(held)
 
@@ -126,7 +128,7 @@ def _insert_spans(spans: Mapping[SpanKey, Span], contexts: Mapping[SpanKey, Cont
     return {key: id_ for key, id_ in zip(in_order, ids, strict=True) if id_ is not None}
 
 
-def _store_calls(new: Sequence[KnownCall], family: late.Family) -> list[Observation]:
+def _store_calls(new: Sequence[KnownCall], family: late.Family, spans: Iterable[Span]) -> list[Observation]:
     """Write what the new spans tell: calls of their own, and more about calls that are stored. Answers the evidence."""
     stored = {call.id: call for call in chain(family.calls, late.twins([call.facts for call in new]))}
     merged = [
@@ -146,7 +148,12 @@ def _store_calls(new: Sequence[KnownCall], family: late.Family) -> list[Observat
     late_scores = scores.observations_of([_scored(call) for call in exposed if call.id not in brought_together])
     waiting = _join_scores(merged, by_id)
     texts.store((call.id, call.facts) for call in calls)
-    mark_stale({hour_of_ns(call.facts.started_ns) for call in calls})
+    candidates = (
+        _candidate(call, is_new=call.id not in stored, awaits_parent=family.awaits_parent(call.facts.key))
+        for call in calls
+    )
+    sampling.choose(candidates, spans)
+    mark_stale({bucket_of_ns(call.facts.started_ns) for call in calls})
     return [*observations, *moved, *late_scores, *waiting]
 
 
@@ -204,7 +211,8 @@ def _observe(calls: Iterable[KnownCall]) -> tuple[list[KnownCall], list[Observat
             for measure, bin_ in measures_of(call.facts, cost_usd=cost_usd, output_valid=call.output_valid):
                 if not observed & BITS[measure]:
                     observed |= BITS[measure]
-                    observations.append(Observation(exposure, version_id, measure, bin_))
+                    usd = cost_usd if measure == COST_PER_CALL else None
+                    observations.append(Observation(exposure, version_id, measure, bin_, usd=usd))
             call = call._replace(observed=observed)
         noted.append(call)
     return noted, observations
@@ -220,6 +228,7 @@ def _write_others(merged: Merged, call: KnownCall, stored: Mapping[int, KnownCal
         were_evidence = {id_ for id_ in (call.id, *taken_in) if stored[id_].is_evidence}
         observations = scores.move(from_calls=taken_in, to_call=_scored(call), were_evidence=were_evidence)
         texts.move(from_calls=taken_in, to_call=call.id)
+        sampling.move(from_calls=taken_in, to_call=call.id)
         OtherSpan.objects.filter(call_id__in=taken_in).update(call_id=call.id)
         Call.objects.filter(id__in=taken_in).delete()
     rows = [(*other.facts.key, call.id) for other in merged.others]
@@ -248,6 +257,10 @@ def _join_scores(merged: Sequence[Merged], calls: Mapping[int, KnownCall]) -> li
 
 def _scored(call: KnownCall) -> ScoredCall:
     return ScoredCall(call.id, call.facts.context.exposure, call.version_id, call.facts.is_llm_call)
+
+
+def _candidate(call: KnownCall, *, is_new: bool, awaits_parent: bool) -> sampling.Candidate:
+    return sampling.Candidate(call.id, call.facts, call.version_id, is_new, call.held, awaits_parent)
 
 
 def _hashed(context: Context) -> Context:

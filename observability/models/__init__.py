@@ -4,8 +4,16 @@ A rollout is known here only by the plain values of an exposure, never by a fore
 """
 
 from observability.models.alerts import Alert, AlertKind, Severity, Silence
+from observability.models.budgets import SpendBudget
 from observability.models.calls import Call, CostSource, OtherSpan
-from observability.models.evaluations import Evaluation, EvaluationStatus, EvaluationText, Missing, RetrievedText
+from observability.models.evaluations import (
+    Evaluation,
+    EvaluationStatus,
+    EvaluationText,
+    JudgingDay,
+    Missing,
+    RetrievedText,
+)
 from observability.models.evaluators import (
     Evaluator,
     EvaluatorKind,
@@ -14,7 +22,8 @@ from observability.models.evaluators import (
     Judging,
     JudgingBudget,
 )
-from observability.models.evidence import Counted, Evidence, UnitBucket
+from observability.models.evidence import ArmCost, Counted, Evidence, UnitBucket
+from observability.models.objectives import Objective
 from observability.models.prices import PriceOverride
 from observability.models.quality import Refused, RefusedHour
 from observability.models.rollups import (
@@ -22,18 +31,21 @@ from observability.models.rollups import (
     ExposureHour,
     RolledDay,
     RollUpState,
+    SpendDay,
     SpendHour,
     StaleHour,
     VersionHour,
     VersionSpan,
 )
 from observability.models.scores import Score, ScoreSource
+from observability.models.series import FiguresBucket, JudgedBucket, MetricBucket, SeriesState, StaleBucket, Watch
 from observability.models.spans import Span
 from observability.models.texts import CallText, KeptBecause
 
 __all__ = [
     "Alert",
     "AlertKind",
+    "ArmCost",
     "Call",
     "CallText",
     "CostSource",
@@ -47,11 +59,16 @@ __all__ = [
     "EvaluatorVersion",
     "Evidence",
     "ExposureHour",
+    "FiguresBucket",
+    "JudgedBucket",
     "JudgedShare",
     "Judging",
     "JudgingBudget",
+    "JudgingDay",
     "KeptBecause",
+    "MetricBucket",
     "Missing",
+    "Objective",
     "OtherSpan",
     "PriceOverride",
     "Refused",
@@ -61,12 +78,17 @@ __all__ = [
     "RolledDay",
     "Score",
     "ScoreSource",
+    "SeriesState",
     "Severity",
     "Silence",
     "Span",
+    "SpendBudget",
+    "SpendDay",
     "SpendHour",
+    "StaleBucket",
     "StaleHour",
     "UnitBucket",
     "VersionHour",
     "VersionSpan",
+    "Watch",
 ]

@@ -29,8 +29,9 @@ class Alert(models.Model):
 
     cause: names it, the same text whenever the same thing is wrong, such as
     `baseline:order-extractor:production:faithfulness`. summary: one sentence. data: the numbers behind it.
-    notified_at: when the last notice of it was given; notices: how many. acknowledged_at: somebody is at it, and no
-    notice is repeated.
+    notified_at: when the last notice of it was given, and notified_severity what that said; notices: how many.
+    reopened_at: the last time that the cause came back too soon for another alert. acknowledged_at: somebody is at it,
+    and no notice is repeated.
     """
 
     id = models.CharField(max_length=30, primary_key=True)
@@ -43,7 +44,9 @@ class Alert(models.Model):
     data = models.JSONField(default=dict, encoder=DjangoJSONEncoder)
     fired_at = models.DateTimeField()
     seen_at = models.DateTimeField()
+    reopened_at = models.DateTimeField(null=True)
     notified_at = models.DateTimeField(null=True)
+    notified_severity = models.CharField(max_length=8, blank=True, default="", db_default="")
     notices = models.PositiveIntegerField(default=0)
     acknowledged_at = models.DateTimeField(null=True)
     acknowledged_by = models.CharField(max_length=200, blank=True)

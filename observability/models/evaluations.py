@@ -87,12 +87,19 @@ class Evaluation(models.Model):
 
 
 class EvaluationText(models.Model):
-    """The scrubbed texts of a call that waits to be judged; gone when its last evaluation is settled."""
+    """The scrubbed texts of a call that waits to be judged; gone when its last evaluation is settled.
+
+    in_doubt: of a call that is not chosen, and may be when more is known of it; kept for minutes.
+    """
 
     call = models.OneToOneField(Call, on_delete=models.CASCADE, primary_key=True, related_name="evaluation_text")
     input_text = models.TextField(null=True)
     output_text = models.TextField(null=True)
     stored_at = models.DateTimeField(db_index=True)
+    in_doubt = models.BooleanField(default=False, db_default=False)
+
+    class Meta:
+        indexes = [models.Index(fields=["stored_at"], name="evaluation_texts_in_doubt", condition=Q(in_doubt=True))]
 
     def __str__(self) -> str:
         return f"text of call {self.pk}, to be judged"
@@ -101,16 +108,34 @@ class EvaluationText(models.Model):
 class RetrievedText(models.Model):
     """The scrubbed documents that a retrieval span of a trace brought, kept while calls of the trace may be judged.
 
-    documents: a list of strings, in the span's order.
+    documents: a list of strings, in the span's order. in_doubt: no call of the trace is chosen, and one may be when
+    more is known; kept for minutes.
     """
 
     trace_id = models.BinaryField(max_length=16)
     span_id = models.BinaryField(max_length=8)
     documents = models.JSONField()
     stored_at = models.DateTimeField(db_index=True)
+    in_doubt = models.BooleanField(default=False, db_default=False)
 
     class Meta:
+        indexes = [models.Index(fields=["stored_at"], name="retrieved_texts_in_doubt", condition=Q(in_doubt=True))]
         constraints = [UniqueConstraint(fields=["trace_id", "span_id"], name="a_span_brings_its_documents_once")]
 
     def __str__(self) -> str:
         return f"documents of span {bytes(self.span_id).hex()}"
+
+
+class JudgingDay(models.Model):
+    """What was judged of a prompt on a day (UTC), against its budget. usd: what the judges said that it cost."""
+
+    prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="+", db_index=False)
+    day = models.DateField()
+    calls = models.PositiveIntegerField(default=0)
+    usd = models.DecimalField(max_digits=20, decimal_places=12, default=0)
+
+    class Meta:
+        constraints = [UniqueConstraint(fields=["prompt", "day"], name="a_day_of_judging_is_counted_once")]
+
+    def __str__(self) -> str:
+        return f"judged of prompt {self.prompt_id} on {self.day}"

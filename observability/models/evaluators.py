@@ -7,6 +7,7 @@ from django.db.models import CheckConstraint, Q, UniqueConstraint
 from observability.core.evidence import ARMS
 from registry.models import PROMPT_NAME, Prompt, PromptVersion
 
+MOST_CALLS_A_DAY = 2**31 - 1
 SCORE_NAME = RegexValidator(r"\A[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}\Z", "expected 1 to 100 of letters, digits, _ . and -")
 
 

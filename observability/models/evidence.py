@@ -61,3 +61,27 @@ class UnitBucket(Counted):
 
     def __str__(self) -> str:
         return f"{self.rollout} {self.step} {self.metric} {self.arm} {self.bucket}: {self.n}"
+
+
+class ArmCost(models.Model):
+    """What the calls of a rollout's arm cost over its whole life, its warm-up too, whatever was taken of the evidence.
+
+    calls: all; priced: those whose cost is known; picodollars: what these cost, 1e-12 USD. shard: as of evidence.
+    """
+
+    rollout = models.CharField(max_length=30)
+    arm = models.CharField(max_length=7)
+    version_id = models.BigIntegerField()
+    shard = models.PositiveSmallIntegerField()
+    calls = models.PositiveBigIntegerField()
+    priced = models.PositiveBigIntegerField()
+    picodollars = models.PositiveBigIntegerField()
+
+    class Meta:
+        constraints = [
+            UniqueConstraint(fields=["rollout", "arm", "version_id", "shard"], name="one_cost_per_arm_and_shard"),
+            CheckConstraint(condition=Q(arm__in=ARMS), name="costs_are_of_control_or_canary"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.rollout} {self.arm}: {self.picodollars}"

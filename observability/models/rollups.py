@@ -18,8 +18,9 @@ class VersionFigures(models.Model):
     """The figures (core.figures) of the LLM calls of some time, by what they name.
 
     version: null where no such version exists; version_text is then what the client sent. errors: class → calls.
+    told_tokens, told_cached_tokens: 0 in what was rolled up before they were known.
     ttft, latency, inter_token: bins of 1 %, and the calls of each, as two lists: read twice as fast as an object.
-    scores: name → source → [n, sum, sum of squares].
+    scores: name → source → [n, sum, sum of squares], and where weights are unequal to 1 their sums (core.figures).
     """
 
     prompt_name = models.CharField(max_length=200, null=True)
@@ -39,6 +40,8 @@ class VersionFigures(models.Model):
     timed_ms = models.FloatField()
     merged = models.PositiveBigIntegerField()
     ttft_is_total = models.PositiveBigIntegerField()
+    told_tokens = models.PositiveBigIntegerField(default=0, db_default=0)
+    told_cached_tokens = models.PositiveBigIntegerField(default=0, db_default=0)
     errors = models.JSONField()
     scores = models.JSONField()
     ttft = models.JSONField()
@@ -57,7 +60,7 @@ class VersionFigures(models.Model):
             getattr(found, name).update(dict(zip(bins, calls, strict=True)))
         for name, by_source in self.scores.items():
             for source, sums in by_source.items():
-                found.scores[name, source] = ScoreSums(*sums)
+                found.scores[name, source] = ScoreSums.of(sums)
         return found
 
 
@@ -67,7 +70,7 @@ def columns_of(figures: Figures) -> dict[str, Any]:
     bins = {name: [[*getattr(figures, name).keys()], [*getattr(figures, name).values()]] for name in TIMES}
     scores: dict[str, dict[str, Sequence[float]]] = {}
     for (name, source), sums in figures.scores.items():
-        scores.setdefault(name, {})[source] = sums
+        scores.setdefault(name, {})[source] = sums.to_json()
     return {**columns, **bins, "scores": scores}
 
 
@@ -152,10 +155,32 @@ class SpendHour(models.Model):
         return f"{self.dimension} {self.value} {self.hour:%Y-%m-%dT%H}: {self.cost_usd}"
 
 
+class SpendDay(models.Model):
+    """The sum of a whole day's SpendHour rows, so that a month of many users is read in few rows; RolledDay tells
+    whether it still is. value: null where calls name none."""
+
+    day = models.DateField()
+    dimension = models.CharField(max_length=11, choices=Dimension)
+    value = models.CharField(max_length=200, null=True)
+    cost_usd = models.DecimalField(max_digits=24, decimal_places=12)
+
+    class Meta:
+        constraints = [
+            UniqueConstraint(fields=["dimension", "day", "value"], name="one_spending_per_day_and_value"),
+            CheckConstraint(
+                condition=Q(dimension__in=Dimension.values), name="spending_of_days_is_by_a_known_dimension"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.dimension} {self.value} {self.day}: {self.cost_usd}"
+
+
 class ExposureHour(models.Model):
     """LLM calls that started in an hour and were exposed by a rollout, by arm and the version they name.
 
-    scored: score name → calls with a score of that name that counts.
+    scored: score name → calls with a score of that name that counts. told_tokens: input tokens of calls whose provider
+    tells how many came from its cache; told_cached_tokens: these; both 0 in what was rolled up before they were known.
     """
 
     hour = models.DateTimeField()
@@ -164,6 +189,8 @@ class ExposureHour(models.Model):
     version_id = models.BigIntegerField(null=True)
     calls = models.PositiveBigIntegerField()
     scored = models.JSONField()
+    told_tokens = models.PositiveBigIntegerField(default=0, db_default=0)
+    told_cached_tokens = models.PositiveBigIntegerField(default=0, db_default=0)
 
     class Meta:
         indexes = [models.Index(fields=["hour"], name="exposure_hours_by_hour")]
@@ -198,13 +225,15 @@ class RolledDay(models.Model):
     when one of these changes.
 
     summed, ids: how many rows these were, and the sum of their ids, so that a change is seen though whoever
-    made it knows no marks. Both null for a mark that does not tell.
+    made it knows no marks. Both null for a mark that does not tell. spending: whether a whole day's SpendDay rows are
+    its sums too; false for what a release made that did not know them.
     """
 
     day = models.DateField(primary_key=True)
     until = models.DateTimeField()
     summed = models.PositiveBigIntegerField(null=True)
     ids = models.PositiveBigIntegerField(null=True)
+    spending = models.BooleanField(default=False, db_default=False)
 
     def __str__(self) -> str:
         return f"{self.day} until {self.until:%Y-%m-%dT%H}"

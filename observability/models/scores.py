@@ -18,7 +18,8 @@ class Score(models.Model):
 
     key: the client's id of it, or one of ours. target: what it was said to be about (core.scores). waiting: its call
     has not arrived. gave_up: nor will it be looked for any longer. recheck: waiting, and its call may be arriving in a
-    transaction that could not see it. counts: the first of its name for its call, the only one that is evidence.
+    transaction that could not see it. counts: the first of its name for its call, the only one that is evidence; where
+    the call's rollout pinned an evaluator, the first of that version of it.
     evaluated_at: of an OpenTelemetry evaluation, which has no id and is told from others by what it says and when;
     second_target: what such a one is about if its target is no call. probability: with which its call was chosen to be
     judged; null where it was not chosen by us, and counts as one. by_design: False for one whose call was chosen for

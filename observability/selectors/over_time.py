@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from django.db.models import Q
 
-from observability.core.figures import SUMS, Figures, ScoreSums
+from observability.core.figures import SUMS, TIMES, Figures, ScoreSums
 from observability.models import VersionHour, VersionSpan
 from observability.models.rollups import WHOLE_DAY
 from observability.selectors.hours import VersionKey, version_figures
@@ -18,7 +18,7 @@ from observability.selectors.rolled import hours_between, spans_between
 HOUR = 1
 KEY = ("prompt_name", "version_id", "version_text", "label", "environment")
 SHORT = ("calls", "cost_usd", "priced")  # of SUMS
-HISTOGRAMS = ("ttft", "latency")
+HISTOGRAMS = ("ttft", "latency")  # of TIMES, whose first ones they are
 
 
 class Part(NamedTuple):
@@ -51,6 +51,14 @@ def prompts_over_days(*, prompts: Collection[str], since: datetime, until: datet
         )
 
 
+def promises_over_time(*, prompts: Collection[str], since: datetime, until: datetime, step: int) -> Iterator[Part]:
+    """What objectives are held against: calls, errors, scores and all times. since: as of prompt_over_time."""
+    columns = (*KEY, "calls", "errors", "scores", *TIMES)
+    for start, values, live in _read(prompts, since, until, step, columns):
+        key = VersionKey._make((*values[: len(KEY)], None))
+        yield Part(_floor(start, step), key, live or _figures(values, ("calls",)))
+
+
 Row = tuple[datetime, Sequence[Any], Figures | None]
 
 
@@ -77,11 +85,11 @@ def _figures(values: Sequence[Any], sums: Sequence[str]) -> Figures:
     errors, scores, *histograms = values[len(KEY) + len(sums) :]
     found = Figures(**dict(zip(sums, values[len(KEY) :], strict=False)))
     found.errors.update(errors)
-    for name, (bins, calls) in zip(HISTOGRAMS, histograms, strict=False):
+    for name, (bins, calls) in zip(TIMES, histograms, strict=False):
         getattr(found, name).update(dict(zip(bins, calls, strict=True)))
     for name, by_source in scores.items():
         for source, of_source in by_source.items():
-            found.scores[name, source] = ScoreSums(*of_source)
+            found.scores[name, source] = ScoreSums.of(of_source)
     return found
 
 

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
-from django.db.models import Case, Count, F, FloatField, Q, When
-from django.db.models.functions import Cast, Round
+from django.db.models import Case, Count, F, FloatField, Q, Sum, When
+from django.db.models.functions import Cast, Coalesce, Round
 
 from observability.core.evidence import (
     COST_PER_CALL,
@@ -34,24 +35,28 @@ class ScoreName:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """LLM calls of a prompt; observed: by measure and score name, how many of them had one that counts."""
+    """LLM calls of a prompt; observed: by measure and score name, how many of them had one that would be evidence.
+    cost_usd: of those whose cost is known."""
 
     calls: int
     observed: Mapping[str, int]
+    cost_usd: Decimal = Decimal(0)
 
 
-def baseline(*, version_id: int, measure: str, since: datetime) -> dict[int, int]:
+def baseline(*, version_id: int, measure: str, since: datetime, evaluator: str = "") -> dict[int, int]:
     """What a version's LLM calls were observed for since then: bin → observations, as evidence would count them.
 
-    measure: a built-in one, or the name of scores. Binned by the database: a value within rounding of the edge between
-    two bins may fall into the other one than in evidence.
+    measure: a built-in one, or the name of scores. evaluator: whose scores alone, as `faithfulness@3`. Binned by the
+    database: a value within rounding of the edge between two bins may fall into the other one than in evidence.
     """
     prompt = Prompt.objects.get(versions=version_id)  # most of its calls name this version: its index serves as well
     of_prompt = Call.objects.filter(prompt_name=prompt.name).since(since)
     of_version = of_prompt.filter(version=version_id, is_embedding=False)
     value = VALUES.get(measure)
     if value is None:
-        of_version, value = of_version.filter(scores__name=measure, scores__counts=True), F("scores__value")
+        by_it = {"scores__evaluator": evaluator} if evaluator else {}
+        of_version = of_version.filter(scores__name=measure, scores__counts=True, scores__by_design=True, **by_it)
+        value = F("scores__value")
     elif measure in OF_ANSWERS:
         of_version = of_version.filter(error=False)
     bins = log_bin(value, measure) if measure in LOG_BINNED else Round(TOP_BIN * value)
@@ -90,11 +95,15 @@ def traffic(*, prompt: str, since: datetime) -> Traffic:
         **{
             measure: Count(value, filter=answered if measure in OF_ANSWERS else None)
             for measure, value in VALUES.items()
-        }
+        },
+        cost=Coalesce(Sum("cost_usd"), Decimal(0)),
     )
-    scores = Score.objects.filter(counts=True, call__in=Call.objects.filter(prompt_name=prompt).since(since))
+    scores = Score.objects.filter(
+        counts=True, by_design=True, call__in=Call.objects.filter(prompt_name=prompt).since(since)
+    )
     by_name = scores.filter(call__is_embedding=False).order_by("name").values_list("name").annotate(Count("id"))
-    return Traffic(calls=by_measure[ERROR_RATE], observed={**by_measure, **dict(by_name)})
+    cost_usd = by_measure.pop("cost")
+    return Traffic(calls=by_measure[ERROR_RATE], observed={**by_measure, **dict(by_name)}, cost_usd=cost_usd)
 
 
 def _share(field: str) -> Case:

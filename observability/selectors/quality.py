@@ -89,15 +89,21 @@ def exposures(*, since: datetime, until: datetime) -> dict[ExposureKey, Exposed]
     between = hours_between(since, until)
     found: dict[ExposureKey, Exposed] = {}
     for row in ExposureHour.objects.filter(between.stored).iterator():
-        _add(found, ExposureKey(row.rollout, row.arm, row.version_id), Exposed(row.calls, row.scored))
+        _add(found, ExposureKey(row.rollout, row.arm, row.version_id), _stored(row))
     for stretch in between.live:
         for key, of_stretch in exposed(stretch).items():
             _add(found, key, of_stretch)
     return found
 
 
+def _stored(row: ExposureHour) -> Exposed:
+    return Exposed(row.calls, row.scored, row.told_tokens, row.told_cached_tokens)
+
+
 def _add(found: dict[ExposureKey, Exposed], key: ExposureKey, more: Exposed) -> None:
     sums = found.setdefault(key, Exposed(0, {}))
     sums.calls += more.calls
+    sums.told_tokens += more.told_tokens
+    sums.told_cached_tokens += more.told_cached_tokens
     for name, n in more.scored.items():
         sums.scored[name] = sums.scored.get(name, 0) + n

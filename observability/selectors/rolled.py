@@ -38,6 +38,16 @@ class SpanRange:
     live: tuple[Stretch, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class DayRange:
+    """The same for spending. days: whole ones, of which the sums are read; stored: roll-ups of other hours; live: the
+    rest, to be computed from the calls."""
+
+    days: tuple[date, ...]
+    stored: Q
+    live: tuple[Stretch, ...]
+
+
 def hours_between(since: datetime, until: datetime) -> Range:
     """Each hour in one of both. What has changed since its roll-up is computed, unless its calls may be gone."""
     state = RollUpState.objects.filter(pk=1).first() or RollUpState()
@@ -77,6 +87,22 @@ def spans_between(since: datetime, until: datetime, longest: int) -> SpanRange:
     for begins, gap_ends in _gaps(ends, since, until):
         apart |= Q(hour__gte=begins, hour__lt=gap_ends)
     return SpanRange(of_spans, between.stored & apart, between.live)
+
+
+def days_between(since: datetime, until: datetime) -> DayRange:
+    """Each hour in one of the three. since: the beginning of a day, UTC. As of spans_between, of whole days alone."""
+    between = hours_between(since, until)
+    changed = set(_days_of(stretch for stretch in between.live if stretch.since < between.rolled_until))
+    marked = RolledDay.objects.filter(day__gte=since.date(), day__lt=until.date(), spending=True)
+    whole = {
+        day: end
+        for day, end in marked.values_list("day", "until")
+        if day not in changed and end == midnight(day + DAY) and end <= between.rolled_until
+    }
+    apart = Q(pk__in=[])
+    for begins, gap_ends in _gaps(whole, since, until):
+        apart |= Q(hour__gte=begins, hour__lt=gap_ends)
+    return DayRange(tuple(sorted(whole)), between.stored & apart, between.live)
 
 
 def _gaps(days: Mapping[date, datetime], since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:

@@ -22,7 +22,7 @@ from common.errors import Conflict, NotFound
 from observability.core import conversions
 from observability.core.calls import EMBEDDINGS
 from observability.core.prices import NO_OVERRIDES, REPORTED, Override, Overrides, cost_of
-from observability.core.times import nanoseconds
+from observability.core.times import bucket_of, nanoseconds
 from observability.models import Call, PriceOverride
 from observability.models.calls import CallQuerySet
 from observability.rollups import mark_stale
@@ -83,7 +83,7 @@ COLUMNS = [name.removeprefix("stored_") for name in StoredCall._fields]
 class Repriced:
     """before, after: what the changed calls cost in all, USD. unpriced: calls with tokens that still have no cost.
 
-    hours: in which changed calls started.
+    buckets: the five minutes in which changed calls started.
     """
 
     calls: int = 0
@@ -91,7 +91,7 @@ class Repriced:
     unpriced: int = 0
     before: Decimal = Decimal(0)
     after: Decimal = Decimal(0)
-    hours: set[datetime] = field(default_factory=set)
+    buckets: set[datetime] = field(default_factory=set)
 
     def add(self, other: "Repriced") -> None:
         self.calls += other.calls
@@ -99,7 +99,11 @@ class Repriced:
         self.unpriced += other.unpriced
         self.before += other.before
         self.after += other.after
-        self.hours |= other.hours
+        self.buckets |= other.buckets
+
+    @property
+    def hours(self) -> set[datetime]:
+        return {hour_of(bucket) for bucket in self.buckets}
 
 
 class _Current:
@@ -196,7 +200,7 @@ def reprice(
             locked = calls if dry_run else calls.select_for_update(no_key=True)
             done = _reprice([StoredCall(*row) for row in locked.values_list(*COLUMNS)], overrides, dry_run=dry_run)
             if not dry_run:
-                mark_stale(done.hours)
+                mark_stale(done.buckets)
         yield done
 
 
@@ -241,7 +245,7 @@ def _reprice(calls: list[StoredCall], overrides: Overrides, *, dry_run: bool) ->
             done.changed += 1
             done.before += call.cost_usd or 0
             done.after += usd or 0
-            done.hours.add(hour_of(call.started_at))
+            done.buckets.add(bucket_of(call.started_at))
             updates.append((_adapted(usd), source, version, _adapted(call.reported_usd), call.id))
     if updates and not dry_run:
         with connection.cursor() as cursor:

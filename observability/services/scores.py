@@ -3,6 +3,9 @@
 A score that comes before its call waits; the transaction that brings the call joins it. Where both arrive at the same
 moment in two transactions of PostgreSQL, neither sees the other: `join_waiting_scores` looks at such scores again.
 
+Where a rollout pinned an evaluator, only scores of that version of it count for the rollout's calls; others of the name
+are kept and shown. A score whose call was chosen for what became of it may count, but is no evidence.
+
 An OpenTelemetry evaluation may be sent twice, as a span event and as a log record, and name the span here and the
 response there. Two that say the same of the same target or call within a second are one: the second is not stored, or
 deleted when it is joined. Whoever joins holds the call's lock, so of two that come at once one sees the other.
@@ -13,7 +16,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -22,11 +25,12 @@ from django.db.models import QuerySet
 from common.clock import now
 from common.ids import new_id
 from observability import bulk, evidence
-from observability.core.evidence import BY_EXPOSURE_ALONE, Observation, bin_of, parse_exposure
+from observability.core.evidence import BY_EXPOSURE_ALONE, Exposure, Observation, bin_of, parse_exposure
 from observability.core.scores import SAME_WITHIN_NS, NewScore
 from observability.core.times import moment
 from observability.models import Call, Score, Span
 from observability.rollups import mark_stale
+from observability.selectors.pins import Pins, pins
 from observability.services.scored_calls import ScoredCall, find_calls
 
 # Far longer than any transaction lives: a call not found by then did not arrive at the same moment as its score.
@@ -39,7 +43,7 @@ SAME_WITHIN = timedelta(microseconds=SAME_WITHIN_NS // 1000)
 
 COLUMNS = (
     *("key", "target", "second_target", "waiting", "recheck", "counts", "name", "value", "label", "comment", "source"),
-    *("evaluator", "evaluated_at", "received_at"),
+    *("evaluator", "evaluated_at", "received_at", "probability", "by_design"),
 )
 TURN = "UPDATE observability_score SET target = %s WHERE id = %s"
 JOIN = "UPDATE observability_score SET call_id = %s, counts = %s, waiting = %s, recheck = %s WHERE id = %s"
@@ -59,21 +63,43 @@ class Recorded:
         )
 
 
+class Given(NamedTuple):
+    """What decides whether a score counts and is evidence, in the order of GIVEN."""
+
+    name: str
+    value: float
+    evaluator: str | None
+    probability: float | None
+    by_design: bool
+
+    def counts_under(self, exposure: Exposure | None, pinned: Pins) -> bool:
+        """Whether its call's rollout, if any, lets it."""
+        pin = pinned.get((exposure.rollout, self.name)) if exposure else None
+        return pin is None or pin.admits(evaluator=self.evaluator, probability=self.probability)
+
+
+GIVEN = Given._fields
+
+
 class Unjoined(NamedTuple):
     """A recorded score that looks for its call, in the order of LOOKED_AT."""
 
     id: int
     target: str
     second_target: str | None
-    name: str
-    value: float
     evaluated_at: datetime | None
+    given: Given
+
+    @classmethod
+    def of(cls, row: Sequence[Any]) -> "Unjoined":
+        id_, target, second_target, evaluated_at, *given = row
+        return cls(id_, target, second_target, evaluated_at, Given(*given))
 
     def call_among(self, calls: Mapping[str, ScoredCall]) -> ScoredCall | None:
         return calls.get(self.target) or calls.get(self.second_target or "")
 
 
-LOOKED_AT = Unjoined._fields
+LOOKED_AT = (*Unjoined._fields[:-1], *GIVEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +141,10 @@ def join_waiting_scores() -> int:
         return 0
     with transaction.atomic():
         due = Score.objects.filter(recheck=True).order_by("id")
-        calls = find_calls(_targets(Unjoined(*row) for row in due.values_list(*LOOKED_AT)[:MOST_RECHECKED]))
+        calls = find_calls(_targets(Unjoined.of(row) for row in due.values_list(*LOOKED_AT)[:MOST_RECHECKED]))
         # Locked after the calls, as by whoever brings calls, who would else wait for these and be waited for.
         locked = due.select_for_update().values_list(*LOOKED_AT)[:MOST_RECHECKED]
-        joined = _join([Unjoined(*row) for row in locked], calls)
+        joined = _join([Unjoined.of(row) for row in locked], calls)
         overdue = Score.objects.filter(recheck=True, received_at__lt=now() - RECHECKED_FOR)
         about_traces = _turn_to_traces(overdue)
         joined_by_trace = _join(about_traces, find_calls(_targets(about_traces)))
@@ -151,7 +177,7 @@ def join_scores_to(calls: Mapping[str, ScoredCall]) -> list[Observation]:
     if not ids:
         return []
     locked = Score.objects.filter(id__in=ids, waiting=True).select_for_update().order_by("id")
-    return _join([Unjoined(*row) for row in locked.values_list(*LOOKED_AT)], calls).observations
+    return _join([Unjoined.of(row) for row in locked.values_list(*LOOKED_AT)], calls).observations
 
 
 def observations_of(calls: Sequence[ScoredCall]) -> list[Observation]:
@@ -160,8 +186,9 @@ def observations_of(calls: Sequence[ScoredCall]) -> list[Observation]:
     if not by_id:
         return []
     counting = Score.objects.filter(call_id__in=by_id, counts=True).order_by("id")
-    rows = counting.values_list("call_id", "name", "value")
-    return list(chain.from_iterable(_observations(by_id[call_id or 0], name, value) for call_id, name, value in rows))
+    rows = [(by_id[call_id or 0], Given(*given)) for call_id, *given in counting.values_list("call_id", *GIVEN)]
+    pinned = _pinned(call for call, _ in rows)
+    return list(chain.from_iterable(_observations(call, given, pinned) for call, given in rows))
 
 
 def move(*, from_calls: Collection[int], to_call: ScoredCall, were_evidence: Collection[int]) -> list[Observation]:
@@ -173,14 +200,16 @@ def move(*, from_calls: Collection[int], to_call: ScoredCall, were_evidence: Col
     rows = Score.objects.filter(call_id__in=[to_call.id, *from_calls], counts=True).order_by("id")
     counting: set[str] = set()
     repeats, observations = [], []
-    in_order = sorted(rows.values_list("call_id", "id", "name", "value"), key=lambda row: row[0] not in were_evidence)
-    for call_id, id_, name, value in in_order:
-        if name in counting:
+    in_order = sorted(rows.values_list("call_id", "id", *GIVEN), key=lambda row: row[0] not in were_evidence)
+    pinned = _pinned([to_call] if in_order else [])
+    for call_id, id_, *columns in in_order:
+        given = Given(*columns)
+        if given.name in counting or not given.counts_under(to_call.exposure, pinned):
             repeats.append(id_)
             continue
-        counting.add(name)
+        counting.add(given.name)
         if call_id not in were_evidence:
-            observations += _observations(to_call, name, value)
+            observations += _observations(to_call, given, pinned)
     Score.objects.filter(id__in=repeats).update(counts=False)
     Score.objects.filter(call_id__in=from_calls).update(call_id=to_call.id)
     return observations
@@ -198,17 +227,27 @@ def _record(scores: Sequence[NewScore]) -> tuple[Recorded, list[Observation]]:
     first: dict[str, NewScore] = {}
     for score in scores:
         first.setdefault(score.key or new_id("sco"), score)
-    written = [(id_, first[key]) for id_, key in _insert(_without_repeats(first), now())]
+    new = _without_repeats(first)
+    exposures = {key: parse_exposure(s.exposure or "") for key, s in new.items() if not s.names_a_call}
+    pinned = pins({exposure.rollout for exposure in exposures.values()})
+    counting = {key for key, exposure in exposures.items() if _given(new[key]).counts_under(exposure, pinned)}
+    written = [(id_, key, first[key]) for id_, key in _insert(new, counting, now())]
     unjoined = [
-        Unjoined(id_, s.target, s.second_target, s.name, s.value, _evaluated_at(s))
-        for id_, s in written
-        if s.names_a_call
+        Unjoined(id_, s.target, s.second_target, _evaluated_at(s), _given(s)) for id_, _, s in written if s.names_a_call
     ]
-    by_exposure = [_by_exposure(score) for _, score in written if not score.names_a_call]
+    by_exposure = [_by_exposure(exposures[key], s) for _, key, s in written if key in counting and s.by_design]
     joined = _join(unjoined, find_calls(_targets(unjoined)))
     accepted = len(written) - joined.repeats
     recorded = Recorded(accepted, duplicates=len(scores) - accepted, waiting=len(unjoined) - joined.found)
     return recorded, [*by_exposure, *joined.observations]
+
+
+def _given(score: NewScore) -> Given:
+    return Given(*(getattr(score, name) for name in GIVEN))
+
+
+def _pinned(calls: Iterable[ScoredCall]) -> Pins:
+    return pins({call.exposure.rollout for call in calls if call.exposure})
 
 
 def _turn_to_traces(overdue: QuerySet[Score]) -> list[Unjoined]:
@@ -218,7 +257,7 @@ def _turn_to_traces(overdue: QuerySet[Score]) -> list[Unjoined]:
     come.
     """
     in_spans = overdue.filter(evaluated_at__isnull=False, second_target__isnull=True, target__startswith="span:")
-    scores = [Unjoined(*row) for row in in_spans.order_by("id").values_list(*LOOKED_AT)[:MOST_RECHECKED]]
+    scores = [Unjoined.of(row) for row in in_spans.order_by("id").values_list(*LOOKED_AT)[:MOST_RECHECKED]]
     ids = [bytes.fromhex(score.target.removeprefix("span:").replace(":", "")) for score in scores]  # trace, then span
     known = Span.objects.filter(trace_id__in={id_[:16] for id_ in ids}, span_id__in={id_[16:] for id_ in ids})
     stored = {bytes(trace_id) + bytes(span_id) for trace_id, span_id in known.values_list("trace_id", "span_id")}
@@ -266,14 +305,15 @@ def _is_repeat(at: datetime | None, said: list[datetime]) -> bool:
     return False
 
 
-def _insert(scores: Mapping[str, NewScore], received_at: datetime) -> list[tuple[int, str]]:
-    """(id, key) of the scores that were not known."""
+def _insert(scores: Mapping[str, NewScore], counting: Collection[str], received_at: datetime) -> list[tuple[int, str]]:
+    """(id, key) of the scores that were not known. counting: keys of those by exposure alone that count."""
     adapt = connection.ops.adapt_datetimefield_value
     at = adapt(received_at)
     rows = [
         (
-            *(key, s.target, s.second_target, s.names_a_call, s.names_a_call, not s.names_a_call),
+            *(key, s.target, s.second_target, s.names_a_call, s.names_a_call, key in counting),
             *(s.name, s.value, s.label, s.comment, s.source, s.evaluator, adapt(_evaluated_at(s)), at),
+            *(s.probability, s.by_design),
         )
         for key, s in scores.items()
     ]
@@ -298,27 +338,32 @@ def _join(scores: Sequence[Unjoined], calls: Mapping[str, ScoredCall]) -> Joined
             counted.add((call_id, name))
         if at is not None:
             said[call_id, name, value].append(at)
+    pinned = _pinned(call for _, call in found)
     updates, repeats, observations = [], [], []
     for score, call in found:
-        if _is_repeat(score.evaluated_at, said[call.id, score.name, score.value]):
+        given = score.given
+        if _is_repeat(score.evaluated_at, said[call.id, given.name, given.value]):
             repeats.append(score.id)
             continue
-        counts = (call.id, score.name) not in counted
-        counted.add((call.id, score.name))
+        counts = (call.id, given.name) not in counted and given.counts_under(call.exposure, pinned)
+        if counts:
+            counted.add((call.id, given.name))
+            observations += _observations(call, given, pinned)
         updates.append((call.id, counts, False, False, score.id))
-        observations += _observations(call, score.name, score.value) if counts else []
     with connection.cursor() as cursor:
         cursor.executemany(JOIN, updates)
     Score.objects.filter(id__in=repeats).delete()
     return Joined(observations, len(found), len(repeats))
 
 
-def _by_exposure(score: NewScore) -> Observation:
-    return Observation(parse_exposure(score.exposure or ""), BY_EXPOSURE_ALONE, score.name, bin_of(score.value))
+def _by_exposure(exposure: Exposure, score: NewScore) -> Observation:
+    return Observation(exposure, BY_EXPOSURE_ALONE, score.name, bin_of(score.value))
 
 
-def _observations(call: ScoredCall, name: str, value: float) -> list[Observation]:
+def _observations(call: ScoredCall, given: Given, pinned: Pins) -> list[Observation]:
     """One, where a rollout is judged by the call."""
     if not (call.is_llm_call and call.exposure and call.version_id):
         return []
-    return [Observation(call.exposure, call.version_id, name, bin_of(value))]
+    if not (given.by_design and given.counts_under(call.exposure, pinned)):
+        return []
+    return [Observation(call.exposure, call.version_id, given.name, bin_of(given.value))]

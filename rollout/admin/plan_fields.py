@@ -10,7 +10,7 @@ from typing import Any
 
 from django import forms
 
-from rollout.core.plan import DEFAULT_STEPS, SECONDS, Plan, PlanStep
+from rollout.core.plan import DEFAULT_STEPS, SECONDS, Plan, PlanStep, dollars
 from rollout.plans import KINDS_OF_SCORES, MOST_METRICS, MOST_STEPS
 
 SPARE = 2  # empty rows, for those who want more than there are
@@ -108,6 +108,12 @@ class PlanFields(forms.Form):
         required=False,
         help_text="Unticked: harm is shown and announced, and a person acts. Default: by itself.",
     )
+    canary_spend_cap = forms.CharField(
+        label="Spend cap of the canary, USD",
+        required=False,
+        widget=forms.TextInput(attrs=SHORT | {"inputmode": "decimal"}),
+        help_text="What the canary's calls may cost: then it is rolled back, or held for a person. Default: no cap.",
+    )
     when_superseded = forms.CharField(
         label="If another rollout is active",
         required=False,
@@ -116,12 +122,20 @@ class PlanFields(forms.Form):
         ),
         help_text="What becomes of a rollout of the label that is still active at this one's start. Default: it stays.",
     )
+    needs_budget = forms.CharField(
+        label="Error budget left, %",
+        required=False,
+        widget=forms.TextInput(attrs=SHORT | {"inputmode": "decimal"}),
+        help_text="How much must be left of the error budgets of all the label's objectives when it starts. Default: "
+        "nothing is asked.",
+    )
 
 
 # More rows than a plan may have are read, so that it is the plan that is refused.
 StepRows = forms.formset_factory(StepRow, extra=SPARE, max_num=MOST_STEPS, absolute_max=MOST_ROWS)
 MetricRows = forms.formset_factory(MetricRow, extra=SPARE, max_num=MOST_METRICS, absolute_max=MOST_ROWS)
 TIMES = ("max_duration",)
+NEEDS_BUDGET = "needs_budget"
 ONCE = tuple(PlanFields.base_fields)
 IN_A_METRIC = {"name", "kind", "role", "margin", "limit"}
 
@@ -146,6 +160,8 @@ def metrics_written(rows: Any) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def once_written(form: forms.Form) -> dict[str, Any]:
     said = {name: form[name].value() for name in ONCE}
+    if (share := said.pop(NEEDS_BUDGET) or "").strip():
+        said[NEEDS_BUDGET] = f"{share.strip().removesuffix('%')}%"
     return {
         name: value if isinstance(value, bool) else _number(value.strip())
         for name, value in said.items()
@@ -167,10 +183,13 @@ def metrics_as_rows(metrics: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]
 
 
 def once_as_initial(plan: Plan) -> dict[str, Any]:
-    values = {name: getattr(plan, name) for name in ONCE if name not in TIMES}
+    values = {name: getattr(plan, name) for name in ONCE if name not in (*TIMES, NEEDS_BUDGET)}
+    values["canary_spend_cap"] = "" if plan.canary_spend_cap is None else dollars(plan.canary_spend_cap)
+    needed = plan.needs_budget_bp
     return {
         **{name: value if isinstance(value, bool) else str(value) for name, value in values.items()},
         **{name: duration_written(getattr(plan, f"{name}_s")) for name in TIMES},
+        NEEDS_BUDGET: f"{needed / 100:g}" if isinstance(needed, int) else "",
     }
 
 
@@ -178,6 +197,7 @@ def beyond_fields(written: Mapping[str, Any]) -> list[str]:
     """What a plan says, such as `alpha` and `metrics[1].judged`, that the fields have no place for."""
     return [
         *sorted(written.keys() - {"steps", "metrics", *ONCE}),
+        *([NEEDS_BUDGET] if isinstance(written.get(NEEDS_BUDGET), Mapping) else []),
         *(
             f"metrics[{index}].{name}"
             for index, metric in enumerate(written.get("metrics") or ())

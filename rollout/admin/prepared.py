@@ -29,6 +29,7 @@ ASKS_WHY = {
         "Say why it is to be rolled out all the same."
     ),
     "text_rolled_back_before": "What {canary} says was rolled back before. Say why it is to be tried again.",
+    "budget_spent": "{detail}.",
 }
 """Refusals that a reason overcomes."""
 
@@ -85,7 +86,7 @@ class Prepared:
         if self.obstacle is None:
             return ""
         words = ASKS_WHY.get(self.obstacle.code, f"{self.obstacle.detail}.")
-        return words.format(canary=self.canary.number, control=self.label.version.number)
+        return words.format(canary=self.canary.number, control=self.label.version.number, detail=self.obstacle.detail)
 
     @property
     def about(self) -> list[Cell]:

@@ -14,7 +14,7 @@ from registry.models import Label, LabelMove, PromptVersion
 from rollout import wording
 from rollout.formats import DASH, between, count, estimate, moment, money, weight
 from rollout.models import Rollout
-from rollout.pages.versions_parts import cost_per_call, unit_of
+from rollout.pages.versions_parts import cost_per_call, number_of, unit_of
 from rollout.selectors import rollouts
 
 LATELY = timedelta(days=7)
@@ -113,4 +113,4 @@ def _score(name: str, source: str, figures: Figures) -> ScoreFigure:
     mean, low, high = mean_with_interval(sums)
     unit = unit_of(sums)
     words = f"{estimate(mean, unit)} ({between((low, high), unit)})"
-    return ScoreFigure(name, source, words, count(sums.n))
+    return ScoreFigure(name, source, words, number_of(sums))

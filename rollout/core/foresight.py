@@ -44,21 +44,25 @@ class Subject:
     def process(self) -> Process:
         return self.frozen.process
 
-    @property
-    def judged(self) -> Judged:
-        """Which share of each arm's calls is observed: as the plan has scores judged unequally, else as it was lately.
+    def judged_on(self, step: int) -> Judged:
+        """Which share of each arm's calls is observed: as the plan has scores judged, else as it was lately.
 
         Every call may be complained about. Of what was not seen lately, every call is taken to be observed.
         """
         if self.metric.kind == "complaint":
             return Judged()
-        if self.metric.judged != Judged():
-            return self.metric.judged
+        if self.is_chosen:
+            return self.metric.judged_on(step)
         return Judged(self.observed or 1.0, self.observed or 1.0)
 
     @property
+    def is_chosen(self) -> bool:
+        """Whether the plan says which calls are judged."""
+        return bool(self.metric.judged_by_step) or self.metric.judged != Judged()
+
+    @property
     def is_taken_to_be_observed(self) -> bool:
-        return not self.observed and self.metric.kind != "complaint" and self.metric.judged == Judged()
+        return not self.observed and self.metric.kind != "complaint" and not self.is_chosen
 
     @property
     def left_to_learn(self) -> int:
@@ -131,8 +135,9 @@ class Course:
         return calls_until(
             asked,
             subject.process,
-            control=Behaviour(subject.expected, subject.judged.control),
-            canary=Behaviour(canary, subject.judged.canary),
+            control=Behaviour(subject.expected),
+            canary=Behaviour(canary),
+            judged=[subject.judged_on(leg.step) for leg in self.legs],
             legs=self.legs,
             log_threshold=threshold,
             least_batch=self.least_batch,
@@ -200,7 +205,7 @@ def _course(plan: Plan, guardrails: Sequence[Subject], *, calls_per_s: float, le
     first_evidence = []
     for number, step in enumerate(plan.steps):
         share = step.weight_bp / 10_000
-        batches = [_calls_of_a_batch(subject, share, least=least_batch) for subject in guardrails]
+        batches = [_calls_of_a_batch(subject, number, share, least=least_batch) for subject in guardrails]
         if number == 0:
             uncounted = [_uncounted(subject, share=share, warm_up=warm_up) for subject in guardrails]
             batches = [sum(calls) for calls in zip(uncounted, batches, strict=True)]
@@ -209,13 +214,14 @@ def _course(plan: Plan, guardrails: Sequence[Subject], *, calls_per_s: float, le
     return Course(legs, calls_per_s, least_batch, warm_up)
 
 
-def _calls_of_a_batch(subject: Subject, share: float, *, least: int) -> float:
-    return calls_of_a_batch(share, control=subject.judged.control, canary=subject.judged.canary, least=least)
+def _calls_of_a_batch(subject: Subject, step: int, share: float, *, least: int) -> float:
+    judged = subject.judged_on(step)
+    return calls_of_a_batch(share, control=judged.control, canary=judged.canary, least=least)
 
 
 def _uncounted(subject: Subject, *, share: float, warm_up: float) -> float:
     """Calls before the first that is evidence: of the warm-up, and those that the metric learns its scale from."""
-    return warm_up + subject.left_to_learn / ((1 - share) * subject.judged.control)
+    return warm_up + subject.left_to_learn / ((1 - share) * subject.judged_on(0).control)
 
 
 def _observations(values: Array) -> dict[int, int]:
@@ -261,7 +267,7 @@ def _doubts(subjects: Sequence[Subject], *, traffic: bool) -> Iterator[str]:
 
 def _doubts_about(subject: Subject, *, traffic: bool) -> Iterator[str]:
     name, known = subject.metric.name, sum(subject.baseline.values())
-    if traffic and not subject.observed:
+    if traffic and not subject.observed and not subject.metric.judged_by_step:
         guess = " The figures take it that every call gets one." if subject.is_taken_to_be_observed else ""
         yield f"{name} was not seen lately; is it spelled right?{guess}"
     if not known:
@@ -294,7 +300,7 @@ def _too_late(plan: Plan, what: str, delay: Delay) -> Iterator[str]:
     if delay.canary_calls is None:
         yield f"{what} hardly ever."
     elif delay.seconds is not None and delay.seconds > plan.max_duration_s:
-        yield f"{what} after about {_span(delay.seconds)}; max_duration, {_span(plan.max_duration_s)}, is too short."
+        yield f"{what} after about {span(delay.seconds)}; max_duration, {span(plan.max_duration_s)}, is too short."
 
 
 def _holds(plan: Plan, find_harm: Delay, served: int | None) -> Iterator[str]:
@@ -303,14 +309,14 @@ def _holds(plan: Plan, find_harm: Delay, served: int | None) -> Iterator[str]:
         return
     if served > plan.max_duration_s:
         yield (
-            f"The steps, with their holds, {plan.min_units} units and evidence from each, take about {_span(served)}; "
-            f"max_duration, {_span(plan.max_duration_s)}, is too short."
+            f"The steps, with their holds, {plan.min_units} units and evidence from each, take about {span(served)}; "
+            f"max_duration, {span(plan.max_duration_s)}, is too short."
         )
     elif plan.promote_when == "no_harm_found" and (find_harm.seconds is None or find_harm.seconds > served):
-        yield f"no_harm_found promotes after about {_span(served)}, before all harm of a margin's size would be found."
+        yield f"no_harm_found promotes after about {span(served)}, before all harm of a margin's size would be found."
 
 
-def _span(seconds: int) -> str:
+def span(seconds: int) -> str:
     for size, unit in UNITS:
         if seconds >= size:
             return f"{seconds / size:.{0 if seconds >= 10 * size else 1}f}".removesuffix(".0") + f" {unit}"

@@ -13,7 +13,9 @@ Direction = Literal["lower", "higher"]
 DURATION = re.compile(r"(\d{1,6})([smhd])", re.ASCII)
 NEAREST_LIMIT = 1e-6  # of a share, to 0 and 1
 LARGEST_LIMIT = 1e9  # of USD, ms and tokens
+LEAST_CAP, MOST_CAP = Decimal("0.01"), Decimal(1_000_000)  # USD
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+NOBODY: Mapping[str, str] = {}
 ERROR_RATE, OUTPUT_VALID, THUMBS_DOWN = "error_rate", "output_valid", "thumbs_down"
 # Measured from calls, and so of a kind that is known.
 KIND_OF: Mapping[str, Kind] = {
@@ -57,7 +59,9 @@ class PlanMetric:
     measure: what it is about; empty for its own name. margin: what still counts as not worse, {"ratio": 1.5} or
     {"absolute": 0.03}; None for the default of its kind. limit: what the canary must keep whatever the control does,
     instead of the comparison; None for the comparison. weight: its share, relative to the other guardrails', in the
-    evidence of harm. judged: of a score, how its calls were chosen.
+    evidence of harm. judged: of a score, how its calls were chosen. evaluator: of a score, whose alone are evidence:
+    `faithfulness`, and from the start on `faithfulness@3`; empty for any. judged_by_step: how the evaluator's calls are
+    chosen on each step, from the start on; empty where `judged` holds for all.
     """
 
     name: str
@@ -69,6 +73,8 @@ class PlanMetric:
     measure: str = ""
     limit: float | None = None
     judged: Judged = Judged()
+    evaluator: str = ""
+    judged_by_step: tuple[Judged, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "measure", self.measure or self.name)
@@ -86,16 +92,28 @@ class PlanMetric:
             case _:
                 return "share"
 
+    def judged_on(self, step: int) -> Judged:
+        return self.judged_by_step[step] if self.judged_by_step else self.judged
+
+    def to_json(self) -> dict[str, Any]:
+        """Of an evaluator only where there is one: what was stored before there were any still follows from itself."""
+        said = {**asdict(self), "judged_by_step": [asdict(judged) for judged in self.judged_by_step]}
+        silent = {name for name in ("evaluator", "judged_by_step") if not said[name]}
+        return {name: value for name, value in said.items() if name not in silent}
+
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "PlanMetric":
-        return cls(**{**data, "judged": Judged(**data.get("judged", {}))})
+        by_step = tuple(Judged(**judged) for judged in data.get("judged_by_step", ()))
+        return cls(**{**data, "judged": Judged(**data.get("judged", {})), "judged_by_step": by_step})
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """alpha: the chance of a false rollback over the whole rollout, and likewise of a false promotion. warm_up_s: what
     arrives in it after the start is not counted. when_superseded: what becomes of a rollout of the label that is active
-    when this one is to be started: it stays and this one is refused, or it ends."""
+    when this one is to be started: it stays and this one is refused, or it ends. canary_spend_cap: what the canary's
+    calls may cost in all, USD; None for no cap. needs_budget_bp: the least share of the label's error budgets that
+    must be left at the start, of all of them or by the names of objectives."""
 
     metrics: tuple[PlanMetric, ...]
     steps: tuple[PlanStep, ...] = DEFAULT_STEPS
@@ -109,24 +127,37 @@ class Plan:
     auto_promote: bool = True
     auto_rollback: bool = True
     when_superseded: Literal["reject", "replace"] = "reject"
+    canary_spend_cap: Decimal | None = None
+    needs_budget_bp: int | Mapping[str, int] | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        cap = self.canary_spend_cap
+        return {
+            **asdict(self),
+            "metrics": [metric.to_json() for metric in self.metrics],
+            "canary_spend_cap": None if cap is None else dollars(cap),
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Plan":
         steps = tuple(PlanStep(**step) for step in data["steps"])
         metrics = tuple(PlanMetric.from_json(metric) for metric in data["metrics"])
-        return cls(**{**data, "steps": steps, "metrics": metrics})
+        cap = data.get("canary_spend_cap")
+        caps = {"canary_spend_cap": None if cap is None else Decimal(cap)}
+        return cls(**{**data, **caps, "steps": steps, "metrics": metrics})
 
 
 def default_metrics(
-    seen: Mapping[str, Kind], measured: Collection[str], *, has_response_schema: bool
+    seen: Mapping[str, Kind],
+    measured: Collection[str],
+    *,
+    has_response_schema: bool,
+    evaluators: Mapping[str, str] = NOBODY,
 ) -> tuple[PlanMetric, ...]:
     """What a plan judges that names no metrics.
 
     error_rate, of latency, ttft and cost_per_call what was measured lately, output_valid where there is a response
-    schema, and every score that was given lately.
+    schema, and every score of `seen`. evaluators: by score, who gives it.
     """
     names = [
         ERROR_RATE,
@@ -134,7 +165,10 @@ def default_metrics(
         *([OUTPUT_VALID] if has_response_schema else []),
     ]
     kinds: dict[str, Kind] = {**{name: KIND_OF[name] for name in names}, **seen}
-    return tuple(PlanMetric(name, kind, usual_direction(name)) for name, kind in kinds.items())
+    return tuple(
+        PlanMetric(name, kind, usual_direction(name), evaluator=evaluators.get(name, ""))
+        for name, kind in kinds.items()
+    )
 
 
 def usual_kind(score: str, *, only_zero_or_one: bool) -> Kind:
@@ -161,16 +195,9 @@ def check_limit(kind: Kind, limit: float) -> None:
         raise ValueError(f"expected a limit over 0, from {1 / LARGEST_LIMIT:g} to {LARGEST_LIMIT:g}, got {limit}")
 
 
-def read_share_bp(written: Any) -> int:
-    """A share such as "5%", "0.1%" or 0.05 in basis points. Raises ValueError unless it is a whole number of them."""
-    try:
-        text = "" if isinstance(written, bool) else str(written).strip()
-        share = Decimal(text[:-1]) * 100 if text.endswith("%") else Decimal(text) * 10_000
-    except ArithmeticError:  # of Decimal: no number, or one beyond all bounds
-        raise ValueError(f'expected a share such as "5%" or 0.05, got {written!r}') from None
-    if not share.is_finite() or share != share.to_integral_value() or not 0 <= share <= 10_000:
-        raise ValueError(f"expected 0 to 100 % in steps of 0.01 %, got {written!r}")
-    return int(share)
+def dollars(usd: Decimal) -> str:
+    """All of its digits, as JSON has amounts: `25`, `0.000012`."""
+    return f"{usd.normalize():f}"
 
 
 def read_duration_s(written: Any) -> int:

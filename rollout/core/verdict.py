@@ -1,9 +1,10 @@
 """From what a look at the evidence found to what happens: the rules of the decision, in their order.
 
-1. A broken sample ratio makes everything that was measured after it worthless: nothing is decided.
-2. Harm rolls back, whatever else is true: also while paused, or while waiting for a person.
-3. A step is left, and a version promoted, only when nothing is left to wait for.
-4. When max_duration is over before that, the plan says what becomes of it.
+1. A canary that has cost what it may is rolled back, whatever its evidence is worth; harm, where it is found, is why.
+2. A broken sample ratio makes everything that was measured after it worthless: nothing is decided.
+3. Harm rolls back, whatever else is true: also while paused, or while waiting for a person.
+4. A step is left, and a version promoted, only when nothing is left to wait for.
+5. When max_duration is over before that, the plan says what becomes of it.
 """
 
 import math
@@ -11,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from rollout.core.plan import Plan
+from rollout.core.plan import Plan, dollars
+from rollout.core.spend import ArmSpend
 from rollout.core.stats import sample_ratio
 from rollout.core.stats.latencies import TAIL
 from rollout.core.stats.metric import Report
@@ -19,7 +21,7 @@ from rollout.core.stats.metric import Report
 # A step is left only while the e-value of harm is under this: far from a rollback, and not yet worth a worry.
 LOW_E_HARM = 3.0
 
-Kind = Literal["undecided", "harmful", "safe", "invalid", "inconclusive"]
+Kind = Literal["undecided", "harmful", "safe", "invalid", "inconclusive", "spent"]
 Act = Literal["advance_step", "promote", "rollback", "hold"]
 
 
@@ -29,6 +31,7 @@ class Situation:
 
     log_e_*: natural logs of e-values now; of the sample ratio among all calls, and among those that got a score.
     canary_units: effective units that saw the canary. fresh: whether any evidence came since the last look.
+    canary_spend: None where it was not recorded.
     """
 
     reports: tuple[Report, ...]
@@ -42,6 +45,7 @@ class Situation:
     time_is_up: bool
     paused: bool
     hold_reason: str
+    canary_spend: ArmSpend | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,8 @@ def log_threshold(alpha: float) -> float:
 
 def decide(found: Situation, plan: Plan) -> Finding:
     """What follows from the situation under the plan."""
+    if is_spent(found, plan):
+        return _spent(found, plan)
     if is_broken(found):
         return _invalid(found)
     if is_harmful(found, plan):
@@ -76,6 +82,15 @@ def decide(found: Situation, plan: Plan) -> Finding:
     if found.time_is_up:
         return _inconclusive(found, plan, waits)
     return Finding("safe" if unproven(found.reports, plan.alpha) == () else "undecided", waits)
+
+
+def is_spent(found: Situation, plan: Plan) -> bool:
+    """Whether the canary has cost what it may, or had, when the rollout was held for it; unless harm is the reason."""
+    if plan.canary_spend_cap is None:
+        return False
+    reached = found.canary_spend is not None and found.canary_spend.usd >= plan.canary_spend_cap
+    harmful = is_harmful(found, plan) and not is_broken(found)
+    return (reached or found.hold_reason == "spend_cap") and not harmful
 
 
 def is_broken(found: Situation) -> bool:
@@ -128,6 +143,26 @@ def guilty(reports: Sequence[Report], alpha: float) -> tuple[str, ...]:
         if report.log_e_harm >= math.log(len(ranked) / (rank * alpha)):
             blamed = rank
     return tuple(report.name for report in ranked[:blamed])
+
+
+def _spent(found: Situation, plan: Plan) -> Finding:
+    reasons = tuple(_spending(found, plan))
+    if plan.auto_rollback:
+        return Finding("spent", reasons, act="rollback", cause="spend_cap")
+    if found.hold_reason == "spend_cap":
+        return Finding("spent", reasons)
+    return Finding("spent", reasons, act="hold", cause="spend_cap", hold_reason="spend_cap")
+
+
+def _spending(found: Situation, plan: Plan) -> Iterator[str]:
+    spend, cap = found.canary_spend, plan.canary_spend_cap
+    if spend is None or cap is None:
+        yield "The canary's spend cap was reached."
+        return
+    known = f"The canary's {spend.priced} calls of known cost came to {dollars(spend.usd)} USD"
+    yield f"{known}, its cap is {dollars(cap)} USD."
+    if spend.unpriced:
+        yield f"The cost of {spend.unpriced} more of its calls is not known, and in none of this."
 
 
 def _invalid(found: Situation) -> Finding:

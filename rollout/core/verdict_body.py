@@ -8,7 +8,9 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from rollout.core.plan import Plan
+from observability.core.evidence import ARMS
+from rollout.core.plan import Plan, dollars
+from rollout.core.spend import ArmSpend
 from rollout.core.stats import sample_ratio
 from rollout.core.stats.metric import Report, overall_log_e
 from rollout.core.stats.sample_ratio import Counted, log_bayes_factor, mean_log_bayes_factor
@@ -21,7 +23,7 @@ class Inputs:
 
     batches: by metric, how many of its closed batches were folded. units: by measure, effective units of control and
     canary, for display. sample_ratio, judged_ratio: by planned share, what the arms got. The others as in Situation;
-    at: when the look took place.
+    at: when the look took place. spend: by arm; None where it is not recorded, as of rollouts from before that was.
     """
 
     batches: Mapping[str, int]
@@ -36,6 +38,7 @@ class Inputs:
     paused: bool
     hold_reason: str
     at: datetime
+    spend: Mapping[str, ArmSpend] | None = None
 
 
 def situation(reports: tuple[Report, ...], inputs: Inputs) -> Situation:
@@ -52,6 +55,7 @@ def situation(reports: tuple[Report, ...], inputs: Inputs) -> Situation:
         time_is_up=inputs.time_is_up,
         paused=inputs.paused,
         hold_reason=inputs.hold_reason,
+        canary_spend=inputs.spend["canary"] if inputs.spend else None,
     )
 
 
@@ -82,6 +86,7 @@ def verdict_body(found: Situation, finding: Finding, plan: Plan, inputs: Inputs)
         "at": inputs.at.isoformat().replace("+00:00", "Z"),
         "paused": found.paused,
         "hold_reason": found.hold_reason,
+        **_spend(plan, inputs),
         "metrics": [_metric(report, finding, plan, inputs) for report in found.reports],
     }
 
@@ -102,7 +107,22 @@ def inputs_of(body: Mapping[str, Any], *, step: int) -> Inputs:
         paused=body["paused"],
         hold_reason=body["hold_reason"],
         at=datetime.fromisoformat(body["at"]),
+        spend=_spend_of(body),
     )
+
+
+def _spend(plan: Plan, inputs: Inputs) -> dict[str, Any]:
+    if inputs.spend is None:
+        return {}
+    cap = plan.canary_spend_cap
+    by_arm = {arm: spend.to_json() for arm, spend in inputs.spend.items()}
+    return {"spend": {"cap_usd": None if cap is None else dollars(cap), **by_arm}}
+
+
+def _spend_of(body: Mapping[str, Any]) -> dict[str, ArmSpend] | None:
+    if "spend" not in body:
+        return None
+    return {arm: ArmSpend.from_json(body["spend"][arm]) for arm in ARMS}
 
 
 def _counted(stored: Sequence[Mapping[str, float]]) -> list[Counted]:

@@ -19,7 +19,7 @@ class HoldReason(models.TextChoices):
     """Why an active rollout stays where it is.
 
     sample_ratio: the assignment is broken, nothing is decided on this data. inconclusive: its time is up.
-    harm_found, proven_safe: decided, but the plan leaves the act to a person (auto_rollback, auto_promote).
+    harm_found, proven_safe, spend_cap: decided, but the plan leaves the act to a person (auto_rollback, auto_promote).
     evaluation_failed: a look at it failed; the only one that ends by itself, with the next look that succeeds.
     """
 
@@ -28,6 +28,7 @@ class HoldReason(models.TextChoices):
     HARM_FOUND = "harm_found"
     PROVEN_SAFE = "proven_safe"
     EVALUATION_FAILED = "evaluation_failed"
+    SPEND_CAP = "spend_cap"
 
 
 ACTIVE = (Status.RUNNING, Status.PAUSED)

@@ -5,7 +5,10 @@ settings.STATUS_PAGES may leave them open to whoever reaches the server. Everyth
 """
 
 from rollout.pages.acts import rollout_act
+from rollout.pages.alert_acts import alert_act
+from rollout.pages.alerts import alert_page, alerts_page
 from rollout.pages.events import events_page
+from rollout.pages.judging import judging_page
 from rollout.pages.prompts import prompts_page
 from rollout.pages.rollout import rollout_page
 from rollout.pages.spend import spend_page
@@ -14,7 +17,11 @@ from rollout.pages.traces import trace_page
 from rollout.pages.versions import prompt_page
 
 __all__ = [
+    "alert_act",
+    "alert_page",
+    "alerts_page",
     "events_page",
+    "judging_page",
     "prompt_page",
     "prompts_page",
     "rollout_act",

@@ -61,6 +61,8 @@ def _words(event: Event) -> str:
         case "webhook.disabled":
             why = str(told.get("reason") or "").replace("_", " ")
             return f"a webhook gets nothing any more: {why}" if why else "a webhook gets nothing any more"
+        case type_ if type_ in slack.TOLD:
+            return _of_alert(event)
         case _:
             return _of_rollout(event)
 
@@ -71,6 +73,13 @@ def _of_rollout(event: Event) -> str:
     happened = slack.HAPPENED.get(event.type, event.type).format(control=control, canary=canary)
     reason = f": “{transition['reason']}”" if transition.get("reason") else ""
     return f"{canary} over {control} on {label} {happened}, by {_who(transition.get('actor'))}{reason}"
+
+
+def _of_alert(event: Event) -> str:
+    alert = _part(event.data, "alert")
+    told = {"severity": alert.get("severity"), "actor": _who(event.data.get("actor")), "until": event.data.get("until")}
+    reason = f": “{event.data['reason']}”" if event.data.get("reason") else ""
+    return f"{alert.get('summary')} ({slack.TOLD[event.type].format_map(told)}){reason}"
 
 
 def _who(actor: Any) -> str:

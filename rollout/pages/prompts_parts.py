@@ -100,7 +100,7 @@ def worst_change(of_prompt: Weeks) -> Change | None:
 def _worsenings(of_prompt: Weeks) -> Iterator[tuple[float, ScoreKey, ScoreSums, ScoreSums]]:
     for key in of_prompt.last.scores.keys() & of_prompt.before.scores.keys():
         before, last = of_prompt.before.scores[key], of_prompt.last.scores[key]
-        change = last.total / last.n - before.total / before.n
+        change = last.mean - before.mean
         worse_by = change if usual_direction(key[0]) == "lower" else -change
         if worse_by > 0:
             yield worse_by, key, before, last

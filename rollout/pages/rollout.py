@@ -15,6 +15,7 @@ from rollout.core.plan import Plan
 from rollout.evidence_over_time import evidence_over_time
 from rollout.formats import moment
 from rollout.models import Rollout, Transition
+from rollout.pages import rollout_cache as cache
 from rollout.pages import rollout_checks as checks
 from rollout.pages import rollout_parts as parts
 from rollout.pages import rollout_ramp as ramp
@@ -57,7 +58,9 @@ def _for_everyone(rollout: Rollout) -> dict[str, Any]:
         "metrics": parts.metric_rows(rollout),
         "ratio": checks.ratio(verdict.body) if verdict else None,
         "judged_ratio": checks.judged_ratio(verdict.body) if verdict else None,
-        "budgets": checks.budgets(rollout),
+        "budgets": checks.budgets(rollout, at),
+        "cold_start": cache.cold_start(rollout, at),
+        "cold": cache.COLD,
         "happenings": _folded([parts.happening(transition, at) for transition in transitions]),
         "deliveries": _folded(
             [

@@ -3,14 +3,16 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.utils.safestring import SafeString
 
 from rollout.charts import meter
 from rollout.core.plan import Plan
-from rollout.formats import DASH, GAP, count, estimate, limit, of_limit
+from rollout.formats import DASH, GAP, count, estimate, limit, money, of_limit, roughly
 from rollout.models import Rollout
+from rollout.spending import NOTHING, Spend, reach_of, spend_of, stored_spend
 from rollout.wording import State
 
 TAIL = 0.05  # of a latency's limit (core.stats.latencies, which is not for a web process to load)
@@ -47,10 +49,11 @@ def judged_ratio(body: Mapping[str, Any]) -> Ratio:
     return _ratio(found, list(shares))
 
 
-def budgets(rollout: Rollout) -> list[Budget]:
-    """Of a false rollback, and of each limit that a guardrail has to keep."""
-    body = rollout.verdict.body if rollout.verdict else None
-    return [_of_false_rollbacks(Plan.from_json(rollout.plan).alpha, body), *(_of_limits(body) if body else ())]
+def budgets(rollout: Rollout, at: datetime) -> list[Budget]:
+    """Of a false rollback, of what the canary may cost, and of each limit that a guardrail has to keep."""
+    body, plan = rollout.verdict.body if rollout.verdict else None, Plan.from_json(rollout.plan)
+    cap = [] if plan.canary_spend_cap is None else [_of_cap(rollout, float(plan.canary_spend_cap), at)]
+    return [_of_false_rollbacks(plan.alpha, body), *cap, *(_of_limits(body) if body else ())]
 
 
 def _ratio(found: Mapping[str, Any], shares: list[str]) -> Ratio:
@@ -91,6 +94,26 @@ def _of_limits(body: Mapping[str, Any]) -> Iterator[Budget]:
             )
             share = DASH if used is None else f"{math.floor(100 * used)}{GAP}%"
             yield _budget(what, used or 0.0, f"{share} of it is used: {told}")
+
+
+def _of_cap(rollout: Rollout, cap: float, at: datetime) -> Budget:
+    """As it is now while the rollout is active, and as its last verdict had it afterwards."""
+    what = f"spend cap of the canary, {money(cap)}"
+    body = rollout.verdict.body if rollout.verdict else {}
+    spend = (spend_of(rollout) if rollout.active else stored_spend(body)) or {}
+    canary = spend.get("canary", NOTHING)
+    used = float(canary.usd) / cap
+    unknown = f", the cost of {count(canary.unpriced)} more is not known" if canary.unpriced else ""
+    spent = f"{money(float(canary.usd))} of {count(canary.priced)} calls{unknown}"
+    reached = _reached(rollout, spend, at) if rollout.active and spend else ""
+    return _budget(what, used, f"{math.floor(100 * used)}{GAP}% of it is used: {spent}{reached}")
+
+
+def _reached(rollout: Rollout, spend: Spend, at: datetime) -> str:
+    reach = reach_of(rollout, spend, at)
+    if reach is None or reach.seconds is None or math.isinf(reach.seconds):
+        return ""
+    return f"; at recent cost and traffic it is reached in {roughly(reach.seconds)}"
 
 
 def _used(metric: Mapping[str, Any]) -> float | None:

@@ -1,7 +1,7 @@
 """What the page of a rollout shows, part by part: values ready to be printed, so that the templates only place them."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -87,9 +87,10 @@ def metric_rows(rollout: Rollout) -> Metrics:
     """As the newest verdict has them, or as the plan declares them before there is one."""
     plan = Plan.from_json(rollout.plan)
     metrics = rollout.verdict.body["metrics"] if rollout.verdict else [_unmeasured(metric) for metric in plan.metrics]
+    judges = {metric.name: _judge(metric, rollout.step) for metric in plan.metrics}
     rows: dict[str, list[MetricRow]] = {"guardrail": [], "observed": []}
     for metric in metrics:
-        rows[metric["role"]].append(_metric_row(metric, -math.log(plan.alpha)))
+        rows[metric["role"]].append(_metric_row(metric, judges[metric["name"]], -math.log(plan.alpha)))
     return Metrics(rows["guardrail"], rows["observed"])
 
 
@@ -131,11 +132,22 @@ def _unmeasured(metric: PlanMetric) -> dict[str, Any]:
     return {**asdict(metric), "unit": metric.unit, "control": NO_ARM, "canary": NO_ARM, **NO_EVIDENCE}
 
 
-def _metric_row(metric: Mapping[str, Any], log_limit: float) -> MetricRow:
+def _judge(metric: PlanMetric, step: int) -> list[str]:
+    """By which evaluator, and how many calls of each arm on the step; nothing of a metric without one."""
+    if not metric.evaluator:
+        return []
+    if not metric.judged_by_step:
+        return [f"by {metric.evaluator}"]
+    judged = metric.judged_on(step)
+    canary, control = estimate(judged.canary, "share"), estimate(judged.control, "share")
+    return [f"by {metric.evaluator}, which judges {canary} of the canary's calls and {control} of the control's"]
+
+
+def _metric_row(metric: Mapping[str, Any], judge: Sequence[str], log_limit: float) -> MetricRow:
     unit = metric["unit"]
     return MetricRow(
         name=metric["name"],
-        about=_about(metric),
+        about=", ".join([*_about(metric), *judge]),
         control=_arm(metric["control"], unit),
         canary=_arm(metric["canary"], unit),
         difference=difference(metric["difference"], unit),
@@ -147,9 +159,8 @@ def _metric_row(metric: Mapping[str, Any], log_limit: float) -> MetricRow:
     )
 
 
-def _about(metric: Mapping[str, Any]) -> str:
-    kind, direction = metric["kind"], metric["direction"]
-    return ", ".join([kind, f"{direction} is better", _kept(metric)])
+def _about(metric: Mapping[str, Any]) -> list[str]:
+    return [metric["kind"], f"{metric['direction']} is better", _kept(metric)]
 
 
 def _kept(metric: Mapping[str, Any]) -> str:

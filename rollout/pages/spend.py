@@ -7,6 +7,7 @@ from django.views.decorators.http import require_safe
 
 from common.clock import now
 from observability.models import Dimension
+from observability.models.budgets import BUDGETED
 from observability.selectors.spend import spent, spent_by_day, spent_by_value
 from registry import rights
 from registry.models import Prompt
@@ -14,6 +15,7 @@ from rollout.formats import moment
 from rollout.pages import asked
 from rollout.pages import spend_parts as parts
 from rollout.pages.readers import for_people
+from rollout.pages.spend_budgets import budget_rows
 from rollout.pages.windows import window
 
 SHOWN = 50
@@ -44,6 +46,7 @@ def spend_page(request: HttpRequest) -> HttpResponse:
         "left_out": found.left_out,
         "unpriced": parts.unpriced(by_model),
         "may_add_prices": request.user.has_perm(rights.ADD_PRICES),
+        "budgets": budget_rows(by, at) if by in BUDGETED else [],
         "by": by,
         "dimensions": [each for each in Dimension.values if each != Dimension.USER or may_see_users],
         "days": days,

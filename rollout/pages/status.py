@@ -12,7 +12,8 @@ from common.clock import now
 from rollout import selectors, wording, work
 from rollout.formats import moment
 from rollout.pages import status_parts as parts
-from rollout.pages.readers import for_readers
+from rollout.pages.alerts_parts import alerts_at_a_glance
+from rollout.pages.readers import for_readers, is_person
 from rollout.pages.status_alarms import alarms
 from rollout.pages.status_quality import quality_lately
 
@@ -41,15 +42,16 @@ def status_page(request: HttpRequest) -> HttpResponse:
         active=len(active),
         now=at,
     )
+    alerts = alerts_at_a_glance(at, to_person=is_person(request))
+    wrong = [*([alerts.in_short] if alerts.needing else []), *(alarm.in_short for alarm in found)]
     context = {
-        "headline": wording.headline(
-            attention=len(attention), alarms=[alarm.in_short for alarm in found], active=len(cards)
-        ),
+        "headline": wording.headline(attention=len(attention), alarms=wrong, active=len(cards)),
         "groups": parts.grouped(cards),
         "active": len(cards),
         "attention": attention,
         "alarms": found,
-        "needed": len(attention) + len(found),
+        "alerts": alerts,
+        "needed": len(attention) + len(found) + alerts.needing,
         "ended": [parts.end(rollout, last[rollout.pk], at) for rollout in ended],
         "quality": quality_lately(at) if active or ended else None,
         "base_url": settings.BASE_URL,

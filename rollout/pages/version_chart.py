@@ -125,7 +125,7 @@ def of_enough(
 def _score_panel(key: ScoreKey, tracks: Sequence[Track], window: Window) -> Panel:
     def mean(figures: Figures) -> float | None:
         sums = figures.scores.get(key)
-        return sums.total / sums.n if sums else None
+        return sums.mean if sums else None
 
     def given(figures: Figures) -> int:
         return figures.scores[key].n if key in figures.scores else 0

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_safe
 
 from common.clock import now
 from common.errors import NotFound
+from observability.selectors.objectives import objectives
 from observability.selectors.over_time import first_hour, prompt_over_time
 from registry import rights
 from registry import selectors as registry
@@ -19,6 +20,7 @@ from rollout.formats import moment
 from rollout.models import Rollout
 from rollout.pages import asked, version_chart
 from rollout.pages import versions_parts as parts
+from rollout.pages.objectives_parts import objective_rows
 from rollout.pages.readers import for_readers
 from rollout.pages.windows import DAYS, window
 
@@ -60,6 +62,7 @@ def prompt_page(request: HttpRequest, name: str) -> HttpResponse:
         "more_versions": len(tracks) - len(compared),
         "scores": parts.score_tables(compared),
         "rates": parts.rate_bars(compared),
+        "objectives": objective_rows(list(objectives(prompt=name)), at),
         "chart": version_chart.chart(compared, shown, moves=moves, rollouts=rollouts, now=at),
         "labels": [parts.label_row(each, moves, at) for each in labels],
         "moves": [parts.move_row(move, at) for move in moves],
@@ -71,6 +74,7 @@ def prompt_page(request: HttpRequest, name: str) -> HttpResponse:
         "days": shown.days,
         "windows": DAYS,
         "may_edit_drafts": request.user.has_perm(rights.EDIT_DRAFTS),
+        "may_change_objectives": request.user.has_perm(rights.CHANGE_OBJECTIVES),
         "may_view_prompts": admin.site.get_model_admin(Prompt).has_view_permission(request),
         "may_view_versions": request.user.has_perm(rights.VIEW_VERSIONS),
         "newest": parts.to_roll_out(numbers.values(), labels) if _may_start(request) else None,

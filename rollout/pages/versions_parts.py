@@ -67,6 +67,7 @@ class VersionRow:
     ttft: list[str]
     latency: list[str]
     speed: str
+    cache: str
     cost: str
 
 
@@ -194,6 +195,7 @@ def version_row(track: Track) -> VersionRow:
         ttft=[milliseconds(percentile(figures.ttft, share / 100, TTFT)) for share in SHARES],
         latency=[milliseconds(percentile(figures.latency, share / 100, LATENCY)) for share in SHARES],
         speed=f"{1000 * figures.timed_tokens / figures.timed_ms:.0f}" if figures.timed_ms else DASH,
+        cache=estimate(hit_rate(figures), "share"),
         cost=money(cost_per_call(figures)),
     )
 
@@ -224,12 +226,17 @@ def mean_of(track: Track, key: ScoreKey) -> Mean | None:
         return None
     mean, low, high = mean_with_interval(sums)
     unit = unit_of(sums)
-    return Mean(estimate(mean, unit), between((low, high), unit), f"n {count(sums.n)}")
+    return Mean(estimate(mean, unit), between((low, high), unit), f"n {number_of(sums)}")
 
 
 def unit_of(sums: ScoreSums) -> str:
     """Scores that are all 0 or 1 are told as a share."""
     return "share" if only_zero_or_one(sums) else "score"
+
+
+def number_of(sums: ScoreSums) -> str:
+    """How many scores, and where some stand for more calls than others how many equal ones tell as much."""
+    return f"{count(sums.n)}, worth {count(round(sums.effective_n))}" if sums.is_weighted else count(sums.n)
 
 
 def rate_bars(found: Sequence[Track]) -> list[tuple[str, SafeString]]:
@@ -277,6 +284,11 @@ def cost_per_call(figures: Figures) -> float | None:
     return float(figures.cost_usd) / figures.priced if figures.priced else None
 
 
+def hit_rate(figures: Figures) -> float | None:
+    """Of the calls whose provider tells how many of their input tokens came from its cache."""
+    return min(figures.told_cached_tokens / figures.told_tokens, 1.0) if figures.told_tokens else None
+
+
 def _track(
     version_id: int | None,
     text: str | None,
@@ -299,5 +311,5 @@ def _bar(track: Track, key: ScoreKey) -> Bar:
     if sums is None:
         return Bar(track.name, None, "none given", canary=track.canary)
     mean, low, high = mean_with_interval(sums)
-    words = f"{estimate(mean, 'share')} ({between((low, high), 'share')}), n {count(sums.n)}"
+    words = f"{estimate(mean, 'share')} ({between((low, high), 'share')}), n {number_of(sums)}"
     return Bar(track.name, mean, words, (low, high), canary=track.canary)

@@ -16,6 +16,8 @@ from registry import services as registry_services
 from registry.models import Label, Prompt
 from rollout.admission import check_canary
 from rollout.core.plan import Plan
+from rollout.error_budgets import check_budget
+from rollout.judging import pinned, store_shares
 from rollout.models import HoldReason, Metric, Rollout, Status
 from rollout.past import baseline_of, seen_lately
 from rollout.plans import read_plan, resolve_margin
@@ -40,11 +42,13 @@ def create_rollout(
 
     plan: as people write it (rollout.plans); None for the default plan. force_reason: why a major change, or a text
     that was rolled back before, is to be rolled out all the same.
-    Raises NotFound, Invalid, or Conflict: rollout_active, harm_found, or as admission.check_canary.
+    Raises NotFound, Invalid, or Conflict: rollout_active, harm_found, budget_spent, or as admission.check_canary.
     """
     prompt = registry_selectors.find_prompt(prompt_name)
     version = registry_selectors.find_version(prompt, canary)
     whole = read_plan({} if plan is None else plan, seen=seen_lately(prompt, version))
+    if start:
+        check_budget(whole, prompt_name=prompt_name, label=label, force_reason=force_reason)
     older = _lock_superseded(prompt, label, whole)
     target = _lock_label(prompt, label, older)
     rollout = Rollout(
@@ -73,7 +77,9 @@ def create_rollout(
 def start(*, rollout_id: str, actor: Actor, reason: str = "", expected_revision: int | None = None) -> Rollout:
     """Start a draft rollout. The control is what the label points at now. Raises Conflict as create_rollout."""
     rollout = lock(rollout_id, "start", expected_revision)
-    older = _lock_superseded(rollout.prompt, rollout.label.name, Plan.from_json(rollout.plan))
+    prompt_name, label_name, plan = rollout.prompt.name, rollout.label.name, Plan.from_json(rollout.plan)
+    check_budget(plan, prompt_name=prompt_name, label=label_name, force_reason=rollout.force_reason)
+    older = _lock_superseded(rollout.prompt, label_name, plan)
     label = _lock_label(rollout.prompt, rollout.label.name, older)
     rollout.control = label.version
     check_canary(rollout)
@@ -112,9 +118,11 @@ def _lock_label(prompt: Prompt, name: str, older: Rollout | None) -> Label:
 def _start(rollout: Rollout, label: Label, older: Rollout | None, *, actor: Actor, reason: str) -> Rollout:
     if older and older.active:
         _supersede(older, by=rollout, actor=actor)
+    plan = pinned(Plan.from_json(rollout.plan), rollout.prompt)
+    rollout.plan = plan.to_json()
     _freeze_metrics(rollout)
+    store_shares(rollout.id, plan)
     registry_services.hold_label(label_id=label.pk, rollout_id=rollout.id)
-    plan = Plan.from_json(rollout.plan)
     started_at = now()
     return change(
         rollout,
@@ -122,6 +130,7 @@ def _start(rollout: Rollout, label: Label, older: Rollout | None, *, actor: Acto
         actor=actor,
         reason=reason,
         control=rollout.control,
+        plan=rollout.plan,
         status=Status.RUNNING,
         started_at=started_at,
         deadline_at=started_at + timedelta(seconds=plan.max_duration_s),

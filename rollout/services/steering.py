@@ -16,6 +16,7 @@ EVENT_OF_HOLD = {
     HoldReason.HARM_FOUND: "rollout.harm_found",
     HoldReason.PROVEN_SAFE: "rollout.proven_safe",
     HoldReason.EVALUATION_FAILED: "rollout.evaluation_failed",
+    HoldReason.SPEND_CAP: "rollout.spend_cap_reached",
 }
 
 

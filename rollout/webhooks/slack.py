@@ -23,9 +23,18 @@ HAPPENED = {
     "rollout.invalid": "is held: the arms do not get their shares",
     "rollout.inconclusive": "has used up its time without proof",
     "rollout.harm_found": "is held: harm was found",
+    "rollout.spend_cap_reached": "is held: the canary has cost what it may",
     "rollout.proven_safe": "is proven safe and waits for a person",
     "rollout.evaluation_failed": "is held: a look at it failed",
     "rollout.recovered": "is looked at again",
+}
+TOLD = {
+    "alert.fired": "{severity}",
+    "alert.renotified": "still {severity}",
+    "alert.acknowledged": "acknowledged by {actor}",
+    "alert.silenced": "silenced by {actor} until {until}",
+    "alert.unsilenced": "told of again, by {actor}",
+    "alert.resolved": "resolved",
 }
 
 
@@ -33,6 +42,8 @@ def slack_text(event: Event) -> str:
     """Which prompt, which versions, what happened, why, and the address of the page."""
     if event.type in HAPPENED:
         return _of_rollout(event)
+    if event.type in TOLD:
+        return _of_alert(event)
     told = event.data.get
     subject, reason = event.prompt, ""
     match event.type:
@@ -62,6 +73,14 @@ def _of_rollout(event: Event) -> str:
     subject = f"{event.prompt} ({rollout.get('label')})"
     told = f"the rollout of {versions['canary']} over {versions['control']} {happened}, by {transition.get('actor')}"
     return _sentence(subject, told, _reason(transition), rollout.get("url") or f"{settings.BASE_URL}/")
+
+
+def _of_alert(event: Event) -> str:
+    alert = _part(event.data, "alert")
+    told = {"severity": alert.get("severity"), "actor": event.data.get("actor"), "until": event.data.get("until")}
+    subject = f"{event.prompt} ({alert.get('label')})" if alert.get("label") else event.prompt or "alert"
+    happened = f"{alert.get('summary')} [{TOLD[event.type].format_map(told)}]"
+    return _sentence(subject, happened, event.data.get("reason"), alert.get("url") or f"{settings.BASE_URL}/")
 
 
 def _reason(transition: Mapping[str, Any]) -> Any:

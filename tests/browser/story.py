@@ -57,7 +57,17 @@ def tell(serinus: Instance, *, at_length: bool = False) -> Story:
     serinus.call("PUT", f"/api/v1/prompts/{prompt}/draft", draft)
     price = {"pattern": "gpt-4o-mini", "effective_from": "2026-01-01T00:00:00Z", "input": "0.15", "output": "0.6"}
     serinus.call("POST", "/api/v1/prices", price)
+    have_it_judged_later(serinus, prompt)
     return Story(rolled_back, running)
+
+
+def have_it_judged_later(serinus: Instance, prompt: str) -> None:
+    """A check that is set upon the prompt and judges nothing yet."""
+    serinus.call("POST", "/api/v1/evaluators", {"name": "brevity", "score": "brevity"})
+    version = {"kind": "check", "config": {"check": "length", "most": 2_000}, "notes": "fits on a phone"}
+    serinus.call("POST", "/api/v1/evaluators/brevity/versions", version)
+    serinus.call("PUT", f"/api/v1/prompts/{prompt}/judgings/brevity", {"active": False})
+    serinus.call("PUT", f"/api/v1/prompts/{prompt}/judging-budget", {"calls_a_day": 500, "usd_a_day": None})
 
 
 def publish(serinus: Instance, prompt: str) -> None:

@@ -23,6 +23,7 @@ ADDRESSES = {
     "/admin/registry/apikey/": {OPERATOR, SUPERUSER},
     "/admin/registry/auditentry/": {SUPERUSER},
     "/insights/spend": {EDITOR, RELEASER, OPERATOR, NEWCOMER, SUPERUSER},
+    "/insights/judging": {EDITOR, RELEASER, OPERATOR, NEWCOMER, SUPERUSER},
 }
 """Who gets in, of all."""
 

@@ -19,8 +19,8 @@ from django.db.models import Count, Max
 from common.actors import EVALUATOR
 from common.clock import now
 from common.errors import DomainError
-from observability.models import PriceOverride
-from observability.services import prices
+from observability.models import Alert, PriceOverride, Silence
+from observability.services import alerts, prices
 from registry import services as registry
 from registry.models import ApiKey, Draft, Event, Label, LabelMove, Prompt, PromptVersion
 from rollout import services as rollouts
@@ -29,7 +29,7 @@ from rollout.webhooks import services as webhooks
 from rollout.webhooks.services import MOST_KEPT
 from tests import make
 from tests import rollouts as given
-from tests.acts import FILE
+from tests.acts import CAUSE, FILE, alert, silence
 from tests.parallel import at_once
 from tests.rollouts import ANNA
 from tests.webhooks.stage import happen
@@ -220,6 +220,20 @@ def remove_override() -> Change:
     return lambda number: prices.remove_override(override_id=override.pk, actor=ANNA)
 
 
+def of_alert(change: Callable[..., object], begun: Callable[[], str] = alert, **how: Any) -> Callable[[], Change]:
+    """Of one that is open."""
+
+    def begin() -> Change:
+        alert_id = begun()
+        return lambda number: change(alert_id=alert_id, actor=ANNA, **how)
+
+    return begin
+
+
+def notices(type_: str) -> Callable[[], int]:
+    return Event.objects.filter(type=type_).count
+
+
 RACES = {
     "registry.create_prompt": Race(create_prompt, "prompt_exists", Prompt.objects.count),
     "registry.change_prompt": Race(change_prompt, "", Prompt.objects.filter(description="raced for").count),
@@ -290,6 +304,17 @@ RACES = {
     "webhooks.enable_endpoint": Race(enable_endpoint, "", WebhookEndpoint.objects.filter(disabled_at=None).count),
     "webhooks.replay_all": Race(replay_all, "", Delivery.objects.filter(status="pending").count),
     "webhooks.replay": Race(replay, "delivery_pending", Delivery.objects.filter(status="pending").count),
+    "alerts.fire": Race(lambda: lambda number: alert(), "", notices("alert.fired")),
+    "alerts.resolve": Race(
+        of_alert(lambda alert_id, actor: alerts.resolve(cause=CAUSE)), "", notices("alert.resolved")
+    ),
+    "alerts.acknowledge": Race(
+        of_alert(alerts.acknowledge), "alert_acknowledged", Alert.objects.exclude(acknowledged_at=None).count
+    ),
+    "alerts.silence": Race(of_alert(lambda alert_id, actor: silence(alert_id)), "", Silence.objects.count),
+    "alerts.unsilence": Race(
+        of_alert(alerts.unsilence, lambda: silence(alert())), "not_silenced", lambda: 1 - Silence.objects.count()
+    ),
     "prices.add_override": Race(add_override, "price_exists", PriceOverride.objects.count),
     "prices.remove_override": Race(remove_override, "unknown_price", lambda: 1 - PriceOverride.objects.count()),
 }
@@ -299,7 +324,7 @@ def services() -> Iterator[str]:
     """What may change state: what registry and rollout export; elsewhere what takes an actor or is one transaction."""
     for area, package in {"registry": registry, "rollout": rollouts}.items():
         yield from (f"{area}.{name}" for name in package.__all__ if inspect.isfunction(getattr(package, name)))
-    for area, module in {"webhooks": webhooks, "prices": prices}.items():
+    for area, module in {"webhooks": webhooks, "prices": prices, "alerts": alerts}.items():
         yield from (f"{area}.{name}" for name, function in own(module) if is_service(function))
 
 

@@ -19,12 +19,16 @@ from observability.core.otlp import decode_protobuf
 from observability.core.scores import NewScore
 from observability.ingest import writer
 from observability.models import (
+    Alert,
+    AlertKind,
     Call,
     CallText,
     Evidence,
     KeptBecause,
     RollUpState,
     Score,
+    Severity,
+    Silence,
     Span,
     SpendHour,
     UnitBucket,
@@ -186,8 +190,10 @@ def test_command__dry_run__says_what_it_would_delete_and_leaves_it(ingest: Calla
 
     call_command("prune", "--dry-run", stdout=output)
 
-    assert output.getvalue().splitlines()[:3] == [
+    assert output.getvalue().splitlines()[:5] == [
         "would delete 2 texts older than 14 days",
+        "would delete 0 texts for judges older than 23 hours",
+        "would delete 0 documents for judges older than 23 hours",
         "would delete 1 calls older than 90 days",
         "would delete 1 spans older than 90 days",
     ]
@@ -202,3 +208,18 @@ def test_command__deletes_and_says_what(ingest: Callable[..., None]) -> None:
 
     assert "deleted 2 texts older than 14 days" in output.getvalue()
     assert counts() == (1, 2, 2, 2)
+
+
+def test_alerts__resolved_and_silences_over_for_longer_than_events_are_kept__gone() -> None:
+    at = now()
+    long_ago = at - timedelta(days=401)
+    told: dict[str, Any] = {"kind": AlertKind.BASELINE, "severity": Severity.WARNING, "summary": "", "seen_at": at}
+    for id_, resolved_at in {"old": long_ago, "open": None, "new": at}.items():
+        Alert.objects.create(id=id_, cause=id_, fired_at=long_ago, resolved_at=resolved_at, **told)
+    for cause, until in {"over": long_ago, "still": at}.items():
+        Silence.objects.create(cause=cause, until=until, created_at=long_ago, created_by="user:anna")
+
+    retention.prune()
+
+    assert set(Alert.objects.values_list("pk", flat=True)) == {"open", "new"}
+    assert [silence.pk for silence in Silence.objects.all()] == ["still"]

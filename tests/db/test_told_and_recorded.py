@@ -35,9 +35,14 @@ NOT_DRIVEN = {
     "registry.services.refusals": dict.fromkeys(["problems_refused", "required_text"], READS),
     "rollout.services.changing": dict.fromkeys(["lock", "step_fields", "end", "change", "target_of", "audited"], PART),
     "rollout.webhooks.services": dict.fromkeys(["disable", "end"], PART),
+    "observability.services.alerts": dict.fromkeys(["open_causes", "was_told"], READS),
+    "observability.services.objectives": dict.fromkeys(
+        ["usual_target_bp", "usual_days", "check_promise", "audited"], READS
+    ),
     "observability.services.prices": dict.fromkeys(
         ["current_overrides", "forget_overrides", "stored_overrides", "provider_of", "pattern_of"], READS
     ),
+    "observability.services.evaluators": {"checked_version": READS},
     "observability.services.scored_calls": {"find_calls": READS},
     "observability.services.scores": {
         **dict.fromkeys(["is_any_score_waiting", "observations_of"], READS),

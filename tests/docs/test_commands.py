@@ -24,6 +24,8 @@ pytestmark = pytest.mark.xdist_group("process")
 
 BLOCKS = [block for page in PAGES for block in shell_blocks(page)]
 ELSEWHERE = [*test_tutorial.COMMANDS, *test_get_prompts.BLOCKS, *test_move_prompts.BLOCKS]
+IN_ORDER = [block for block in BLOCKS if block.page == "docs/how-to/judge-live-traffic.md"]
+"""Of a page whose blocks build on one another."""
 NOT_RUN = {
     ("README.md", "make demo"): "plays for a minute or more, on port 8000",
     ("CONTRIBUTING.md", "make test"): "is what runs this test",
@@ -71,7 +73,7 @@ def is_of(block: Block, page: str, beginning: str) -> bool:
 
 
 def is_run_here(block: Block) -> bool:
-    return block not in ELSEWHERE and not any(is_of(block, *place) for place in NOT_RUN)
+    return block not in ELSEWHERE and block not in IN_ORDER and not any(is_of(block, *place) for place in NOT_RUN)
 
 
 class Reader:
@@ -172,6 +174,16 @@ def test_block__typed_in__works_and_prints_what_is_shown(reader: Reader, block: 
             wait_until(partial(reader.works, command, shown), REACHES_EVERY_PROCESS_WITHIN_S)
         else:
             assert reader.works(command, shown), reader.terminal.printed
+
+
+def test_judge_live_traffic__typed_in_from_top_to_bottom__works(reader: Reader) -> None:
+    reader.type_in(f"export KEY={reader.key}")
+
+    for block in IN_ORDER:
+        assert all(reader.works(*command) for command in block.commands), reader.terminal.printed
+
+    judged = reader.api("GET", f"/api/v1/prompts/{prompts.NAME}/judgings")["items"]
+    assert {judging["evaluator"]: judging["share_bp"] for judging in judged} == {"faithfulness": 200, "brevity": 10_000}
 
 
 @pytest.mark.parametrize("page", ["README.md", "sdk/README.md"])

@@ -1,6 +1,7 @@
 """Every address, every method, every kind of key and person: who gets in and who does not (tests/access.py)."""
 
 import importlib
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,6 +12,9 @@ from django.test import Client
 
 from common.clock import now
 from observability.models import PriceOverride
+from observability.services import evaluators
+from observability.services.budgets import add_budget
+from observability.services.objectives import create_objective
 from registry import services
 from registry.models import ApiKey
 from rollout.models import Delivery, Verdict
@@ -22,6 +26,7 @@ from tests import rollouts as given
 pytestmark = pytest.mark.django_db
 
 GROUPS = importlib.import_module("rollout.migrations.0008_rights_and_groups")
+QUALITY = importlib.import_module("rollout.migrations.0014_rights_to_quality")
 REFUSED_KEYS = ("none", "unknown", "revoked", "expired", "browser")
 KEYS = (*REFUSED_KEYS, "read", "ingest", "write", "admin")
 PEOPLE = {"n": "staff", "e": "editor", "r": "releaser", "o": "operator", "s": "superuser"}
@@ -47,7 +52,18 @@ def world() -> dict[str, Any]:
     post(Client(), "/api/v1/calls", call, key)
     post(Client(), "/api/v1/scores", {"trace_id": "ab" * 16, "name": "tone", "value": 1, "source": "judge"}, key)
     Verdict.objects.create(rollout=rollout, kind="undecided", step=0, found_at=now(), body={"reasons": []})
+    make.judging(rollout.prompt, make.evaluator_version(check="length", most=9))
+    evaluators.set_judging_budget(prompt_name=rollout.prompt.name, calls_a_day=9, usd_a_day=None, actor=make.ANNA)
     PriceOverride.objects.create(pattern="m", effective_from=now(), input=1, output=1, created_at=now())
+    add_budget(dimension="user", period="daily", usd=Decimal(5), actor=make.ANNA)
+    create_objective(
+        prompt_name="order-extractor",
+        name="tone",
+        metric="tone",
+        comparison="above",
+        threshold=0.9,
+        actor=make.ANNA,
+    )
     snapshot_cache.cache.refresh()
     delivery = Delivery.objects.get()
     newest = {model: apps.get_model(*model.split("/")).objects.latest("pk").pk for model in MODELS_WITH_ROWS}
@@ -60,7 +76,13 @@ def world() -> dict[str, Any]:
         "event_id": "evt_none",
         "trace_id": "ab" * 16,
         "span_id": "cd" * 8,
+        "alert_id": "alr_0",
         "override_id": 10**6,
+        "evaluator": "brevity",
+        "evaluator_id": newest["observability/evaluator"],
+        "ordinal": 1,
+        "budget_id": 10**6,
+        "objective_id": 10**6,
         "webhook_id": delivery.endpoint_id,
         "endpoint_id": delivery.endpoint_id,
         "delivery_id": "dlv_none",
@@ -81,6 +103,8 @@ MODELS_WITH_ROWS = (
     *("registry/apikey", "registry/auditentry", "registry/label", "registry/prompt", "registry/promptversion"),
     *("rollout/rollout", "rollout/verdict", "rollout/webhookendpoint", "rollout/delivery"),
     *("observability/call", "observability/score", "observability/priceoverride", "django_q/schedule"),
+    *("observability/evaluator", "observability/evaluatorversion", "observability/judging"),
+    *("observability/judgingbudget", "observability/spendbudget", "observability/objective"),
 )
 
 
@@ -169,6 +193,7 @@ def person(kind: str) -> Client:
     user = User.objects.create_user("ben", is_staff=True)
     if kind != "n":
         GROUPS.make_groups(apps, None)  # tests with transactions empty the tables
+        QUALITY.give_rights(apps, None)
         user.groups.add(Group.objects.get(name=PEOPLE[kind]))
     client.force_login(user)
     return client

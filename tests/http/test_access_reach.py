@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -13,7 +14,9 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from common.clock import now
-from observability.models import Call, RefusedHour, Score
+from observability.models import Alert, AlertKind, Call, RefusedHour, Score, Severity, SpendBudget
+from observability.services import alerts
+from observability.services.budgets import add_budget
 from registry import services
 from registry.models import ApiKey, Event, Prompt
 from rollout.models import Rollout
@@ -49,7 +52,7 @@ class App:
 
 @pytest.fixture
 def world() -> dict[str, Rollout]:
-    """Two prompts alike; each: production v1.0 with a rollout to v1.1, staging v1.2, a call of each label."""
+    """Two prompts alike; each: production v1.0 with a rollout to v1.1, staging v1.2, a call and an alert of each."""
     found = {}
     sender = App(make.key("ingest"))
     for number, name in enumerate((INSIDE, OUTSIDE), start=1):
@@ -66,6 +69,19 @@ def world() -> dict[str, Rollout]:
             assert sender.post("/api/v1/calls", call).status_code == 200
             score = {"trace_id": "a" * 32, "span_id": f"{number}{place}" * 8, "name": f"{hidden}-{label}", "value": 1}
             assert sender.post("/api/v1/scores", score | {"source": "judge"}).status_code == 200
+            alerts.fire(
+                kind=AlertKind.BASELINE,
+                cause=f"baseline:{name}:{label}:error_rate",
+                severity=Severity.WARNING,
+                summary=f"{hidden}-{label}",
+                data={"at": hidden},
+                prompt=name,
+                label=label,
+            )
+        judge = make.judge_version(f"tone-{number}", f"{hidden} {{{{ output }}}}")
+        make.judging(prompt, judge)
+    make.evaluator_version(check="length", most=9)
+    add_budget(dimension="prompt", value=OUTSIDE, period="daily", usd=Decimal(5), actor=make.ANNA)
     snapshot_cache.cache.refresh()
     return found
 
@@ -79,7 +95,15 @@ def app(*scopes: str, **limits: Any) -> App:
 def values(prompt: str, world: dict[str, Rollout]) -> dict[str, Any]:
     about = {"name": prompt, "key": prompt, "version": "1.0", "label": "production", "rollout_id": world[prompt].pk}
     event = Event.objects.filter(prompt=prompt).order_by("sequence").last()
-    return about | {"trace_id": "a" * 32, "action": "pause", "event_id": event and event.id}
+    return about | {
+        "trace_id": "a" * 32,
+        "action": "pause",
+        "event_id": event and event.id,
+        "alert_id": Alert.objects.get(prompt=prompt, label="production").pk,
+        "evaluator": "brevity",
+        "ordinal": 1,
+        "budget_id": SpendBudget.objects.get().pk,
+    }
 
 
 QUERIES = {
@@ -91,6 +115,10 @@ BODIES: dict[str, Any] = {
     "ofrep/v1/evaluate/flags/<flag:key>": {"context": {"targetingKey": "u"}},
     "api/v1/prompts/<str:name>/render": {"variables": {"name": "x"}, "version": "1.0"},
 }
+
+
+OF_EVERYTHING = ("api/v1/data-quality", "api/v1/spend-budgets")
+"""What tells of all prompts together."""
 
 
 def readable() -> dict[str, str]:
@@ -127,7 +155,7 @@ def test_prefix__every_address_that_is_read__tells_of_its_own(world: dict[str, R
     asker = app("read", prompt_prefix="orders-")
     for route, method in readable().items():
         answer = ask(asker, route, method, values(INSIDE, world))
-        assert answer.status_code == (403 if route == "api/v1/data-quality" else 200), route
+        assert answer.status_code == (403 if route.startswith(OF_EVERYTHING) else 200), route
     for path in ("api/v1/prompts", "api/v1/calls", "api/v1/rollouts", "ruleset", "api/v1/spend?by=prompt"):
         assert INSIDE in asker.get(f"/{path}").content.decode(), path
 
@@ -164,6 +192,12 @@ WRITES_OUTSIDE: list[tuple[str, str, Any, int]] = [
         ("POST", f"/api/v1/rollouts/ROLLOUT/{action}", {"reason": "r"}, 404)
         for action in ("start", "pause", "resume", "promote", "rollback", "cancel")
     ),
+    ("PUT", f"/api/v1/prompts/{OUTSIDE}/judgings/brevity", {}, 404),
+    ("DELETE", f"/api/v1/prompts/{OUTSIDE}/judgings/tone-2", None, 404),
+    ("PUT", f"/api/v1/prompts/{OUTSIDE}/judging-budget", {"calls_a_day": 9, "usd_a_day": None}, 404),
+    ("POST", "/api/v1/evaluators", {"name": "n", "score": "n"}, 403),
+    ("POST", "/api/v1/evaluators/brevity/versions", {"kind": "external", "notes": "n"}, 403),
+    ("POST", "/api/v1/evaluators/tone-2/try", {"output": "x"}, 403),
     ("POST", "/api/v1/keys", {"name": "n", "scopes": ["read"]}, 403),
     ("POST", "/api/v1/calls", {"prompt": OUTSIDE, "version": "1.0"}, 422),
     ("POST", "/api/v1/calls", [{"prompt": INSIDE}, {"exposure": "ROLLOUT:0:canary:1"}], 422),

@@ -15,11 +15,13 @@ from observability.core.dialects import WANTED
 from observability.core.otlp import decode_protobuf
 from observability.core.scores import NewScore
 from observability.ingest import writer
+from observability.services.objectives import create_objective
 from observability.services.scores import record_scores
 from registry import services as registry
 from registry.models import AuditEntry, Prompt
 from rollout import services
 from rollout.core.plan import Plan
+from rollout.formats import plain
 from rollout.models import Rollout
 from tests import make, traces
 from tests import rollouts as given
@@ -352,6 +354,29 @@ def test_text_rolled_back_before__names_the_earlier_rollout_and_takes_a_reason(a
     assert "was rolled back before" in text_of(page)
     assert f'href="/rollouts/{earlier.pk}"' in page.content.decode()
     assert Rollout.objects.exclude(pk=earlier.pk).get().force_reason == "the judge was wrong"
+
+
+def test_error_budget_that_is_not_left__forecast_says_so_and_the_start_takes_a_reason(anna: Client) -> None:
+    given.prompt()
+    promise: dict[str, Any] = {
+        "name": "faithfulness",
+        "metric": "faithfulness",
+        "comparison": "above",
+        "threshold": 0.9,
+    }
+    create_objective(prompt_name="order-extractor", **promise, actor=ANNA)
+    fields = opened(anna) | {"needs_budget": "10"}
+
+    forecast = press(anna, fields, "_forecast")
+    refused = press(anna, fields)
+    press(anna, fields_of(refused) | {"force_reason": "it mends it"})
+
+    assert "not known, 10.0 % needed: it takes a reason" in plain(text_of(forecast))
+    assert told(refused) == {"id_force_reason": ["This takes a reason."]}
+    assert "is not known, and the plan needs 10 %" in text_of(refused)
+    assert fields_of(refused)["needs_budget"] == "10"
+    started = Rollout.objects.get()
+    assert (started.force_reason, started.plan["needs_budget_bp"]) == ("it mends it", 1000)
 
 
 def test_no_obstacle__asks_for_no_reason(anna: Client) -> None:

@@ -120,6 +120,8 @@ def test_calls__every_field(key: str) -> None:
         "source": "judge",
         "evaluator": "j7",
         "counts": True,
+        "probability": None,
+        "by_design": True,
     }
 
 

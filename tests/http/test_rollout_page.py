@@ -19,6 +19,7 @@ from rollout import services
 from rollout.models import Delivery, DeliveryAttempt, Outlook, Rollout, Verdict
 from rollout.pages import rollout_texts
 from rollout.webhooks.services import create_endpoint
+from tests import observed, traces
 from tests import rollouts as given
 from tests.pages import html_of, links, queries_of, read_strictly, section, words
 from tests.rollouts import ANNA
@@ -581,8 +582,23 @@ def test_number_of_queries__the_same_with_more_transitions_deliveries_and_verdic
 
     counts = {queries_of(client, page_of(each)) for each in (one, many)}
 
-    # rollout, transitions, weights, verdicts, events, deliveries, attempts
-    assert counts == {7}
+    # rollout, transitions, weights, verdicts, events, deliveries, attempts; for the cache state, marks, hours, calls
+    assert counts == {11}
+
+
+def test_cache__cold_at_first__the_hit_rates_of_both_arms(client: Client) -> None:
+    rollout = given.rollout()
+    for number, (arm, cached) in enumerate((("control", 80), ("canary", 10))):
+        told = traces.CHAT | {"gen_ai.usage.input_tokens": 100, "gen_ai.usage.cache_read.input_tokens": cached}
+        told |= {"serinus.exposure": f"{rollout.pk}:0:{arm}:{number}", "gen_ai.prompt.name": "order-extractor"}
+        observed.ingest(traces.span(told, number=number, age_s=1))
+
+    page = page_of(rollout)
+
+    answer = client.get(page).content.decode().replace("\u202f", " ")
+    assert "The provider's cache" in answer
+    assert "80.0 %" in answer or "80 %" in answer
+    assert "10.0 %" in answer or "10 %" in answer
 
 
 def test_number_of_queries__of_a_person__the_same_with_more_calls(client: Client) -> None:

@@ -12,8 +12,11 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from observability import rollups
+from observability.core.scores import NewScore
+from observability.models import VersionHour
+from observability.services.scores import record_scores
 from tests import make, observed, traces
-from tests.observed import Seen, crowd
+from tests.observed import Seen, crowd, ingest
 
 NOW = "2026-01-31T14:30:00Z"
 SOME_DAYS = "2026-01-29T00:00:00Z"
@@ -93,6 +96,50 @@ def test_metrics__by_all_groupings__as_computed_plainly(rolled: bool) -> None:
     assert len(items) == len(groups)
     for item in items:
         check(item, groups[tuple(item[key] for key in keys)])
+
+
+@pytest.mark.parametrize("rolled", [False, True])
+@time_machine.travel(NOW, tick=False)
+def test_metrics__scores_of_calls_chosen_with_unequal_probabilities__weighted_by_what_they_stand_for(
+    rolled: bool,
+) -> None:
+    chosen = [(0.0, 1.0, False), (0.0, 1.0, False), (1.0, 0.02, True), (0.5, 0.02, True), (1e-200, None, True)]
+    ingest(*(traces.span(number=number, trace=number, age_s=3 * 3600) for number in range(len(chosen))))
+    record_scores(
+        scores=[
+            NewScore(
+                name="faithfulness",
+                value=value,
+                source="judge",
+                span_id=traces.span_id(number).hex(),
+                probability=probability,
+                by_design=by_design,
+            )
+            for number, (value, probability, by_design) in enumerate(chosen)
+        ]
+    )
+    if rolled:
+        rollups.roll_up()
+
+    (item,) = get(since=SOME_DAYS).json()["items"]
+
+    (found,) = item["scores"]
+    assert (found["n"], found["weighted"]) == (5, True)
+    assert found["mean"] == pytest.approx(75 / 103)
+    assert found["effective_n"] == round(103**2 / (3 + 2 * 50**2), 1)
+    assert found["interval"][0] < found["mean"] < found["interval"][1]
+
+
+@time_machine.travel(NOW, tick=False)
+def test_metrics__roll_up_of_the_release_before__its_scores_count_once_each() -> None:
+    ingest(traces.span(age_s=3 * 3600))
+    rollups.roll_up()
+    VersionHour.objects.update(scores={"faithfulness": {"judge": [4, 3.0, 3.0]}})
+
+    (item,) = get(since=SOME_DAYS).json()["items"]
+
+    (found,) = item["scores"]
+    assert (found["n"], found["effective_n"], found["weighted"], found["mean"]) == (4, 4, False, 0.75)
 
 
 @pytest.mark.parametrize("rolled", [False, True])

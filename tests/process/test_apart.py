@@ -60,7 +60,7 @@ def test_web_and_worker__before_the_database_is_migrated__wait_and_then_work(tmp
 
         wait_until(lambda: web.get("/readyz") == 200, 30)
         wait_until(lambda: "worker is ready" in worker.output, 30)
-        assert set(worker.children()) == {"cluster", "evaluator", "sender"}
+        assert set(worker.children()) == {"cluster", "evaluator", "sender", "judges"}
         wait_until(lambda: b"serinus_evaluator_age_seconds " in web.request("GET", "/metrics")[1], 10)
 
         tree = [*web.tree(), *worker.tree()]

@@ -147,4 +147,4 @@ def test_serve_started_while_postgres_is_stopped__serves__the_rest_starts_later(
         postgres.start()
 
         wait_until(lambda: "ready" in server.output, BACK_WITHIN_S + 15)
-        assert set(server.children()) == {"web", "cluster", "evaluator", "sender"}
+        assert set(server.children()) == {"web", "cluster", "evaluator", "sender", "judges"}

@@ -45,7 +45,7 @@ def test_serve__empty_folder__ready_said_in_one_line(tmp_path: Path) -> None:
         assert server.output.splitlines() == [
             f"Serinus is ready at http://{HOST}:{server.port}, its data in {tmp_path}/new/serinus.sqlite3"
         ]
-        assert set(server.children()) == {"web", "cluster", "evaluator", "sender"}
+        assert set(server.children()) == {"web", "cluster", "evaluator", "sender", "judges"}
         assert {os.getpgid(process.pid) for process in server.tree()} == {server.process.pid}
     print(f"`manage.py serve` was ready after {took_s:.1f} s")  # noqa: T201 (pytest -rP shows it)
 

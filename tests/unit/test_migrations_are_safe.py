@@ -17,10 +17,16 @@ BASELINE = {
 
 REVIEWED = {
     ("registry", "0004_audit_trail"): "a trigger on a table that old code does not know",
+    ("observability", "0015_evaluator_version_is_immutable"): "a trigger on a table that old code does not know",
+    (
+        "observability",
+        "0018_watch_every_minute",
+    ): "adds schedules; a worker of the release before fails at their tasks, and those of the next minute are not lost",
     (
         "rollout",
         "0006_webhook_rotation_format_and_health",
     ): "takes away a schedule whose work old evaluators do",
+    ("rollout", "0014_rights_to_quality"): "adds rights that old code does not ask for",
     ("rollout", "0008_rights_and_groups"): "adds rights and groups; old code asks for the rights that there were",
 }
 """Of (app, migration): why the release before works on although the rules do not see that it does."""

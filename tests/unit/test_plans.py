@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import Invalid
-from rollout.core.plan import Judged, Plan, PlanMetric, PlanStep, read_duration_s, read_share_bp, usual_kind
-from rollout.plans import Seen, read_plan
+from observability.core.shares import read_share_bp
+from rollout.core.plan import Judged, Plan, PlanMetric, PlanStep, read_duration_s, usual_kind
+from rollout.plans import Judges, Seen, read_plan
 
 HOUR = 3600
 
@@ -103,6 +104,76 @@ def test_read_plan__judged_on_a_budget__shares_of_both_arms() -> None:
     assert plan.metrics[0].judged == Judged(control=0.05, canary=1.0)
     assert plan.warm_up_s == 300
     assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
+
+
+JUDGED_BY = Seen(
+    scores={"tone": "score", "faithfulness": "rate"},
+    judges=(
+        Judges("faithfulness", "faithfulness", "score", newest=3, by_default=True),
+        Judges("faithfulness-2", "faithfulness", "score", newest=1, by_default=True),
+        Judges("schema", "well_formed", "rate", newest=1, by_default=True),
+        Judges("relevance", "relevance", "score", newest=2, by_default=False),
+    ),
+)
+
+
+def test_read_plan__silent_on_metrics__the_scores_of_the_prompts_evaluators_too() -> None:
+    plan = read_plan({}, seen=JUDGED_BY)
+
+    assert {metric.name: (metric.kind, metric.role, metric.evaluator) for metric in plan.metrics} == {
+        "error_rate": ("rate", "guardrail", ""),
+        "tone": ("score", "guardrail", ""),
+        "faithfulness": ("rate", "guardrail", "faithfulness"),
+        "well_formed": ("rate", "guardrail", "schema"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("written", "evaluator"),
+    [
+        ({"name": "faithfulness"}, "faithfulness"),
+        ({"name": "faithfulness", "evaluator": "faithfulness-2"}, "faithfulness-2"),
+        ({"name": "faithfulness", "evaluator": "faithfulness@2"}, "faithfulness@2"),
+        ({"name": "faithfulness", "evaluator": None}, ""),
+        ({"name": "faithfulness", "judged": {"canary": 1, "control": 0.1}}, ""),
+        ({"name": "relevance", "evaluator": "relevance"}, "relevance"),
+        ({"name": "how_relevant", "evaluator": "relevance"}, "relevance"),
+        ({"name": "tone"}, ""),
+    ],
+)
+def test_read_plan__metric_of_a_score__by_whom_it_is_judged(written: dict[str, Any], evaluator: str) -> None:
+    (metric,) = read_plan({"metrics": [written]}, seen=JUDGED_BY).metrics
+
+    assert metric.evaluator == evaluator
+    assert metric.judged_by_step == ()
+    assert metric.measure == ("relevance" if "relevan" in metric.name else metric.name)
+
+
+def test_read_plan__evaluator_and_judged__as_written_on_every_step() -> None:
+    written = {"name": "relevance", "evaluator": "relevance", "judged": {"canary": 1, "control": 1}}
+
+    (metric,) = read_plan(
+        {"metrics": [written], "steps": [{"weight": "5%"}, {"weight": "50%"}]}, seen=JUDGED_BY
+    ).metrics
+
+    assert metric.judged_by_step == (Judged(), Judged())
+
+
+@pytest.mark.parametrize(
+    ("metrics", "field"),
+    [
+        ([{"name": "a", "kind": "score", "evaluator": "nobody"}], "plan.metrics[0].evaluator"),
+        ([{"name": "a", "evaluator": "relevance@3"}], "plan.metrics[0].evaluator"),
+        ([{"name": "a", "evaluator": "relevance@x"}], "plan.metrics[0].evaluator"),
+        ([{"name": "a", "measure": "tone", "evaluator": "relevance"}], "plan.metrics[0].evaluator"),
+        ([{"name": "a", "kind": "complaint", "evaluator": "relevance"}], "plan.metrics[0].evaluator"),
+        ([{"name": "error_rate", "evaluator": "relevance"}], "plan.metrics[0].evaluator"),
+        ([{"name": "a", "evaluator": "relevance@1"}, {"name": "b", "evaluator": "relevance@2"}], "plan.metrics"),
+        ([{"name": "faithfulness"}, {"name": "b", "measure": "faithfulness", "evaluator": None}], "plan.metrics"),
+    ],
+)
+def test_read_plan__wrong_evaluator__named(metrics: list[dict[str, Any]], field: str) -> None:
+    assert [*problems({"metrics": metrics}, JUDGED_BY)] == [field]
 
 
 @pytest.mark.parametrize(

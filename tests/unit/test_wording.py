@@ -129,9 +129,12 @@ def test_draft__says_that_nothing_changes_yet() -> None:
     assert said(draft, None) == "Nobody is given v2.3 by it until it is started."
 
 
+SPENT = verdict("spent", spend={"cap_usd": "25", "canary": {"usd": "25.0413", "calls": 903, "unpriced_calls": 3}})
+
+
 def test_held__says_by_what_and_until_when() -> None:
     invalid = verdict("invalid", reasons=["The sample ratio of scores is broken: the judge chose."])
-    newest = dict.fromkeys(HoldReason, HARMFUL) | {HoldReason.SAMPLE_RATIO: invalid}
+    newest = dict.fromkeys(HoldReason, HARMFUL) | {HoldReason.SAMPLE_RATIO: invalid, HoldReason.SPEND_CAP: SPENT}
 
     held = {
         reason: (wording.state_of(one).words, said(one, transition("invalid", verdict=newest[reason])))
@@ -163,6 +166,11 @@ def test_held__says_by_what_and_until_when() -> None:
             "Held: a look at it failed",
             "The evidence could not be looked at. It is tried again every minute; "
             "5 % of units keep v2.3 until that succeeds or a person acts.",
+        ),
+        HoldReason.SPEND_CAP: (
+            "Held: the canary has cost what it may",
+            "Calls of the canary cost $25.04, of $25.00 at most; the cost of 3 more calls is not known. "
+            "The plan leaves the rollback to a person; until then 5 % of units get v2.3.",
         ),
     }
 

@@ -107,6 +107,11 @@ class Reader:
         return attributes
 
     def _plan(self, shape: tuple[Key, ...]) -> Plan:
+        unknown = tuple(key for key in shape if isinstance(key, str) and self._is_of_a_family(key))
+        if unknown:  # which may be anything, and changes nothing of the rest, which is remembered
+            strange = frozenset(unknown)
+            known = tuple(key for key in shape if key not in strange)
+            return (self._plans.get(known) or self._plan(known))._replace(unknown=unknown)
         there = set(shape)
         found: dict[str, list[Take]] = {}
         for field, sources in self._sources.items():
@@ -118,12 +123,11 @@ class Reader:
             kinds=tuple((key, rule) for key, rule in self._kinds if key in there),
             inherited=tuple((field, tuple(takes)) for field, takes in found.items() if field in INHERITED),
             of_calls=tuple((field, tuple(takes)) for field, takes in found.items() if field not in INHERITED),
-            unknown=tuple(key for key in shape if isinstance(key, str) and self._is_of_a_family(key)),
+            unknown=(),
         )
-        if not plan.unknown:  # which may be anything
-            if len(self._plans) >= MOST_PLANS:
-                self._plans.clear()
-            self._plans[shape] = plan
+        if len(self._plans) >= MOST_PLANS:
+            self._plans.clear()
+        self._plans[shape] = plan
         return plan
 
     def _is_of_a_family(self, key: str) -> bool:

@@ -18,5 +18,6 @@ class Command(BaseCommand):
         found = count() if options["dry_run"] else prune()[0]
         verb = "would delete" if options["dry_run"] else "deleted"
         for kind in kinds():
-            days = f"{kind.keep.total_seconds() / 86_400:g}"
-            self.stdout.write(f"{verb} {found[kind.name]} {kind.name} older than {days} days")
+            hours = kind.keep.total_seconds() / 3_600
+            age = f"{hours / 24:g} days" if hours >= 24 else f"{hours:g} hours"
+            self.stdout.write(f"{verb} {found[kind.name]} {kind.name} older than {age}")

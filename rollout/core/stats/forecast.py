@@ -10,13 +10,13 @@ Calls are taken to be independent, the arms to stay as they are, and each step t
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
 
 from observability.core.evidence import TOP_BIN
-from rollout.core.plan import Plan
+from rollout.core.plan import Judged, Plan
 from rollout.core.stats.behaviour import Behaviour
 from rollout.core.stats.evidence import Arm, Batch, Counts, Process
 from rollout.core.stats.grid import Array
@@ -89,18 +89,23 @@ def calls_until(
     least_batch: int,
     uncounted: float = 0.0,
     start: Sequence[float] = (),
+    judged: Sequence[Judged] = (),
     seed: int,
 ) -> tuple[float, ...]:
     """Calls of both arms until ln of the e-value reaches the threshold, on each of PATHS; infinity for never.
 
     The last leg goes on without end. least_batch: observations before a batch is closed. uncounted: calls at the start
-    that are no evidence. start: the logs of the e-values that there are already, by alternative.
+    that are no evidence. start: the logs of the e-values that there are already, by alternative. judged: on each leg,
+    the shares of the arms' calls that are observed, where these differ from leg to leg.
     """
     rng = np.random.default_rng(seed)
     size, log_e = process.sizes[asked == "safe"], process.log_e_harm if asked == "harm" else process.log_e_safe
     reached, waiting = np.full(PATHS, math.inf), np.arange(PATHS)
     logs, at, end = np.tile(start or (0.0,) * size, (PATHS, 1)), 0.0, 0.0
-    for leg in legs:
+    for number, leg in enumerate(legs):
+        if judged:
+            control = replace(control, observed=judged[number].control)
+            canary = replace(canary, observed=judged[number].canary)
         end = MOST_CALLS if leg is legs[-1] else min(end + leg.calls, MOST_CALLS)
         at = min(max(at, uncounted), end)
         if not waiting.size or at == end:

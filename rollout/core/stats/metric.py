@@ -49,7 +49,7 @@ class Frozen:
     process: Process
 
     def to_json(self) -> dict[str, Any]:
-        return stored.to_json(self)
+        return {"metric": self.metric.to_json(), "process": stored.to_json(self.process)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:

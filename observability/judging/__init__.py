@@ -1,0 +1,1 @@
+"""Scores of our own: what an evaluator says of a call."""

@@ -1,0 +1,22 @@
+"""When is a question to a judge asked again? Five attempts within about an hour, then its score is missing."""
+
+import random
+from datetime import timedelta
+
+MINUTE = 60
+BACK_OFF_S = (30, 2 * MINUTE, 10 * MINUTE, 40 * MINUTE)  # after the first, second, … attempt: 52 min 30 s together
+MOST_ATTEMPTS = len(BACK_OFF_S) + 1
+JITTER = 0.2
+LONGEST_RETRY_AFTER_S = 60 * MINUTE
+
+
+def wait_after(attempts: int, *, retry_after_s: float | None = None) -> timedelta | None:
+    """How long to wait after that many attempts (>= 1), or None when it was the last.
+
+    Spread by ±20 %, so that what failed together does not come back together. retry_after_s: what the judge asked for;
+    it makes the wait longer, never shorter, and at most an hour.
+    """
+    if attempts >= MOST_ATTEMPTS:
+        return None
+    back_off_s = BACK_OFF_S[attempts - 1] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 (no secret)
+    return timedelta(seconds=max(back_off_s, min(retry_after_s or 0, LONGEST_RETRY_AFTER_S)))

@@ -1,0 +1,186 @@
+"""How do the metrics of a prompt under a label do, beside their rolling seven days?
+
+A baseline is of the seven days (UTC) that ended a day ago, so that the last 24 hours, which are compared with it, are
+not in it. With fewer than three such days it is still learning, and nothing is said.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import QuerySet, Sum
+
+from observability.core import baselines as core
+from observability.core.baselines import (
+    DAYS,
+    LEAST_NOW,
+    QUARTERS,
+    Baseline,
+    Change,
+    Detector,
+    Step,
+    Sums,
+    loss,
+    together,
+)
+from observability.core.times import midnight
+from observability.models import Alert, AlertKind, MetricBucket
+from observability.selectors.series import block_of
+from registry.reach import Reach
+
+DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+LEARNING, STEADY, FIRING = "learning", "steady", "firing"
+
+Pair = tuple[str, str]  # a prompt's name and a label, empty for calls that name none
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A metric beside its baseline. mean, sd, threshold, now are as people know it. now: of the last hour, or of what
+    is needed for LEAST_NOW observations, n of them; None without any in a day. fires: it is found beyond the threshold
+    now; since: when the change began. recovered: what came since an open alert opened is surely back."""
+
+    metric: str
+    state: str
+    base: Baseline | None
+    now: float | None
+    n: int
+    fires: bool = False
+    change: Change | None = None
+    since: datetime | None = None
+    recovered: bool = False
+
+    @property
+    def mean(self) -> float | None:
+        return None if self.base is None else core.as_told(self.metric, self.base.mean)
+
+    @property
+    def threshold(self) -> float | None:
+        return None if self.base is None else core.as_told(self.metric, self.base.threshold)
+
+
+def cause_of(kind: AlertKind, pair: Pair, metric: str) -> str:
+    return f"{kind}:{pair[0]}:{pair[1]}:{metric}"
+
+
+def pairs(since: datetime) -> list[Pair]:
+    """The prompts and labels of which there are calls since then, in order."""
+    rows = MetricBucket.objects.filter(starts_at__gte=since).order_by()
+    return sorted(rows.values_list("prompt_name", "label").distinct())
+
+
+def pairs_in_reach(prompt: str, label: str | None, since: datetime, reach: Reach) -> list[Pair]:
+    """The same of one prompt, and of one label or of all, as far as a key reaches."""
+    rows = MetricBucket.objects.filter(reach.rows(prompt="prompt_name", label="label"), prompt_name=prompt)
+    if label is not None:
+        rows = rows.filter(label=label)
+    return sorted(rows.filter(starts_at__gte=since).order_by().values_list("prompt_name", "label").distinct())
+
+
+def watched(pair: Pair, at: datetime) -> list[Watched]:
+    """Every metric that was observed in the last ten days, by name."""
+    of_days, recent = _days(pair, at), _recent(pair, at)
+    open_since, closed_at = _alerts(pair, at)
+    return [
+        _watched(
+            metric, of_days.get(metric, {}), recent.get(metric, []), at, open_since.get(metric), closed_at.get(metric)
+        )
+        for metric in sorted(of_days.keys() | recent.keys())
+    ]
+
+
+Timed = tuple[datetime, Step]
+
+
+def _watched(
+    metric: str,
+    of_days: dict[int, Sums],
+    recent: list[Timed],
+    at: datetime,
+    firing_since: datetime | None,
+    closed_at: datetime | None,
+) -> Watched:
+    base = core.baseline(metric, list(_by_day(of_days, at)))
+    last = _newest(recent, at)
+    now_ = core.as_told(metric, last.total / last.n) if last.n else None
+    if base is None:
+        return Watched(metric, LEARNING, None, now_, last.n)
+    steps = [(starts_at, step) for starts_at, step in recent if closed_at is None or starts_at >= closed_at]
+    detector = Detector(metric, base)
+    for _, step in steps:
+        detector.add(step)
+    change = detector.change if steps else None
+    since = steps[change.first][0] if change else None
+    recovered = firing_since is not None and _recovered(metric, base, recent, firing_since, at)
+    state = STEADY if firing_since is None else FIRING
+    return Watched(metric, state, base, now_, last.n, bool(steps) and detector.fires, change, since, recovered)
+
+
+def _recovered(metric: str, base: Baseline, recent: list[Timed], since: datetime, at: datetime) -> bool:
+    """By the last hour, or two, four and so on for what is seldom observed; by nothing from before the alert."""
+    if not recent:
+        return True  # nothing was observed for a day: nobody knows, and it may be found again
+    hours = 1
+    while hours <= 16 and at - hours * HOUR >= since:
+        of_hours = [step for starts_at, step in recent if starts_at >= at - hours * HOUR]
+        if of_hours and core.has_recovered(metric, base, of_hours[-1].quarter, together(s.sums for s in of_hours)):
+            return True
+        hours *= 2
+    return False
+
+
+def _newest(recent: list[Timed], at: datetime) -> Sums:
+    last = together(step.sums for starts_at, step in recent if starts_at >= at - HOUR)
+    for starts_at, step in reversed(recent):
+        if last.n >= LEAST_NOW:
+            break
+        if starts_at < at - HOUR:
+            last = last.plus(step.sums)
+    return last
+
+
+def _days(pair: Pair, at: datetime) -> dict[str, dict[int, Sums]]:
+    """Metric → block → sums, oriented."""
+    until = midnight((at - DAY).date())
+    rows = _of(pair, until - DAYS * DAY).filter(starts_at__lt=until).values_list("metric", "block").order_by()
+    found: dict[str, dict[int, Sums]] = defaultdict(dict)
+    for metric, block, *sums in rows.annotate(Sum("n"), Sum("total"), Sum("squares")):
+        found[metric][block] = loss(metric, Sums(*sums))
+    return found
+
+
+def _by_day(blocks: dict[int, Sums], at: datetime) -> Iterator[dict[int, Sums]]:
+    first = block_of(midnight((at - DAY).date()) - DAYS * DAY)
+    for day in range(DAYS):
+        begins = first + day * QUARTERS
+        yield {block - begins: blocks[block] for block in range(begins, begins + QUARTERS) if block in blocks}
+
+
+def _recent(pair: Pair, at: datetime) -> dict[str, list[Timed]]:
+    found: dict[str, list[Timed]] = defaultdict(list)
+    rows = _of(pair, at - DAY).filter(starts_at__lte=at).order_by("starts_at")
+    columns = rows.values_list("metric", "starts_at", "block", "n", "total", "squares")
+    for metric, starts_at, block, n, total, squares in columns:
+        found[metric].append((starts_at, Step(block % QUARTERS, loss(metric, Sums(n, total, squares)))))
+    return found
+
+
+def _of(pair: Pair, since: datetime) -> QuerySet[MetricBucket]:
+    prompt, label = pair
+    return MetricBucket.objects.filter(prompt_name=prompt, label=label, starts_at__gte=since)
+
+
+def _alerts(pair: Pair, at: datetime) -> tuple[dict[str, datetime], dict[str, datetime]]:
+    """By metric: since when an alert is open, and when the last one was resolved within a day."""
+    prefix = cause_of(AlertKind.BASELINE, pair, "")
+    alerts = Alert.objects.filter(kind=AlertKind.BASELINE, cause__startswith=prefix).order_by("fired_at")
+    opened, closed = {}, {}
+    for cause, fired_at, resolved_at in alerts.values_list("cause", "fired_at", "resolved_at"):
+        metric = cause.removeprefix(prefix)
+        if resolved_at is None:
+            opened[metric] = fired_at
+        elif resolved_at >= at - DAY:
+            closed[metric] = resolved_at
+    return opened, closed

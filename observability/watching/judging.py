@@ -1,0 +1,130 @@
+"""Is judging kept up? Scores that are missing too often, and budgets of judging that are nearly or wholly used up."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from decimal import Decimal
+
+from common.clock import now
+from observability.models import AlertKind, JudgingBudget, JudgingDay, Missing, Severity
+from observability.selectors.judging import Judged, Key, commonest, settled_since, stopped_by_budget, waits
+from observability.services import alerts
+
+LOOKED_AT = timedelta(minutes=30)
+LEAST_SETTLED = 20
+TOO_MANY, MOST, FEW_AGAIN = 0.2, 0.5, 0.05  # shares that are missing: a warning, critical, well again
+WARNED_AT = 0.8  # of a budget
+OTHERWISE_TOLD = frozenset({Missing.BUDGET.value})  # which has an alert of its own
+WORDS: Mapping[Missing, str] = {
+    Missing.NO_OUTPUT: "the calls answered no text",
+    Missing.NO_TEXT: "the calls came without their texts",
+    Missing.NO_CONTEXTS: "nothing was retrieved for the calls",
+    Missing.UNREACHABLE: "the judge cannot be reached",
+    Missing.TIMEOUT: "the judge takes too long",
+    Missing.REFUSED: "the judge refuses",
+    Missing.NOT_JSON: "the judge's answers are not as asked for",
+    Missing.OUT_OF_RANGE: "the judge's scores are not between 0 and 1",
+    Missing.NOT_INSTALLED: "the evaluator needs a package that is not installed",
+    Missing.FAILED: "the evaluator fails",
+    Missing.TOO_OLD: "they waited for too long",
+}
+
+
+def check() -> None:
+    """Fire and resolve the alerts judge_failing and judging_budget."""
+    _check_judges()
+    _check_budgets()
+
+
+def _check_judges() -> None:
+    found = settled_since(now() - LOOKED_AT)
+    open_ = alerts.open_causes(AlertKind.JUDGE_FAILING)
+    for key, judged in found.items():
+        cause = _cause_of(key)
+        missing, settled = _counts(judged)
+        is_bad = settled >= LEAST_SETTLED and missing > TOO_MANY * settled
+        if is_bad or (cause in open_ and missing > FEW_AGAIN * settled):
+            _fire_failing(key, judged)
+        elif cause in open_ and settled:
+            alerts.resolve(cause=cause)
+    seen = {_cause_of(key) for key, judged in found.items() if _counts(judged)[1]}
+    still = {_cause_of(key) for key in waits()}
+    for cause in open_ - seen - still:  # nothing of it is judged any more
+        alerts.resolve(cause=cause)
+
+
+def _fire_failing(key: Key, judged: Judged) -> None:
+    missing, settled = _counts(judged)
+    reason = commonest(judged.missing, but=OTHERWISE_TOLD)
+    why = f", mostly because {WORDS[reason]}" if reason else ""
+    alerts.fire(
+        kind=AlertKind.JUDGE_FAILING,
+        cause=_cause_of(key),
+        severity=Severity.CRITICAL if missing > MOST * settled else Severity.WARNING,
+        summary=f"{key.version} gave no score for {missing} of {settled} calls of {key.prompt} in half an hour{why}",
+        data={
+            "evaluator": key.version,
+            "missing": missing,
+            "settled": settled,
+            "reason": reason.value if reason else None,
+            "reasons": dict(judged.missing),
+            "minutes": LOOKED_AT.total_seconds() / 60,
+        },
+        prompt=key.prompt,
+    )
+
+
+def _counts(judged: Judged) -> tuple[int, int]:
+    """Missing scores, and all that were settled, without those that a budget stopped."""
+    missing = sum(number for reason, number in judged.missing.items() if reason not in OTHERWISE_TOLD)
+    return missing, missing + judged.scored
+
+
+def _cause_of(key: Key) -> str:
+    return f"{AlertKind.JUDGE_FAILING}:{key.prompt}::{key.version}"
+
+
+def _check_budgets() -> None:
+    today = now().date()
+    days = JudgingDay.objects.filter(day=today).select_related("prompt").order_by("prompt__name")
+    budgets = JudgingBudget.objects.in_bulk([day.prompt_id for day in days])
+    seen = set()
+    for day in days:
+        budget = budgets.get(day.prompt_id, JudgingBudget())
+        used = max(_used(day.calls, budget.calls_a_day), _used(day.usd, budget.usd_a_day))
+        if used >= WARNED_AT:
+            seen.add(_fire_budget(day, budget, used))
+    for cause in alerts.open_causes(AlertKind.JUDGING_BUDGET) - seen:
+        alerts.resolve(cause=cause)
+
+
+def _fire_budget(day: JudgingDay, budget: JudgingBudget, used: float) -> str:
+    name = day.prompt.name
+    cause = f"{AlertKind.JUDGING_BUDGET}:{name}::"
+    stopped = stopped_by_budget(prompt_id=day.prompt_id, since=day.day)
+    spent = used >= 1
+    alerts.fire(
+        kind=AlertKind.JUDGING_BUDGET,
+        cause=cause,
+        severity=Severity.CRITICAL if spent else Severity.WARNING,
+        summary=f"Today's judging budget of {name} is used up: {stopped} calls were not judged"
+        if spent
+        else f"{used:.0%} of today's judging budget of {name} is used",
+        data={
+            "used": used,
+            "calls": day.calls,
+            "calls_a_day": budget.calls_a_day,
+            "usd": str(day.usd.normalize()),
+            "usd_a_day": None if budget.usd_a_day is None else str(budget.usd_a_day),
+            "stopped": stopped,
+            "day": day.day.isoformat(),
+        },
+        prompt=name,
+    )
+    return cause
+
+
+def _used(what: int | Decimal, of: int | Decimal | None) -> float:
+    """The share of a limit that is used; of no limit nothing ever is, of none at all everything."""
+    if of is None:
+        return 0.0
+    return float(what / of) if of else 1.0

@@ -1,0 +1,149 @@
+"""Alerts as people read them: in a line, and with the numbers behind them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.utils.safestring import SafeString
+
+from observability.models import Alert, AlertKind, Severity
+from observability.selectors.alerts_at_hand import at_hand
+from registry.models import Event
+from rollout.formats import DASH, count, duration, moment
+from rollout.pages.alerts_words import OF_SPEND, WORDS
+from rollout.wording import State, who
+
+SHOWN_AT_ONCE = 10
+NOTICE_WORDS = {
+    "alert.fired": "Told that it holds",
+    "alert.renotified": "Told again that it still holds",
+    "alert.acknowledged": "Acknowledged",
+    "alert.silenced": "Silenced",
+    "alert.unsilenced": "Told of again",
+    "alert.resolved": "Told that it is over",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AlertLine:
+    """about: the prompt and label, or empty. since: how long it has held, or did."""
+
+    id: str
+    state: State
+    title: str
+    summary: str
+    about: str
+    prompt: str
+    since: str
+    fired_at: SafeString
+    handled: str
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    loud: Sequence[AlertLine]
+    quiet: Sequence[AlertLine]
+    needing: int
+    silenced: int
+
+    @property
+    def more(self) -> int:
+        return self.needing - len(self.loud)
+
+    @property
+    def more_silenced(self) -> int:
+        return self.silenced - len(self.quiet)
+
+    @property
+    def in_short(self) -> str:
+        return "1 alert is open" if self.needing == 1 else f"{count(self.needing)} alerts are open"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    at: SafeString
+    words: str
+    why: str
+
+
+def alerts_at_a_glance(at: datetime, *, to_person: bool) -> Glance:
+    """The worst first. Strangers are told that spend needs a look, and not what is spent."""
+    found = at_hand(limit=SHOWN_AT_ONCE)
+    loud, quiet = ([line(alert, at, to_person=to_person) for alert in some] for some in (found.loud, found.quiet))
+    return Glance(loud, quiet, found.all_loud, found.all_quiet)
+
+
+def line(alert: Alert, now: datetime, *, to_person: bool = True) -> AlertLine:
+    """alert: with silenced_until. to_person: to somebody who has logged in."""
+    words = WORDS[AlertKind(alert.kind)]
+    shown = to_person or alert.kind not in OF_SPEND
+    return AlertLine(
+        id=alert.pk,
+        state=state(alert),
+        title=words.title,
+        summary=alert.summary if shown else f"{words.title}: log in to read by how much.",
+        about=", ".join(filter(None, (alert.prompt, alert.label))),
+        prompt=alert.prompt,
+        since=f"for {duration(((alert.resolved_at or now) - alert.fired_at).total_seconds())}",
+        fired_at=moment(alert.fired_at, now),
+        handled=handled(alert, now),
+    )
+
+
+def state(alert: Alert) -> State:
+    if alert.resolved_at:
+        return State("safe", "Resolved")
+    if alert.silenced_until:  # type: ignore[attr-defined]  # annotated
+        return State("open", "Silenced")
+    return State("harm", "Critical") if alert.severity == Severity.CRITICAL else State("held", "Warning")
+
+
+def handled(alert: Alert, now: datetime) -> str:
+    """Who is at it, and for how long nobody is told; empty where nobody did anything."""
+    done = [f"acknowledged by {who(alert.acknowledged_by)}"] if alert.acknowledged_at else []
+    until = alert.silenced_until  # type: ignore[attr-defined]  # annotated
+    silenced = [f"silenced for another {duration((until - now).total_seconds())}"] if until else []
+    return ", ".join([*done, *silenced])
+
+
+def causes(data: Mapping[str, Any]) -> list[str]:
+    """What the check found to line up with it."""
+    found = data.get("causes")
+    return [in_words(cause) for cause in found] if isinstance(found, list) else []
+
+
+def numbers(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Each but the causes, with its name in words."""
+    for name, value in data.items():
+        if name != "causes":
+            yield name.replace("_", " "), in_words(value)
+
+
+def in_words(value: Any) -> str:
+    """A value of JSON as people read it, however deep it is."""
+    match value:
+        case None | "":
+            return DASH
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return count(value)
+        case float():
+            return f"{value:.4g}" if abs(value) < 1e4 else count(round(value))
+        case list():
+            return ", ".join(map(in_words, value)) or DASH
+        case dict():
+            return ", ".join(f"{name.replace('_', ' ')}: {in_words(part)}" for name, part in value.items()) or DASH
+        case _:
+            return str(value)
+
+
+def notice(event: Event, now: datetime) -> Notice:
+    actor = event.data.get("actor")
+    by = f" by {who(str(actor))}" if actor else ""
+    return Notice(
+        moment(event.occurred_at, now),
+        f"{NOTICE_WORDS.get(event.type, event.type)}{by}",
+        str(event.data.get("reason") or ""),
+    )

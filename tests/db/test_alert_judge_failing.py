@@ -1,0 +1,118 @@
+"""The alert judge_failing: too many scores of an evaluator are missing."""
+
+from datetime import timedelta
+
+import pytest
+
+from common.clock import now
+from observability.models import Alert, AlertKind, Call, Evaluation, EvaluatorVersion, Severity
+from observability.watching.judging import check
+from tests import alerts, judged
+
+pytestmark = pytest.mark.django_db
+
+CAUSE = "judge_failing:order-extractor::faithfulness@1"
+
+
+@pytest.fixture
+def version() -> EvaluatorVersion:
+    made = judged.evaluator()
+    judged.judge(judged.prompt(), made)
+    judged.send_call()
+    Evaluation.objects.all().delete()
+    return made
+
+
+def settled(version: EvaluatorVersion, *, scored: int = 0, **missing: int) -> None:
+    """So many evaluations that were settled just now, and no others."""
+    Evaluation.objects.all().delete()
+    Call.objects.filter(id__gt=Call.objects.order_by("id")[0].pk).delete()
+    call = Call.objects.get()
+    assert call.version is not None
+    outcomes = [("scored", "")] * scored
+    for reason, number in missing.items():
+        outcomes += [("missing", reason)] * number
+    calls = [call, *(_like(call) for _ in outcomes[1:])]
+    Evaluation.objects.bulk_create(
+        Evaluation(
+            call=one,
+            evaluator_version=version,
+            prompt=call.version.prompt,
+            probability=1,
+            by_design=True,
+            urgent=False,
+            status=status,
+            missing=reason,
+            next_attempt_at=now(),
+            created_at=now(),
+            settled_at=now(),
+        )
+        for one, (status, reason) in zip(calls, outcomes, strict=True)
+    )
+
+
+def _like(call: Call) -> Call:
+    fields = {field.attname: getattr(call, field.attname) for field in Call._meta.concrete_fields}
+    last = Call.objects.order_by("-id")[0]
+    return Call.objects.create(**fields | {"id": last.pk + 1})
+
+
+def test_walk__judge_unreachable__fired_and_resolved_by_its_check(version: EvaluatorVersion) -> None:
+    alert = alerts.walk(
+        kind=AlertKind.JUDGE_FAILING,
+        begin=lambda: settled(version, scored=15, unreachable=4, not_json=2),
+        check=check,
+        end=lambda: settled(version, scored=30, unreachable=1),
+    )
+
+    assert (alert.cause, alert.prompt, alert.data["reason"]) == (CAUSE, "order-extractor", "unreachable")
+    assert "6 of 21 calls" in alert.summary
+    assert "the judge cannot be reached" in alert.summary
+
+
+def test_check__fewer_than_twenty_settled__quiet(version: EvaluatorVersion) -> None:
+    settled(version, unreachable=19)
+
+    check()
+
+    assert not Alert.objects.exists()
+
+
+def test_check__stopped_by_the_budget__told_by_another_alert(version: EvaluatorVersion) -> None:
+    settled(version, scored=20, budget=100)
+
+    check()
+
+    assert not Alert.objects.filter(kind=AlertKind.JUDGE_FAILING).exists()
+
+
+def test_check__most_are_missing__critical(version: EvaluatorVersion) -> None:
+    settled(version, scored=5, timeout=20)
+
+    check()
+
+    assert Alert.objects.get().severity == Severity.CRITICAL
+
+
+def test_check__between_five_and_twenty_percent__stays_as_it_was(version: EvaluatorVersion) -> None:
+    settled(version, scored=27, timeout=3)
+    check()
+    quiet = Alert.objects.count()
+    settled(version, scored=20, timeout=10)
+    check()
+
+    settled(version, scored=27, timeout=3)
+    check()
+
+    assert quiet == 0
+    assert Alert.objects.get().resolved_at is None
+
+
+def test_check__nothing_of_it_is_judged_any_more__resolved(version: EvaluatorVersion) -> None:
+    settled(version, timeout=20)
+    check()
+
+    Evaluation.objects.update(settled_at=now() - timedelta(hours=1))
+    check()
+
+    assert Alert.objects.get().resolved_at is not None

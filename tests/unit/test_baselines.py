@@ -1,0 +1,185 @@
+"""Thresholds and evidence of baselines, against numbers computed here in another way, and what they promise."""
+
+import random
+from math import exp, log, sqrt
+
+import pytest
+
+from observability.core.baselines import (
+    BETS,
+    RATIOS,
+    Baseline,
+    Change,
+    Detector,
+    Step,
+    Sums,
+    as_told,
+    baseline,
+    has_recovered,
+    loss,
+    ratio,
+)
+
+N = 1000
+
+
+def day(mean: float, n: int = N) -> dict[int, Sums]:
+    """A day of ones and zeros, the same in each quarter."""
+    return {quarter: Sums(n // 4, mean * n / 4, mean * n / 4) for quarter in range(4)}
+
+
+def steps(level: float, n: int, many: int) -> list[Step]:
+    return [Step(0, Sums(n, n * level, n * level)) for _ in range(many)]
+
+
+def found_in(metric: str, base: Baseline, many: list[Step]) -> Change:
+    detector = Detector(metric, base)
+    for step in many:
+        detector.add(step)
+    return detector.change
+
+
+def test_loss__of_scores__what_is_lost() -> None:
+    values = [1.0, 0.9, 0.4]
+    sums = Sums(3, sum(values), sum(v * v for v in values))
+
+    found = loss("faithfulness", sums)
+
+    assert found == pytest.approx((3, 0.7, 0.1**2 + 0.6**2))
+    assert loss("hallucination", sums) == loss("latency", sums) == sums
+    assert as_told("faithfulness", found.total / 3) == pytest.approx(sum(values) / 3)
+
+
+def test_baseline__fewer_than_three_days_with_enough__none() -> None:
+    assert baseline("error_rate", [day(0.01), day(0.01), {0: Sums(19, 0, 0)}]) is None
+    assert baseline("error_rate", [day(0.01), day(0.01), day(0.01)]) is not None
+
+
+def test_baseline__days__mean_and_deviation_without_what_is_due_to_few_observations() -> None:
+    means = [0.10, 0.12, 0.08, 0.14, 0.06, 0.10, 0.10]
+
+    base = baseline("error_rate", [day(mean) for mean in means])
+
+    assert base is not None
+    assert base.mean == pytest.approx(0.1)
+    between = (2 * 0.02**2 + 2 * 0.04**2) / 6  # by hand
+    within = sum(m * (1 - m) / N for m in means) / 7
+    assert base.sd == pytest.approx(sqrt(between - within))
+    assert base.threshold == pytest.approx(0.1 * ratio(7, base.sd / 0.1))
+
+
+@pytest.mark.parametrize(
+    ("days", "sd", "wanted"),
+    [
+        (7, 0.0, exp(3.3 * sqrt(2 * 0.15**2 / 8) * sqrt(8 / 7))),
+        (7, 0.2, exp(3.3 * sqrt((6 * 0.04 + 2 * 0.0225) / 8) * sqrt(8 / 7))),
+        (3, 0.1, exp(3.7 * sqrt((2 * 0.01 + 2 * 0.0225) / 4) * sqrt(4 / 3))),
+    ],
+)
+def test_ratio__by_hand(days: int, sd: float, wanted: float) -> None:
+    assert ratio(days, sd) == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("sd", [0.0, 0.05, 0.1, 0.2, 0.3, 0.5])
+def test_ratio__never_under_that_of_the_design(sd: float) -> None:
+    assert ratio(7, sd) >= max(1.2, 1 + 2 * sd * sqrt(1 + 1 / 7))
+
+
+def test_baseline__no_errors_in_a_week__half_a_percent_is_no_alert() -> None:
+    base = baseline("error_rate", [day(0.0)] * 7)
+
+    assert base is not None
+    assert base.threshold == 0.005
+
+
+def test_baseline__more_at_one_time_of_the_day__that_quarter_has_a_higher_threshold() -> None:
+    uneven = {**day(0.1), 3: Sums(250, 50.0, 50.0)}
+
+    base = baseline("error_rate", [uneven] * 7)
+
+    assert base is not None
+    assert base.factors == pytest.approx((1, 1, 1, 0.2 / 0.125))
+
+
+def test_detector__evidence__is_that_of_the_definition() -> None:
+    """The sum over all beginnings of the product of the e-values from there on, over all alternatives."""
+    base = baseline("error_rate", [day(0.1)] * 7)
+    assert base is not None
+    seen = [(20, 3.0), (15, 1.0), (30, 7.0), (0, 0.0), (25, 6.0)]
+    change = found_in("error_rate", base, [Step(0, Sums(n, x, x)) for n, x in seen])
+
+    c = 0.1
+
+    def e_of_bet(b: float, n: int, x: float) -> float:
+        ys = [1 / c - 1] * int(x) + [-1.0] * int(n - x)
+        return exp(sum(b * y - (-log(1 - b) - b) * y * y for y in ys))
+
+    def e_of_rate(r: float, n: int, x: float) -> float:
+        p = min((1 + c) / 2, c * r)
+        return float((p / c) ** x * ((1 - p) / (1 - c)) ** (n - x))
+
+    def detector(e: object, alternative: float) -> float:
+        total = 0.0
+        observed = [one for one in seen if one[0]]
+        for begin in range(len(observed)):
+            product = 1.0
+            for n, x in observed[begin:]:
+                product *= e(alternative, n, x)  # type: ignore[operator]
+            total += product
+        return total
+
+    by_bets = sum(detector(e_of_bet, b) for b in BETS) / len(BETS)
+    by_rates = sum(detector(e_of_rate, r) for r in RATIOS) / len(RATIOS)
+    assert change.log_e == pytest.approx(log((by_bets + by_rates) / 2))
+
+
+def test_e_values__at_the_level__expect_no_more_than_one() -> None:
+    """Of one observation that is 0 or 1, as far apart as values with that mean can be."""
+    c = 0.1
+    for b in BETS:
+        expected = c * exp(b * 9 - (-log(1 - b) - b) * 81) + (1 - c) * exp(-b - (-log(1 - b) - b))
+        assert expected <= 1 + 1e-12
+
+
+def test_change__after_a_long_healthy_time__at_once_and_where_it_began() -> None:
+    base = baseline("error_rate", [day(0.02)] * 7)
+    assert base is not None
+    healthy, worse = steps(0.02, 100, 200), steps(0.1, 100, 6)
+
+    change = found_in("error_rate", base, [*healthy, *worse])
+
+    assert change.first == 200
+    assert change.since == pytest.approx((600, 60, 60))
+    assert change.log_e > log(100)
+
+
+def test_fires__healthy_level__does_not() -> None:
+    base = baseline("error_rate", [day(0.02)] * 7)
+    assert base is not None
+    rng, detector = random.Random(5), Detector("error_rate", base)
+    for _ in range(288):
+        failed = sum(rng.random() < 0.02 for _ in range(50))
+        detector.add(Step(0, Sums(50, failed, failed)))
+        assert not detector.fires
+
+
+def test_fires__a_level_between_baseline_and_threshold__does_not() -> None:
+    base = baseline("error_rate", [day(0.1)] * 7)
+    assert base is not None
+    detector = Detector("error_rate", base)
+    for step in steps(0.125, 1000, 100):
+        detector.add(step)
+    assert detector.change.log_e > log(100)  # it has surely changed
+
+    assert not detector.fires
+
+
+def test_has_recovered__nearer_to_the_threshold_or_of_few__not_yet() -> None:
+    base = baseline("error_rate", [day(0.1)] * 7)
+    assert base is not None
+    nearly = 0.9 * base.threshold + 0.1 * base.mean
+
+    assert has_recovered("error_rate", base, 0, Sums(5000, 500, 500))
+    assert not has_recovered("error_rate", base, 0, Sums(5000, 5000 * nearly, 5000 * nearly))
+    assert not has_recovered("error_rate", base, 0, Sums(40, 4, 4))
+    assert not has_recovered("error_rate", base, 0, Sums(19, 0, 0))
