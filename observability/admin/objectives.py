@@ -55,7 +55,8 @@ class ObjectiveForm(forms.ModelForm):  # type: ignore[type-arg]  # takes none at
             self.initial["target"] = "" if bp is None else f"{bp / 100:g}"
         else:
             self.initial["days"] = None
-        self.fields["days"].required = False
+        if "days" in self.fields:  # it is not for those who may only look
+            self.fields["days"].required = False
 
     def clean_target(self) -> int | None:
         written = self.cleaned_data["target"].strip().removesuffix("%")

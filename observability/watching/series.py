@@ -17,7 +17,7 @@ from common.clock import now
 from observability.core.times import BUCKET, EPOCH, bucket_of
 from observability.models import FiguresBucket, JudgedBucket, MetricBucket, RollUpState, SeriesState, StaleBucket
 from observability.rollups import SERIES_KEPT_FOR
-from observability.selectors.hours import HOUR, hour_of
+from observability.selectors.hours import HOUR, hour_of, next_hour_with_calls
 from observability.selectors.series import Computed, computed
 
 # Longer than rollups.SERIES_MARKED_AFTER by more than a transaction takes, so that what is written without a mark is
@@ -40,8 +40,11 @@ def write() -> int:
         return _replace(settled, until, settles=fresh) + _write_again(settled, stop_at)
     written = _replace(fresh, until)
     while settled < fresh and time.monotonic() < stop_at:
-        ends = min(hour_of(settled) + AT_ONCE, fresh)
-        replaced = _replace(settled, ends, settles=ends)
+        begins = max(settled, next_hour_with_calls(settled) or fresh)  # hours without calls have no buckets
+        if begins >= fresh:
+            return written + _replace(fresh, until, settles=fresh) + _write_again(fresh, stop_at)
+        ends = min(hour_of(begins) + AT_ONCE, fresh)
+        replaced = _replace(begins, ends, settles=ends)
         if not replaced:  # another worker is at it
             return written
         written, settled = written + replaced, ends
