@@ -135,8 +135,10 @@ class _Reader:
         self.problems.append(Problem(f"config.{field}", code, message))
 
     def take(self, field: str, default: Value, expected: str, fits: Callable[[Any], bool]) -> Value:
-        value = self.left.pop(field, default)
-        if value == default or fits(value):
+        if field not in self.left:
+            return default
+        value = self.left.pop(field)
+        if (value is None and default is None) or fits(value):  # no comparing with the default: 1 is True, and 0 False
             return cast("Value", value)
         self.wrong(field, f"expected {expected}, got {_told(value)}")
         return default

@@ -91,6 +91,14 @@ def test_read_config__in_order__with_its_defaults(kind: str, written: Any, read:
         ("ragas", {"metric": "answer_relevancy", "model": "m"}, {("config.embeddings", "required")}),
         ("ragas", {"metric": "faithfulness", "model": "m", "embeddings": "e"}, {("config.embeddings", "invalid")}),
         ("external", {}, {("config.posted_by", "required")}),
+        # What equals a default, and is none: an empty check would pass every output, and `matches: 1` none.
+        ("check", {"check": ""}, {("config.check", "invalid")}),
+        ("check", {"check": "pattern", "pattern": ""}, {("config.pattern", "invalid")}),
+        ("check", {"check": "pattern", "pattern": "x", "matches": 1}, {("config.matches", "invalid")}),
+        ("judge", {"model": ""}, {("config.model", "invalid")}),
+        ("judge", {"model": "m", "temperature": False}, {("config.temperature", "invalid")}),
+        ("judge", {"model": "m", "max_tokens": 512.0}, {("config.max_tokens", "invalid")}),
+        ("external", {"posted_by": ""}, {("config.posted_by", "invalid")}),
     ],
 )
 def test_read_config__wrong__field_named(kind: str, written: Any, found: set[tuple[str, str]]) -> None:
