@@ -16,7 +16,7 @@ from observability.core.outputs import LONGEST as LONGEST_SCHEMA
 from observability.core.outputs import can_check
 from registry.core.content import Content
 from registry.core.problems import Problem, ProblemsFound
-from registry.core.validation import publishable
+from registry.core.validation import publishable, storable
 
 LONGEST_TEXT = 200
 LONGEST_PATTERN = 2_000
@@ -113,6 +113,7 @@ def read_config(kind: str, written: Any) -> Config:
     """The config of a kind (models.EvaluatorKind). Raises ProblemsFound with every fault, under `config.`."""
     if not isinstance(written, dict):
         raise ProblemsFound([Problem("config", "invalid", "expected a JSON object")])
+    storable(Content("text", "-", config=written))
     reader = _Reader(written)
     config = READ[kind](reader)
     reader.finish()
