@@ -25,6 +25,7 @@ NAMES = {
     COST_PER_CALL: "cost per call",
     OUTPUT_VALID: "share of valid outputs",
 }
+LONGEST_LABEL = 64  # of a label that there is: apps may write more into their calls, and no alert takes that
 SEVERE = 2.0  # times the threshold: an alert is critical
 
 
@@ -33,7 +34,7 @@ def check() -> None:
     there was no time for keeps its alerts."""
     at, stop_at = now(), time.monotonic() + MOST_SECONDS
     names = set(Prompt.objects.values_list("name", flat=True))
-    waiting = [pair for pair in pairs(at - DAY) if pair[0] in names]
+    waiting = [pair for pair in pairs(at - DAY) if pair[0] in names and len(pair[1]) <= LONGEST_LABEL]
     judge_drift.resolve_all_but(waiting)
     waiting.sort(key=lambda pair: _turn(pair, at), reverse=True)
     seen: set[str] = set()

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from common.clock import now
 from observability.models import Alert, AlertKind, MetricBucket
@@ -88,6 +90,29 @@ def test_check__prompt_that_does_not_exist__nothing() -> None:
     watching.check()
 
     assert opened() == []
+
+
+def test_check__label_that_is_none__keeps_nobody_from_watching() -> None:
+    baselines.days(0.94)
+    baselines.span(0.5, NOW - 2 * HOUR, NOW)
+    MetricBucket.objects.update(label="x" * 200)
+    baselines.days(0.94, metric="relevance")
+    baselines.span(0.5, NOW - 2 * HOUR, NOW, metric="relevance")
+
+    watching.check()
+
+    assert opened() == ["baseline:order-extractor:production:relevance"]
+
+
+def test_check__whatever_alerts_there_were__found_by_their_prompt() -> None:
+    baselines.days(0.94)
+
+    with CaptureQueriesContext(connection) as asked:
+        watching.check()
+
+    (query,) = [query["sql"] for query in asked if "observability_alert" in query["sql"] and "fired_at" in query["sql"]]
+    assert "LIKE" not in query
+    assert '"prompt" = ' in query
 
 
 def test_check__half_way_back__still_fires(clock: time_machine.Traveller) -> None:
