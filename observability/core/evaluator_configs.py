@@ -16,7 +16,7 @@ from observability.core.outputs import LONGEST as LONGEST_SCHEMA
 from observability.core.outputs import can_check
 from registry.core.content import Content
 from registry.core.problems import Problem, ProblemsFound
-from registry.core.validation import publishable
+from registry.core.validation import publishable, storable
 
 LONGEST_TEXT = 200
 LONGEST_PATTERN = 2_000
@@ -113,6 +113,7 @@ def read_config(kind: str, written: Any) -> Config:
     """The config of a kind (models.EvaluatorKind). Raises ProblemsFound with every fault, under `config.`."""
     if not isinstance(written, dict):
         raise ProblemsFound([Problem("config", "invalid", "expected a JSON object")])
+    storable(Content("text", "-", config=written))
     reader = _Reader(written)
     config = READ[kind](reader)
     reader.finish()
@@ -135,8 +136,10 @@ class _Reader:
         self.problems.append(Problem(f"config.{field}", code, message))
 
     def take(self, field: str, default: Value, expected: str, fits: Callable[[Any], bool]) -> Value:
-        value = self.left.pop(field, default)
-        if value == default or fits(value):
+        if field not in self.left:
+            return default
+        value = self.left.pop(field)
+        if (value is None and default is None) or fits(value):  # no comparing with the default: 1 is True, and 0 False
             return cast("Value", value)
         self.wrong(field, f"expected {expected}, got {_told(value)}")
         return default

@@ -16,6 +16,7 @@ from decimal import Decimal
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, QuerySet
+from django.utils.crypto import salted_hmac
 
 from common.clock import now
 from observability import evidence
@@ -35,6 +36,7 @@ from observability.models import (
     ScoreSource,
 )
 from observability.services import scores
+from observability.texts import scrubbed_text
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +50,6 @@ DUE = (
     "SELECT id FROM observability_evaluation WHERE status = 'waiting' AND urgent = %s AND next_attempt_at <= %s"
     " AND (lease_until IS NULL OR lease_until <= %s) ORDER BY next_attempt_at LIMIT %s"
 )
-SCORE_KEY = "evaluation:{}"
 
 Outcome = Judgement | Missed
 
@@ -108,7 +109,7 @@ def settle(answers: Sequence[tuple[Claimed, Outcome]]) -> None:
         for row in ours:
             _note_asking(row, by_id[row.pk][1])
         for row, _ in judged:
-            row.score_id = given.get(SCORE_KEY.format(row.pk))
+            row.score_id = given.get(_key(row))
             _close(row, EvaluationStatus.SCORED, moment)
         for row in ours:
             if isinstance(outcome := by_id[row.pk][1], Missed):
@@ -190,17 +191,23 @@ def _record(judged: Sequence[tuple[Evaluation, Judgement]]) -> dict[str, int]:
     return dict(Score.objects.filter(key__in=[score.id for score in new if score.id]).values_list("key", "id"))
 
 
+def _key(row: Evaluation) -> str:
+    """Of the evaluation's score. Clients give ids to their scores too, and of two with one id the first is kept: so no
+    client can know this one."""
+    return f"evaluation:{row.pk}:{salted_hmac('observability.judging.queue', str(row.pk)).hexdigest()[:32]}"
+
+
 def _score(row: Evaluation, judgement: Judgement) -> NewScore:
     version = row.evaluator_version
     return NewScore(
         name=version.evaluator.score,
         value=judgement.value,
         source=ScoreSource.CHECK if version.kind == EvaluatorKind.CHECK else ScoreSource.JUDGE,
-        id=SCORE_KEY.format(row.pk),
+        id=_key(row),
         trace_id=bytes(row.call.trace_id).hex(),
         span_id=bytes(row.call.span_id).hex(),
         label=judgement.label,
-        comment=judgement.reason,
+        comment=scrubbed_text(judgement.reason),  # a judge quotes what it was given, or puts it together anew
         evaluator=str(version),
         probability=row.probability,
         by_design=row.by_design,

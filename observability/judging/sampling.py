@@ -19,7 +19,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from common.clock import now
 from observability import bulk
@@ -164,7 +164,7 @@ def stored_rules(today: date) -> Rules:
     ids = {name: prompt_id for prompt_id, name, *_ in rows}
     return Rules(
         {name: OfPrompt(ids[name], found, ids[name] in spent) for name, found in shares.items()},
-        needs_documents=any(map(needs_documents, newest.values())),
+        needs_documents=any(map(needs_documents, [*newest.values(), *_pinned_versions(newest)])),
     )
 
 
@@ -222,6 +222,13 @@ def _newest_versions(evaluator_ids: Collection[int]) -> dict[int, EvaluatorVersi
     versions = EvaluatorVersion.objects.filter(evaluator_id__in=evaluator_ids).select_related("template")
     newest = {version.evaluator_id: version for version in versions.order_by("ordinal")}
     return {id_: version for id_, version in newest.items() if version.kind != EvaluatorKind.EXTERNAL}
+
+
+def _pinned_versions(evaluator_ids: Collection[int]) -> list[EvaluatorVersion]:
+    """What rollouts have fixed of these evaluators, now or once. It may need what the newest version does not."""
+    pinning = JudgedShare.objects.filter(evaluator_version=OuterRef("pk"))
+    versions = EvaluatorVersion.objects.filter(Exists(pinning), evaluator_id__in=evaluator_ids)
+    return list(versions.select_related("template"))
 
 
 def _prompts_of_judges() -> set[str]:

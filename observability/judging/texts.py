@@ -22,7 +22,7 @@ from observability.models import Span as SpanRow
 from observability.texts import scrubbed_text
 
 KEPT_IN_DOUBT = timedelta(minutes=10)  # by then all spans of a trace have come
-MOST_DROPPED = 500
+MOST_DROPPED, MOST_ROUNDS = 500, 40  # at once, and how often
 
 COLUMNS = ("call_id", "input_text", "output_text", "stored_at", "in_doubt")
 JOIN_TEXTS = (
@@ -106,15 +106,20 @@ def drop_of_settled(calls: Mapping[int, bytes]) -> None:
 
 
 def drop_in_doubt() -> int:
-    """Forget what was kept in case its call would be chosen, and was not; how much. To be called every minute."""
+    """Forget what was kept in case its call would be chosen, and was not; how much. To be called every minute.
+
+    In small statements, since SQLite has one writer: at most MOST_ROUNDS of them, more than a minute ever brings.
+    """
     overdue = Q(in_doubt=True, stored_at__lt=now() - KEPT_IN_DOUBT)
     dropped = 0
     for kept in (EvaluationText, RetrievedText):
-        ids = list(
-            kept._default_manager.filter(overdue).order_by("stored_at").values_list("pk", flat=True)[:MOST_DROPPED]
-        )
-        if ids:
-            dropped += kept._default_manager.filter(overdue, pk__in=ids).delete()[0]
+        for _ in range(MOST_ROUNDS):
+            rows = kept._default_manager.filter(overdue).order_by("stored_at")
+            ids = list(rows.values_list("pk", flat=True)[:MOST_DROPPED])
+            if ids:
+                dropped += kept._default_manager.filter(overdue, pk__in=ids).delete()[0]
+            if len(ids) < MOST_DROPPED:
+                break
     return dropped
 
 

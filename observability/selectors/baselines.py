@@ -175,7 +175,8 @@ def _of(pair: Pair, since: datetime) -> QuerySet[MetricBucket]:
 def _alerts(pair: Pair, at: datetime) -> tuple[dict[str, datetime], dict[str, datetime]]:
     """By metric: since when an alert is open, and when the last one was resolved within a day."""
     prefix = cause_of(AlertKind.BASELINE, pair, "")
-    alerts = Alert.objects.filter(kind=AlertKind.BASELINE, cause__startswith=prefix).order_by("fired_at")
+    # By the index of prompts: for the beginning of a text neither database has one here.
+    alerts = Alert.objects.filter(kind=AlertKind.BASELINE, prompt=pair[0], label=pair[1]).order_by("fired_at")
     opened, closed = {}, {}
     for cause, fired_at, resolved_at in alerts.values_list("cause", "fired_at", "resolved_at"):
         metric = cause.removeprefix(prefix)

@@ -133,7 +133,8 @@ def _open_alert(cause: str) -> Alert | None:
 
 
 def _reopened(cause: str) -> Alert | None:
-    """The cause's last alert, if it was told of within the interval, open again."""
+    """The cause's last alert, if it was told of within the interval, open again. Who was at it thinks that it is over:
+    it waits for somebody anew."""
     since = now() - settings.ALERT_RENOTIFY
     told = Alert.objects.select_for_update().filter(cause=cause, notified_at__gt=since)
     alert = told.order_by("-fired_at").first()
@@ -141,7 +142,8 @@ def _reopened(cause: str) -> Alert | None:
         return None
     if alert.resolved_at:  # else another worker has just opened it again
         alert.reopened_at, alert.resolved_at = now(), None
-        alert.save(update_fields=["reopened_at", "resolved_at"])
+        alert.acknowledged_at, alert.acknowledged_by = None, ""
+        alert.save(update_fields=["reopened_at", "resolved_at", "acknowledged_at", "acknowledged_by"])
     return alert
 
 

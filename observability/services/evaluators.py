@@ -18,6 +18,7 @@ from common.actors import Actor
 from common.clock import now
 from common.errors import Conflict, Invalid, NotFound
 from observability.core.evaluator_configs import JUDGE_VARIABLES, as_json, read_config
+from observability.core.evidence import BUILT_IN_METRICS
 from observability.models import Evaluator, EvaluatorKind, EvaluatorVersion, Judging, JudgingBudget
 from observability.models.evaluators import SCORE_NAME
 from observability.selectors.evaluators import find_evaluator
@@ -45,6 +46,8 @@ def create_evaluator(*, name: str, score: str, description: str = "", actor: Act
             rule(text)
         except ValidationError as error:
             raise Invalid.field(field, error.messages[0]) from error
+    if score in BUILT_IN_METRICS:
+        raise Invalid.field("score", f"{score} is measured from the calls; a score needs another name")
     evaluator, created = Evaluator.objects.get_or_create(
         name=name,
         defaults={"score": score, "description": description, "created_at": now(), "created_by": str(actor)},

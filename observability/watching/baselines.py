@@ -3,7 +3,9 @@ the metric is back (core.baselines)."""
 
 import time
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
+from zlib import crc32
 
 from common.clock import now
 from observability.core.baselines import LOWER_IS_BETTER, as_told
@@ -23,26 +25,35 @@ NAMES = {
     COST_PER_CALL: "cost per call",
     OUTPUT_VALID: "share of valid outputs",
 }
+LONGEST_LABEL = 64  # of a label that there is: apps may write more into their calls, and no alert takes that
 SEVERE = 2.0  # times the threshold: an alert is critical
 
 
 def check() -> None:
-    """Every prompt and label with calls in the last day, beginning with another one each minute."""
+    """Every prompt and label with calls in the last day, as many as there is time for, others first each minute. What
+    there was no time for keeps its alerts."""
     at, stop_at = now(), time.monotonic() + MOST_SECONDS
     names = set(Prompt.objects.values_list("name", flat=True))
-    found = [pair for pair in pairs(at - DAY) if pair[0] in names]
-    begins = int(at.timestamp() // 60) % len(found) if found else 0
+    waiting = [pair for pair in pairs(at - DAY) if pair[0] in names and len(pair[1]) <= LONGEST_LABEL]
+    judge_drift.resolve_all_but(waiting)
+    waiting.sort(key=lambda pair: _turn(pair, at), reverse=True)
     seen: set[str] = set()
-    for pair in [*found[begins:], *found[:begins]]:
-        if time.monotonic() > stop_at:
-            return
+    while waiting and time.monotonic() <= stop_at:
+        pair = waiting.pop()
         metrics = watched(pair, at)
         seen |= {cause_of(AlertKind.BASELINE, pair, one.metric) for one in metrics}
         for one in metrics:
             _settle(pair, one)
         judge_drift.look(pair, metrics, at)
+    keep_theirs = tuple(cause_of(AlertKind.BASELINE, pair, "") for pair in waiting)
     for cause in alerts.open_causes(AlertKind.BASELINE) - seen:
-        alerts.resolve(cause=cause)
+        if not cause.startswith(keep_theirs):
+            alerts.resolve(cause=cause)
+
+
+def _turn(pair: Pair, at: datetime) -> int:
+    """Its place in this minute: by chance, so that none waits long where there is time for some of them alone."""
+    return crc32(f"{at.timestamp() // 60} {pair}".encode())
 
 
 def _settle(pair: Pair, one: Watched) -> None:

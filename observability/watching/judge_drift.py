@@ -4,7 +4,7 @@ Both arms of a rollout are judged by the same judge at the same time, so that a 
 is not touched by it; the alert says so.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from observability.core.baselines import LEAST_NOW
@@ -34,6 +34,14 @@ def look(pair: Pair, metrics: Sequence[Watched], at: datetime) -> None:
             seen.add(_fire(pair, metric, of_metric, one, []))
     for cause in alerts.open_causes(AlertKind.JUDGE_DRIFT, cause_of(AlertKind.JUDGE_DRIFT, pair, "")) - seen:
         alerts.resolve(cause=cause)
+
+
+def resolve_all_but(pairs: Collection[Pair]) -> None:
+    """Of prompts and labels that have no calls any more nobody would look."""
+    kept = tuple(cause_of(AlertKind.JUDGE_DRIFT, pair, "") for pair in pairs)
+    for cause in alerts.open_causes(AlertKind.JUDGE_DRIFT):
+        if not cause.startswith(kept):
+            alerts.resolve(cause=cause)
 
 
 def _first_of_newest(rows: Sequence[JudgedBucket]) -> datetime:

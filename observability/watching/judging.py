@@ -47,9 +47,9 @@ def _check_judges() -> None:
         elif cause in open_ and settled:
             alerts.resolve(cause=cause)
     seen = {_cause_of(key) for key, judged in found.items() if _counts(judged)[1]}
-    still = {_cause_of(key) for key in waits()}
-    for cause in open_ - seen - still:  # nothing of it is judged any more
-        alerts.resolve(cause=cause)
+    if unseen := open_ - seen:  # asked only then: SQLite reads all evaluations for what waits
+        for cause in unseen - {_cause_of(key) for key in waits()}:  # nothing of it is judged any more
+            alerts.resolve(cause=cause)
 
 
 def _fire_failing(key: Key, judged: Judged) -> None:

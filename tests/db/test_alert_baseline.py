@@ -1,10 +1,16 @@
 """Baseline alerts: fired for what has left its rolling seven days, with what lines up, and resolved when it is back."""
 
+import itertools
+from collections import defaultdict
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import time_machine
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from common.clock import now
 from observability.models import Alert, AlertKind, MetricBucket
@@ -84,6 +90,29 @@ def test_check__prompt_that_does_not_exist__nothing() -> None:
     watching.check()
 
     assert opened() == []
+
+
+def test_check__label_that_is_none__keeps_nobody_from_watching() -> None:
+    baselines.days(0.94)
+    baselines.span(0.5, NOW - 2 * HOUR, NOW)
+    MetricBucket.objects.update(label="x" * 200)
+    baselines.days(0.94, metric="relevance")
+    baselines.span(0.5, NOW - 2 * HOUR, NOW, metric="relevance")
+
+    watching.check()
+
+    assert opened() == ["baseline:order-extractor:production:relevance"]
+
+
+def test_check__whatever_alerts_there_were__found_by_their_prompt() -> None:
+    baselines.days(0.94)
+
+    with CaptureQueriesContext(connection) as asked:
+        watching.check()
+
+    (query,) = [query["sql"] for query in asked if "observability_alert" in query["sql"] and "fired_at" in query["sql"]]
+    assert "LIKE" not in query
+    assert '"prompt" = ' in query
 
 
 def test_check__half_way_back__still_fires(clock: time_machine.Traveller) -> None:
@@ -170,3 +199,37 @@ def test_check__resolved_a_moment_ago__what_was_before_does_not_fire_again(clock
     watching.check()
 
     assert opened() == []
+
+
+def test_check__time_for_a_third__nobody_waits_long(
+    clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everybody = [(f"prompt-{number}", LABEL) for number in range(60)]
+    monkeypatch.setattr(watching, "pairs", lambda _: everybody)
+    monkeypatch.setattr(watching, "Prompt", SimpleNamespace(objects=SimpleNamespace(values_list=names_of(everybody))))
+    monkeypatch.setattr(watching, "time", SimpleNamespace(monotonic=itertools.count().__next__))
+    monkeypatch.setattr(watching, "MOST_SECONDS", 20)
+    looked_at: dict[str, list[int]] = defaultdict(list)
+    monkeypatch.setattr(watching, "watched", lambda pair, _: looked_at[pair[0]].append(minute) or [])
+
+    for minute in range(120):
+        clock.move_to(NOW + timedelta(minutes=minute))
+        watching.check()
+
+    assert len(looked_at) == 60
+    assert max(after - before for minutes in looked_at.values() for before, after in pairwise([0, *minutes, 119])) < 30
+
+
+def names_of(pairs: list[tuple[str, str]]) -> Any:
+    return lambda *_, **__: [prompt for prompt, _ in pairs]
+
+
+def test_check__no_time_for_it__its_alert_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    baselines.days(0.94)
+    baselines.span(0.87, NOW - 2 * HOUR, NOW)
+    watching.check()
+    monkeypatch.setattr(watching, "MOST_SECONDS", -1)
+
+    watching.check()
+
+    assert len(opened()) == 1

@@ -99,3 +99,15 @@ def test_check__same_judge__nothing() -> None:
     watching.check()
 
     assert causes() == set()
+
+
+def test_check__a_prompt_without_calls_for_a_day__resolved() -> None:
+    baselines.days(0.94)
+    changed()
+    watching.check()
+    before = causes()
+
+    with time_machine.travel(NOW + DAY + HOUR, tick=False):
+        watching.check()
+
+    assert (before, causes()) == ({DRIFT}, set())

@@ -122,6 +122,18 @@ def test_fire__resolved_within_the_interval_and_back__reopened_without_a_word() 
     assert told() == ["alert.fired", "alert.resolved"]
 
 
+def test_fire__acknowledged_over_and_back__told_again_when_the_interval_is_over() -> None:
+    alerts.acknowledge(alert_id=fire().pk, actor=ANNA)
+    alerts.resolve(cause=CAUSE)
+
+    back = fire()
+    with time_machine.travel(now() + timedelta(hours=5), tick=False):
+        fire()
+
+    assert (back.acknowledged_at, back.acknowledged_by) == (None, "")
+    assert told() == ["alert.fired", "alert.acknowledged", "alert.resolved", "alert.renotified"]
+
+
 def test_fire__flaps_for_a_day__one_notice_an_interval() -> None:
     start = now()
 

@@ -336,6 +336,17 @@ def test_documents__after_their_call__kept_for_it() -> None:
     assert not RetrievedText.objects.get().in_doubt
 
 
+def test_documents__only_the_version_that_a_rollout_pinned_needs_them__kept_for_it() -> None:
+    pinned = judged.evaluator(kind=EvaluatorKind.RAGAS)
+    judged.evaluator(ordinal=2)
+    judged.judge(judged.prompt(), pinned)
+    judged.fix_share(ROLLOUT, "canary", pinned, 1.0)
+
+    send_with_documents()
+
+    assert RetrievedText.objects.exists()
+
+
 def send_with_documents(trace: int = 1) -> None:
     judged.send(retrieval(trace), traces.span(judged.attributes(), number=7, trace=trace, parent=8))
 

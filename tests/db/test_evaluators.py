@@ -51,7 +51,10 @@ def test_delete_of_a_version__refused_by_the_database() -> None:
         EvaluatorVersion.objects.filter(pk=version.pk)._raw_delete("default")
 
 
-@pytest.mark.parametrize(("name", "score", "field"), [("Tone", "tone", "name"), ("tone", "the tone", "score")])
+@pytest.mark.parametrize(
+    ("name", "score", "field"),
+    [("Tone", "tone", "name"), ("tone", "the tone", "score"), ("tone", "error_rate", "score")],
+)
 def test_create__names_that_are_none__refused_by_field(name: str, score: str, field: str) -> None:
     error = refused(Invalid, create_evaluator, name=name, score=score)
 

@@ -1,6 +1,7 @@
 """The queue of evaluations: claimed once, settled once, tried again, given up with a reason, and never a zero."""
 
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,6 +11,7 @@ import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from observability.core.scores import NewScore
 from observability.judging import queue, retries, texts
 from observability.judging.judgements import Judgement, Missed
 from observability.models import (
@@ -22,6 +24,7 @@ from observability.models import (
     RetrievedText,
     Score,
 )
+from observability.services import scores
 from tests import judged, traces
 
 pytestmark = pytest.mark.django_db
@@ -299,6 +302,44 @@ def test_drop_in_doubt__after_ten_minutes__what_nobody_chose_is_forgotten(clock:
 
     assert (before, after) == (0, 2)
     assert (EvaluationText.objects.count(), RetrievedText.objects.count()) == (1, 0)
+
+
+def test_drop_in_doubt__more_than_one_statement_takes__all_of_it(
+    clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(texts, "MOST_DROPPED", 2)
+    judged.judge(judged.prompt(), judged.evaluator())
+    orphan = judged.attributes()
+    del orphan["gen_ai.prompt.name"]
+    judged.send(*(traces.span(orphan, number=1, trace=trace, parent=9) for trace in range(5)))
+
+    clock.shift(timedelta(minutes=11))
+    dropped = texts.drop_in_doubt()
+
+    assert (dropped, EvaluationText.objects.count()) == (5, 0)
+
+
+def test_settle__a_reason_with_an_address__scrubbed(clock: time_machine.Traveller) -> None:
+    waiting(clock)
+
+    settle_all(replace(GOOD, reason="it writes to anna@example.com"))
+
+    assert Score.objects.get().comment == "it writes to [email]"
+
+
+def test_settle__a_client_has_given_such_an_id_before__its_own_score_all_the_same(
+    clock: time_machine.Traveller,
+) -> None:
+    waiting(clock)
+    (claimed,) = queue.claim(most=1)
+    foreign = NewScore("faithfulness", 0.1, "judge", id=f"evaluation:{claimed.id}", response_id="unheard-of")
+    scores.record_scores(scores=[foreign])
+
+    queue.settle([(claimed, GOOD)])
+
+    evaluation = Evaluation.objects.select_related("score").get()
+    assert evaluation.score is not None
+    assert (evaluation.score.value, evaluation.score.counts) == (0.9, True)
 
 
 def test_settle__whatever_happens__no_text_in_the_log(

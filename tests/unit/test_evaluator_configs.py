@@ -16,6 +16,19 @@ from observability.core.evaluator_configs import (
     read_config,
 )
 from registry.core.problems import ProblemsFound
+from registry.core.validation import MAX_DEPTH
+
+
+def nested(levels: int) -> dict[str, Any]:
+    inner: dict[str, Any] = {}
+    for _ in range(levels):
+        inner = {"a": inner}
+    return inner
+
+
+def deep_in(field: str) -> str:
+    """The first place that is too deep; the field is two levels deep itself."""
+    return field + ".a" * (MAX_DEPTH - 1)
 
 
 def problems_of(kind: str, written: Any) -> set[tuple[str, str]]:
@@ -70,7 +83,7 @@ def test_read_config__in_order__with_its_defaults(kind: str, written: Any, read:
             {"model": "m", "temperature": 3, "max_tokens": True, "colour": "red"},
             {("config.temperature", "invalid"), ("config.max_tokens", "invalid"), ("config.colour", "unknown")},
         ),
-        ("judge", {"model": "m", "temperature": float("nan")}, {("config.temperature", "invalid")}),
+        ("judge", {"model": "m", "temperature": float("nan")}, {("config.temperature", "invalid_number")}),
         ("judge", {"model": "m", "labels": ["good", ""]}, {("config.labels", "invalid")}),
         ("judge", {"model": "m", "parameters": {"messages": []}}, {("config.parameters.messages", "invalid")}),
         ("judge", {"model": "m", "response_format": ["text"]}, {("config.response_format", "invalid")}),
@@ -91,6 +104,19 @@ def test_read_config__in_order__with_its_defaults(kind: str, written: Any, read:
         ("ragas", {"metric": "answer_relevancy", "model": "m"}, {("config.embeddings", "required")}),
         ("ragas", {"metric": "faithfulness", "model": "m", "embeddings": "e"}, {("config.embeddings", "invalid")}),
         ("external", {}, {("config.posted_by", "required")}),
+        # What no database takes, or what is too deep to be written out.
+        ("judge", {"model": "m\0"}, {("config.model", "invalid_text")}),
+        ("judge", {"model": "m", "parameters": {"user": "\ud800"}}, {("config.parameters.user", "invalid_text")}),
+        ("judge", {"model": "m", "parameters": {"seed": float("nan")}}, {("config.parameters.seed", "invalid_number")}),
+        ("judge", {"model": "m", "parameters": nested(500)}, {(deep_in("config.parameters"), "too_deep")}),
+        # What equals a default, and is none: an empty check would pass every output, and `matches: 1` none.
+        ("check", {"check": ""}, {("config.check", "invalid")}),
+        ("check", {"check": "pattern", "pattern": ""}, {("config.pattern", "invalid")}),
+        ("check", {"check": "pattern", "pattern": "x", "matches": 1}, {("config.matches", "invalid")}),
+        ("judge", {"model": ""}, {("config.model", "invalid")}),
+        ("judge", {"model": "m", "temperature": False}, {("config.temperature", "invalid")}),
+        ("judge", {"model": "m", "max_tokens": 512.0}, {("config.max_tokens", "invalid")}),
+        ("external", {"posted_by": ""}, {("config.posted_by", "invalid")}),
     ],
 )
 def test_read_config__wrong__field_named(kind: str, written: Any, found: set[tuple[str, str]]) -> None:
