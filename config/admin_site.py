@@ -12,8 +12,10 @@ GROUPS = {
     "Calls": ("observability.Call", "observability.Score", "observability.PriceOverride"),
     "Quality": (
         *("observability.Evaluator", "observability.EvaluatorVersion"),
-        *("observability.Judging", "observability.JudgingBudget"),
+        *("observability.Judging", "observability.JudgingBudget", "observability.Objective"),
     ),
+    "Spend": ("observability.SpendBudget",),
+    "Alerts": ("observability.Alert", "observability.Silence"),
     "Access": (
         *("registry.ApiKey", "auth.User", "auth.Group"),
         *("axes.AccessAttempt", "axes.AccessFailureLog", "axes.AccessLog"),

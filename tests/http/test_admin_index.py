@@ -20,7 +20,9 @@ def test_index__superuser__every_model_in_the_order_of_the_product(admin_client:
         "Rollouts": ["Rollout", "Verdict"],
         "Webhooks": ["WebhookEndpoint", "Delivery"],
         "Calls": ["Call", "Score", "PriceOverride"],
-        "Quality": ["Evaluator", "EvaluatorVersion", "Judging", "JudgingBudget"],
+        "Quality": ["Evaluator", "EvaluatorVersion", "Judging", "JudgingBudget", "Objective"],
+        "Spend": ["SpendBudget"],
+        "Alerts": ["Alert", "Silence"],
         "Access": ["ApiKey", "User", "Group", "AccessAttempt", "AccessFailureLog", "AccessLog"],
         "Audit": ["AuditEntry"],
         "Background work": ["Schedule", "Failure", "Success", "OrmQ"],
@@ -31,6 +33,8 @@ def test_index__superuser__every_model_in_the_order_of_the_product(admin_client:
         "Webhooks",
         "Calls",
         "Quality",
+        "Spend",
+        "Alerts",
         "Access",
         "Audit",
         "Background work",
@@ -46,6 +50,9 @@ def test_index__editor__what_an_editor_may_look_at(client: Client) -> None:
         "Prompts": ["Prompt", "PromptVersion", "Label"],
         "Rollouts": ["Rollout", "Verdict"],
         "Calls": ["Call", "Score", "PriceOverride"],
+        "Quality": ["Evaluator", "EvaluatorVersion", "Judging", "JudgingBudget", "Objective"],
+        "Spend": ["SpendBudget"],
+        "Alerts": ["Alert", "Silence"],
     }
 
 
