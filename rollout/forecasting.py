@@ -181,7 +181,7 @@ def _beyond_budget(forecast: Forecast) -> Iterator[str]:
         return
     yield (
         f"The judging budget allows {demand.calls_a_day:.0f} judged calls a day of the {demand.wanted:.0f} that the "
-        f"set shares come to: all are lowered to {demand.afforded:.0%} of what they are."
+        f"set shares come to: all are lowered to {100 * demand.afforded:.3g} % of what they are."
     )
     for metric in forecast.plan.metrics:
         expected = forecast.foresight.metrics.get(metric.name)
