@@ -164,5 +164,5 @@ def test_budget__put__read(ask: Any) -> None:
 
     put = ask("PUT", path, {"calls_a_day": None, "usd_a_day": "0.25"})
 
-    assert put.json() == {"calls_a_day": None, "usd_a_day": "0.2500"}
+    assert put.json() == {"calls_a_day": None, "usd_a_day": "0.25"}
     assert ask("GET", path).json() == put.json()
