@@ -14,7 +14,7 @@ from common.clock import now
 from observability.core.budgets import Period
 from observability.models import AlertKind, Dimension, Severity, SpendBudget
 from observability.representation import named
-from observability.selectors.budgets import Standing, Standings, standings
+from observability.selectors.budgets import BudgetStanding, ValueStanding, standings
 from observability.services import alerts
 from observability.watching import slots
 from observability.watching.amounts import dollars, exact, percent
@@ -64,7 +64,7 @@ def _is_of(cause: str, budget: SpendBudget) -> bool:
     return cause.startswith(f"spend_budget:{budget.dimension}:") and cause.endswith(f":{budget.period}")
 
 
-def _warnings(found: Standings, open_already: set[str]) -> Iterator[Warned]:
+def _warnings(found: BudgetStanding, open_already: set[str]) -> Iterator[Warned]:
     budget = found.budget
     over = {_cause(budget, standing.value): standing for standing in found.values if standing.is_warned}
     own = slots.chosen(list(over), open_already=open_already)
@@ -75,7 +75,7 @@ def _warnings(found: Standings, open_already: set[str]) -> Iterator[Warned]:
         yield _of_the_rest(budget, rest, full)
 
 
-def _of_one(budget: SpendBudget, cause: str, standing: Standing) -> Warned:
+def _of_one(budget: SpendBudget, cause: str, standing: ValueStanding) -> Warned:
     who = f"{budget.dimension} {named(budget.dimension, standing.value)}"
     foreseen = standing.forecast
     by_its_end = f", about {dollars(foreseen)} by the end of the {_span(budget)}" if foreseen is not None else ""
