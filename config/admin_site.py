@@ -15,7 +15,7 @@ GROUPS = {
         *("observability.Judging", "observability.JudgingBudget", "observability.Objective"),
     ),
     "Alerts": ("observability.Alert", "observability.Silence"),
-    "Spending": ("observability.SpendBudget", "observability.PriceOverride"),
+    "Spend": ("observability.SpendBudget", "observability.PriceOverride"),
     "Access": (
         *("registry.ApiKey", "auth.User", "auth.Group"),
         *("axes.AccessAttempt", "axes.AccessFailureLog", "axes.AccessLog"),

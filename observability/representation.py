@@ -6,9 +6,9 @@ from typing import Any
 
 from observability.core.evidence import INTER_TOKEN_LATENCY, LATENCY, TTFT
 from observability.core.figures import Figures, ScoreSums, mean_with_interval, percentile
-from observability.core.objectives import Standing as ObjectiveStanding
+from observability.core.objectives import ObjectiveStanding
 from observability.models import Call, CallText, Dimension, Evaluation, Objective, Score
-from observability.selectors.budgets import Standing, Standings
+from observability.selectors.budgets import BudgetStanding, ValueStanding
 from observability.selectors.hours import Spending
 from observability.selectors.judging import Judged, Key
 
@@ -125,7 +125,7 @@ def spending_json(spending: Spending) -> dict[str, Any]:
     }
 
 
-def budget_json(standings: Standings) -> dict[str, Any]:
+def budget_json(standings: BudgetStanding) -> dict[str, Any]:
     """values: that have spent most of it; over, full: how many have spent 80 % and all of it."""
     budget = standings.budget
     return {
@@ -188,7 +188,7 @@ def money(usd: Decimal) -> str:
     return f"{round(usd, 12).normalize():f}"
 
 
-def _standing_json(dimension: str, standing: Standing) -> dict[str, Any]:
+def _standing_json(dimension: str, standing: ValueStanding) -> dict[str, Any]:
     return {
         "value": named(dimension, standing.value),
         "since": standing.span.since,

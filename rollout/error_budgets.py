@@ -32,7 +32,7 @@ class BudgetNeed:
         return self.left is not None and self.left >= self.needed
 
 
-def demands(plan: Plan, *, prompt_name: str, label: str) -> list[BudgetNeed]:
+def needs(plan: Plan, *, prompt_name: str, label: str) -> list[BudgetNeed]:
     """What the plan demands of the label's objectives, as they are now. Raises Invalid for one that there is not."""
     if not plan.needs_budget_bp:
         return []
@@ -46,29 +46,29 @@ def demands(plan: Plan, *, prompt_name: str, label: str) -> list[BudgetNeed]:
 
 
 def check_budget(plan: Plan, *, prompt_name: str, label: str, force_reason: str) -> None:
-    """Raises Conflict budget_spent, unless there is a reason to start all the same; Invalid as `demands`."""
-    asked = demands(plan, prompt_name=prompt_name, label=label)
-    short = [demand for demand in asked if not demand.met]
+    """Raises Conflict budget_spent, unless there is a reason to start all the same; Invalid as `needs`."""
+    asked = needs(plan, prompt_name=prompt_name, label=label)
+    short = [need for need in asked if not need.met]
     if short and not force_reason:
         raise Conflict(
             "budget_spent",
             f"{'; '.join(map(in_words, short))}. Wait until there is more, or say in force_reason why it is to be "
             "rolled out all the same",
-            extra={"budgets": demands_json(short)},
+            extra={"budgets": needs_json(short)},
         )
 
 
-def demands_json(asked: Sequence[BudgetNeed]) -> list[dict[str, Any]]:
+def needs_json(asked: Sequence[BudgetNeed]) -> list[dict[str, Any]]:
     return [
         {"name": each.name, "needed": each.needed, "left": each.left, "n": each.n, "met": each.met} for each in asked
     ]
 
 
-def in_words(demand: BudgetNeed) -> str:
-    needed = f"the plan needs {100 * demand.needed:g} %"
-    if demand.left is None:
-        return f"How much is left of the error budget of {demand.name} is not known, and {needed}"
-    return f"{100 * demand.left:.1f} % is left of the error budget of {demand.name}, and {needed}"
+def in_words(need: BudgetNeed) -> str:
+    needed = f"the plan needs {100 * need.needed:g} %"
+    if need.left is None:
+        return f"How much is left of the error budget of {need.name} is not known, and {needed}"
+    return f"{100 * need.left:.1f} % is left of the error budget of {need.name}, and {needed}"
 
 
 def _asked(plan: Plan, watched: Any, label: str) -> dict[str, int]:

@@ -20,7 +20,7 @@ from rollout.core.foresight import Delay, Expected, Foresight, Outcome, Subject,
 from rollout.core.plan import Plan, dollars
 from rollout.core.spend import Reach, reach_of_cap
 from rollout.core.stats.evidence import arm, top_bin
-from rollout.error_budgets import BudgetNeed, demands, demands_json, in_words
+from rollout.error_budgets import BudgetNeed, in_words, needs, needs_json
 from rollout.judging import DAY_S, Demand, judged
 from rollout.past import baseline_of, seen_lately, since_when
 from rollout.plans import read_plan
@@ -79,7 +79,7 @@ def forecast(*, prompt_name: str, label: str = "production", canary: str = "", p
     subjects = tuple(_subject(index, whole, target, traffic) for index in range(len(whole.metrics)))
     foresight = foresee(whole, subjects, calls_per_s=traffic.per_s, least_batch=LEAST_BATCH)
     with_margins = replace(whole, metrics=tuple(subject.metric for subject in subjects))
-    reach, budgets = _reach(whole, traffic), tuple(demands(whole, prompt_name=prompt.name, label=label))
+    reach, budgets = _reach(whole, traffic), tuple(needs(whole, prompt_name=prompt.name, label=label))
     return Forecast(target, version, with_margins, traffic, subjects, foresight, demand, reach, budgets)
 
 
@@ -106,7 +106,7 @@ def forecast_json(forecast: Forecast) -> dict[str, Any]:
         },
         "canary_spend": _spend_json(forecast),
         "warnings": list(forecast.warnings),
-        "budgets": demands_json(forecast.budgets),
+        "budgets": needs_json(forecast.budgets),
     }
 
 
@@ -181,7 +181,7 @@ def _beyond_budget(forecast: Forecast) -> Iterator[str]:
         return
     yield (
         f"The judging budget allows {demand.calls_a_day:.0f} judged calls a day of the {demand.wanted:.0f} that the "
-        f"set shares come to: all are lowered to {demand.afforded:.0%} of what they are."
+        f"set shares come to: all are lowered to {100 * demand.afforded:.3g} % of what they are."
     )
     for metric in forecast.plan.metrics:
         expected = forecast.foresight.metrics.get(metric.name)

@@ -1,5 +1,6 @@
 """Evaluators, their versions, and which prompts they judge, over REST."""
 
+from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
@@ -16,6 +17,7 @@ from observability.api.fields import Text
 from observability.judging.evaluating import Judgement, Material, Missed, evaluate
 from observability.models import Evaluator, EvaluatorKind, EvaluatorVersion, Judging, JudgingBudget
 from observability.models.evaluators import MOST_CALLS_A_DAY
+from observability.representation import money
 from observability.selectors.evaluators import (
     evaluator_versions,
     evaluators,
@@ -262,7 +264,7 @@ def judging_json(judging: Judging) -> dict[str, Any]:
 
 def budget_json(budget: JudgingBudget) -> dict[str, Any]:
     usd = budget.usd_a_day
-    return {"calls_a_day": budget.calls_a_day, "usd_a_day": None if usd is None else f"{usd:.4f}"}
+    return {"calls_a_day": budget.calls_a_day, "usd_a_day": None if usd is None else money(Decimal(usd))}
 
 
 def said_json(said: Judgement | Missed) -> dict[str, Any]:
@@ -276,6 +278,6 @@ def said_json(said: Judgement | Missed) -> dict[str, Any]:
         **found,
         "try_again": isinstance(said, Missed) and said.try_again,
         "model": said.model,
-        "cost_usd": None if cost is None else f"{cost:f}",
+        "cost_usd": None if cost is None else money(cost),
         "latency_ms": said.latency_ms,
     }

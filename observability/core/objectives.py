@@ -220,7 +220,7 @@ def present_rate(rates: Sequence[Rate]) -> Rate | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ObjectiveStanding:
     """How an objective does. rates: of WINDOWS. gone_at: when the budget is gone at the present rate; None for never,
     or when nothing tells. covered: the part of the days from which there are calls."""
 
@@ -240,7 +240,7 @@ class Standing:
 
 def standing(
     *, history: Sequence[Slot], bad: ScoreSums, allowed: float, at: datetime, covered: timedelta, days: timedelta
-) -> Standing:
+) -> ObjectiveStanding:
     """history: of the last three days, in order. bad: over all the days, of which `covered` have calls."""
     rates = tuple(rate_of(history, allowed, at, window) for window in WINDOWS)
     budget, present = budget_of(bad, allowed), present_rate(rates)
@@ -248,7 +248,7 @@ def standing(
     if budget.spent is not None and (present or budget.spent >= 1):
         after = gone_after(budget.spent, (present and present.burn) or 0.0, covered=covered, days=days)
     gone_at = None if after is None else at + after
-    return Standing(budget, rates, burning(history, allowed, at), gone_at, covered, days)
+    return ObjectiveStanding(budget, rates, burning(history, allowed, at), gone_at, covered, days)
 
 
 def gone_after(spent: float, burn: float, *, covered: timedelta, days: timedelta) -> timedelta | None:

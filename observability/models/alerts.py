@@ -8,7 +8,8 @@ from django.db.models import CheckConstraint, Q, UniqueConstraint
 class AlertKind(models.TextChoices):
     """baseline: a metric left its rolling seven days. objective: an error budget burns too fast. spend_budget: 80 or
     100 % of a soft budget is spent. spend_anomaly: somebody spends ten times as much as usual. judge_drift: the judge,
-    and not the prompt, has changed. judge_failing: scores are missing. judging_budget: nothing more is judged today."""
+    and not the prompt, has changed. judge_failing: too many scores are missing. judging_budget: 80 or 100 % of what may
+    be judged of a prompt today is used."""
 
     BASELINE = "baseline"
     OBJECTIVE = "objective"

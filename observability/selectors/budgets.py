@@ -18,7 +18,7 @@ Shape = Sequence[float] | None
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ValueStanding:
     """Of one value in the present day or month. share: of the budget; forecast: of the period's end, None while too
     little of it is over to tell."""
 
@@ -38,19 +38,19 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Standings:
+class BudgetStanding:
     """Of a budget. values: the one that it is of; of each, those that spent most, at most as many as were asked for.
     over, full: how many have spent 80 % and all of it."""
 
     budget: SpendBudget
-    values: list[Standing]
+    values: list[ValueStanding]
     over: int
     full: int
 
 
 def standings(
     budgets: Sequence[SpendBudget], at: datetime, *, limit: int, least: Decimal = WARN_AT
-) -> Iterator[Standings]:
+) -> Iterator[BudgetStanding]:
     """In the order of dimensions and periods. least: of budgets of each, the share from which values are told."""
     if not budgets:
         return
@@ -69,18 +69,20 @@ def standings(
                 yield _of_each(budget, span, at, shape, limit=limit, least=least)
 
 
-def _of_one(standing: Standing, budget: SpendBudget) -> Standings:
-    return Standings(budget, [standing], int(standing.is_warned), int(standing.is_spent))
+def _of_one(standing: ValueStanding, budget: SpendBudget) -> BudgetStanding:
+    return BudgetStanding(budget, [standing], int(standing.is_warned), int(standing.is_spent))
 
 
-def _of_each(budget: SpendBudget, span: Span, at: datetime, shape: Shape, *, limit: int, least: Decimal) -> Standings:
+def _of_each(
+    budget: SpendBudget, span: Span, at: datetime, shape: Shape, *, limit: int, least: Decimal
+) -> BudgetStanding:
     """Those that have a budget of their own are not among them."""
     same = SpendBudget.objects.filter(active=True, dimension=budget.dimension, period=budget.period).exclude(value="")
     apart = list(same.values_list("value", flat=True))
     found = _spenders(budget, span, at, least * budget.usd, limit, apart)
     over = found if least == WARN_AT else _spenders(budget, span, at, WARN_AT * budget.usd, 1, apart)
     values = [_standing(budget, value, usd, span, at, shape) for value, usd in found.most]
-    return Standings(budget, values, over.over, over.full)
+    return BudgetStanding(budget, values, over.over, over.full)
 
 
 def _spenders(
@@ -89,8 +91,8 @@ def _spenders(
     return spenders_over(budget.dimension, span.since, at, least=least, full=budget.usd, limit=limit, without=apart)
 
 
-def _standing(budget: SpendBudget, value: str, spent: Decimal, span: Span, at: datetime, shape: Shape) -> Standing:
-    return Standing(value, span, spent, spent / budget.usd, forecast(spent, span, at, shape))
+def _standing(budget: SpendBudget, value: str, spent: Decimal, span: Span, at: datetime, shape: Shape) -> ValueStanding:
+    return ValueStanding(value, span, spent, spent / budget.usd, forecast(spent, span, at, shape))
 
 
 def _shape(at: datetime) -> Shape:

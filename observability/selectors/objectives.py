@@ -16,9 +16,9 @@ from observability.core.objectives import (
     OUTPUTS_ALONE,
     WINDOWS,
     Burning,
+    ObjectiveStanding,
     Outputs,
     Slot,
-    Standing,
     badness,
     badness_of_outputs,
     burning,
@@ -71,7 +71,7 @@ def find_objective(objective_id: int, reach: Reach = EVERYTHING) -> Objective:
     return objective
 
 
-def standings(asked: Collection[Objective], at: datetime) -> dict[int, Standing]:
+def standings(asked: Collection[Objective], at: datetime) -> dict[int, ObjectiveStanding]:
     """How each does now, by its id."""
     if not asked:
         return {}

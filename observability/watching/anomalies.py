@@ -20,6 +20,7 @@ from observability.representation import named
 from observability.selectors.spenders import days_of, spenders_over, spent_on, typical_day_of_others
 from observability.services import alerts
 from observability.watching import slots
+from observability.watching.amounts import dollars, exact
 
 MOST_LOOKED_AT = 200  # spenders of a dimension
 LOOKS_BACK = timedelta(days=28)
@@ -62,7 +63,7 @@ def _check(dimension: str, at: datetime, open_already: set[str]) -> set[str]:
     if not rest:
         return own
     cause = _cause(dimension, "")
-    summary = f"{rest} more {dimension}{'' if rest == 1 else 's'} spent ten times their typical day today."
+    summary = f"{rest} more {dimension}{'' if rest == 1 else 's'} spent ten times their typical day today"
     data = {"dimension": dimension, "more": rest}
     alerts.fire(kind=AlertKind.SPEND_ANOMALY, cause=cause, severity=Severity.WARNING, summary=summary, data=data)
     return {*own, cause}
@@ -77,14 +78,14 @@ def _fire(dimension: str, cause: str, value: str, found: Anomaly, parts: Mapping
         cause=cause,
         severity=Severity.WARNING,
         summary=(
-            f"{dimension} {named(dimension, value)} has spent {found.spent:,.2f} USD today, {found.times:.0f} times "
-            f"{whose} of {found.typical:,.2f} USD{mostly}."
+            f"{dimension} {named(dimension, value)} has spent {dollars(found.spent)} today, {found.times:.0f} times "
+            f"{whose} of {dollars(found.typical)}{mostly}"
         ),
         data={
             "dimension": dimension,
             "value": named(dimension, value),
-            "spent_usd": _plain(found.spent),
-            "typical_usd": _plain(found.typical),
+            "spent_usd": exact(found.spent),
+            "typical_usd": exact(found.typical),
             "typical_of": "its own days" if found.own else f"other {dimension}s' days",
             **parts,
         },
@@ -106,8 +107,8 @@ def _parts(
     spent = spent_on(dimension, midnight(at.date()), new.values(), PARTS_SHOWN) if new else {}
     return known | {
         cause: {
-            "by": [{"prompt": prompt, "model": model, "usd": _plain(usd)} for prompt, model, usd in spent[value]],
-            "by_of_usd": _plain(found[value].spent),
+            "by": [{"prompt": prompt, "model": model, "usd": exact(usd)} for prompt, model, usd in spent[value]],
+            "by_of_usd": exact(found[value].spent),
         }
         for cause, value in new.items()
     }
@@ -121,7 +122,3 @@ def _told_before(causes: Iterable[str]) -> list[tuple[str, dict[str, Any]]]:
 
 def _cause(dimension: str, value: str) -> str:
     return f"spend_anomaly:{dimension}:{named(dimension, value)}"
-
-
-def _plain(usd: Decimal) -> str:
-    return f"{round(usd, 6).normalize():f}"

@@ -14,6 +14,7 @@ from observability.models import AlertKind, Severity
 from observability.selectors.baselines import DAY, Pair, Watched, cause_of, pairs, watched
 from observability.services import alerts
 from observability.watching import judge_drift
+from observability.watching.amounts import percent
 from observability.watching.causes import likely_causes
 from registry.models import Prompt
 
@@ -113,7 +114,7 @@ def told(metric: str, level: float) -> str:
         return f"${level:.3g}"
     if metric in (LATENCY, TTFT):
         return f"{level / 1000:.2f} s" if level >= 1000 else f"{level:.0f} ms"
-    return f"{level:.1%}" if metric in BUILT_IN_METRICS or metric in LOWER_IS_BETTER else f"{level:.2f}"
+    return percent(level, 1) if metric in BUILT_IN_METRICS or metric in LOWER_IS_BETTER else f"{level:.2f}"
 
 
 def _is_severe(one: Watched) -> bool:

@@ -9,15 +9,15 @@ To add up a month of 100 000 users takes seconds, so months of each value are lo
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 
 from common.clock import now
 from observability.core.budgets import Period
 from observability.models import AlertKind, Dimension, Severity, SpendBudget
 from observability.representation import named
-from observability.selectors.budgets import Standing, Standings, standings
+from observability.selectors.budgets import BudgetStanding, ValueStanding, standings
 from observability.services import alerts
 from observability.watching import slots
+from observability.watching.amounts import dollars, exact, percent
 
 MONTHS_EVERY = 10  # minutes
 LOOKED_AT = 50  # values of a budget of each: those that get alerts, and those that keep theirs
@@ -64,7 +64,7 @@ def _is_of(cause: str, budget: SpendBudget) -> bool:
     return cause.startswith(f"spend_budget:{budget.dimension}:") and cause.endswith(f":{budget.period}")
 
 
-def _warnings(found: Standings, open_already: set[str]) -> Iterator[Warned]:
+def _warnings(found: BudgetStanding, open_already: set[str]) -> Iterator[Warned]:
     budget = found.budget
     over = {_cause(budget, standing.value): standing for standing in found.values if standing.is_warned}
     own = slots.chosen(list(over), open_already=open_already)
@@ -75,21 +75,21 @@ def _warnings(found: Standings, open_already: set[str]) -> Iterator[Warned]:
         yield _of_the_rest(budget, rest, full)
 
 
-def _of_one(budget: SpendBudget, cause: str, standing: Standing) -> Warned:
+def _of_one(budget: SpendBudget, cause: str, standing: ValueStanding) -> Warned:
     who = f"{budget.dimension} {named(budget.dimension, standing.value)}"
-    share = f"{100 * standing.share:.0f} %"
     foreseen = standing.forecast
-    by_its_end = f"; about {_usd(foreseen)} by the end of the {_span(budget)}" if foreseen is not None else ""
+    by_its_end = f", about {dollars(foreseen)} by the end of the {_span(budget)}" if foreseen is not None else ""
     return Warned(
         cause,
         Severity.CRITICAL if standing.is_spent else Severity.WARNING,
-        f"{who} has spent {_usd(standing.spent)}, {share} of the {budget.period} {_usd(budget.usd)}{by_its_end}.",
+        f"{who} has spent {dollars(standing.spent)}, {percent(standing.share)} of the {budget.period} "
+        f"{dollars(budget.usd)}{by_its_end}",
         {
             **_about(budget),
             "value": named(budget.dimension, standing.value),
-            "spent_usd": _plain(standing.spent),
+            "spent_usd": exact(standing.spent),
             "share": float(standing.share),
-            "forecast_usd": None if foreseen is None else _plain(foreseen),
+            "forecast_usd": None if foreseen is None else exact(foreseen),
             "ends_at": standing.span.until.isoformat().replace("+00:00", "Z"),
         },
         standing.value if budget.dimension == Dimension.PROMPT else "",
@@ -102,7 +102,7 @@ def _of_the_rest(budget: SpendBudget, rest: int, full: int) -> Warned:
         _cause(budget, ""),
         Severity.CRITICAL if full else Severity.WARNING,
         f"{rest} more {budget.dimension}{'' if rest == 1 else 's'} spent 80 % of their {budget.period} budget of "
-        f"{_usd(budget.usd)}{spent}.",
+        f"{dollars(budget.usd)}{spent}",
         {**_about(budget), "more": rest, "more_full": full},
         "",
     )
@@ -117,17 +117,9 @@ def _about(budget: SpendBudget) -> dict[str, object]:
         "budget": budget.pk,
         "dimension": budget.dimension,
         "period": budget.period,
-        "budget_usd": _plain(budget.usd),
+        "budget_usd": exact(budget.usd),
     }
 
 
 def _span(budget: SpendBudget) -> str:
     return "day" if budget.period == "daily" else "month"
-
-
-def _usd(usd: Decimal) -> str:
-    return f"{usd:,.2f} USD"
-
-
-def _plain(usd: Decimal) -> str:
-    return f"{round(usd, 6).normalize():f}"

@@ -8,6 +8,7 @@ from common.clock import now
 from observability.models import AlertKind, JudgingBudget, JudgingDay, Missing, Severity
 from observability.selectors.judging import Judged, Key, commonest, settled_since, stopped_by_budget, waits
 from observability.services import alerts
+from observability.watching.amounts import percent
 
 LOOKED_AT = timedelta(minutes=30)
 LEAST_SETTLED = 20
@@ -108,7 +109,7 @@ def _fire_budget(day: JudgingDay, budget: JudgingBudget, used: float) -> str:
         severity=Severity.CRITICAL if spent else Severity.WARNING,
         summary=f"Today's judging budget of {name} is used up: {stopped} calls were not judged"
         if spent
-        else f"{used:.0%} of today's judging budget of {name} is used",
+        else f"{percent(used)} of today's judging budget of {name} is used",
         data={
             "used": used,
             "calls": day.calls,

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from common.clock import now
-from observability.core.objectives import Burning, Rate, Standing
+from observability.core.objectives import Burning, ObjectiveStanding, Rate
 from observability.models import AlertKind, Objective, Severity
 from observability.selectors.objectives import burnings, standings
 from observability.services import alerts
@@ -49,7 +49,7 @@ def _check(watched: Collection[Objective], open_: Collection[str], at: datetime)
             alerts.resolve(cause=cause_of(objective))
 
 
-def _fire(objective: Objective, found: Burning, stand: Standing, at: datetime) -> None:
+def _fire(objective: Objective, found: Burning, stand: ObjectiveStanding, at: datetime) -> None:
     alerts.fire(
         kind=AlertKind.OBJECTIVE,
         cause=cause_of(objective),
@@ -62,7 +62,7 @@ def _fire(objective: Objective, found: Burning, stand: Standing, at: datetime) -
     )
 
 
-def _data(objective: Objective, found: Burning, stand: Standing) -> dict[str, Any]:
+def _data(objective: Objective, found: Burning, stand: ObjectiveStanding) -> dict[str, Any]:
     return {
         "objective": objective.pk,
         "name": objective.name,
@@ -87,7 +87,7 @@ def _times(rate: Rate) -> str:
     return f"{burn:.0f}" if burn >= 10 else f"{burn:.1f}"
 
 
-def _gone(found: Burning, stand: Standing, at: datetime) -> str:
+def _gone(found: Burning, stand: ObjectiveStanding, at: datetime) -> str:
     """By the rate that the alert is about, which may be faster than the present one."""
     if stand.budget.left == 0:
         return "it is gone"

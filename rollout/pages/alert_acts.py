@@ -21,13 +21,17 @@ from registry.admin.acting import actor_of, attempt
 from rollout.pages import alerts_parts as parts
 from rollout.pages.readers import for_people
 
-ACTS = {"acknowledge": "Acknowledge", "silence": "Silence", "unsilence": "Tell of it again"}
+ACTS = {"acknowledge": "Acknowledge", "silence": "Silence", "unsilence": "End the silence"}
 WHAT = {
     "acknowledge": "Everyone sees that you are at it, and no notice of it is repeated unless it becomes critical.",
     "silence": "Nobody is told of this cause until the silence ends, though it may go and come back meanwhile.",
     "unsilence": "The silence ends now: if the cause still holds, the next check may tell of it.",
 }
-DONE = {"acknowledge": "The alert is acknowledged.", "silence": "Its cause is silenced.", "unsilence": "It is told of."}
+DONE = {
+    "acknowledge": "The alert is acknowledged.",
+    "silence": "Its cause is silenced.",
+    "unsilence": "The silence is over.",
+}
 HOURS = {"1": "1 hour", "4": "4 hours", "24": "1 day", "72": "3 days", "168": "7 days", "720": "30 days"}
 
 

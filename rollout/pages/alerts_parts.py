@@ -20,7 +20,7 @@ NOTICE_WORDS = {
     "alert.renotified": "Told again that it still holds",
     "alert.acknowledged": "Acknowledged",
     "alert.silenced": "Silenced",
-    "alert.unsilenced": "Told of again",
+    "alert.unsilenced": "Silence ended",
     "alert.resolved": "Told that it is over",
 }
 
@@ -82,12 +82,12 @@ def line(alert: Alert, now: datetime, *, to_person: bool = True) -> AlertLine:
         id=alert.pk,
         state=state(alert),
         title=words.title,
-        summary=alert.summary if shown else f"{words.title}: log in to read by how much.",
+        summary=alert.summary if shown else f"{words.title}: log in to read by how much",
         about=", ".join(filter(None, (alert.prompt, alert.label))),
         prompt=alert.prompt,
         since=f"for {duration(((alert.resolved_at or now) - alert.fired_at).total_seconds())}",
         fired_at=moment(alert.fired_at, now),
-        handled=handled(alert, now),
+        handled=handled(alert, now) if to_person else "",
     )
 
 

@@ -34,13 +34,14 @@ WORDS = {
         "the evaluator if it was replaced.",
     ),
     AlertKind.JUDGE_FAILING: KindWords(
-        "Scores are missing because the judge fails",
-        "See whether the judge's endpoint answers, and what it answers. Missing scores count for and against nothing; "
-        "they are tried again for about an hour.",
+        "Too many scores are missing",
+        "See which reason is the commonest: a judge that does not answer, answers not as asked for, or calls that came "
+        "without texts. What is missing was given up, is not asked for again, and counts for and against nothing.",
     ),
     AlertKind.JUDGING_BUDGET: KindWords(
-        "Nothing more is judged today",
-        "Raise the prompt's judging budget or lower its share. Rollouts that wait for scores wait until tomorrow.",
+        "The day's judging budget is nearly or wholly used up",
+        "Raise the prompt's judging budget or lower its share. When it is used up nothing more is judged today, and "
+        "rollouts that wait for scores wait until tomorrow (UTC).",
     ),
 }
 OF_SPEND = {AlertKind.SPEND_BUDGET, AlertKind.SPEND_ANOMALY}

@@ -7,7 +7,7 @@ from datetime import datetime
 from django.utils.safestring import SafeString
 
 from observability.core.evidence import COST_PER_CALL, ERROR_RATE, INTER_TOKEN_LATENCY, LATENCY, OUTPUT_VALID, TTFT
-from observability.core.objectives import OF_EACH_CALL, TOKENS_PER_SECOND, Rate, Standing, present_rate
+from observability.core.objectives import OF_EACH_CALL, TOKENS_PER_SECOND, ObjectiveStanding, Rate, present_rate
 from observability.models import Objective
 from observability.selectors.objectives import standings
 from rollout.charts import meter
@@ -62,7 +62,7 @@ def promise_in_words(objective: Objective) -> str:
     return f"{share} of the {WORDS[metric]} within {milliseconds(threshold)}"
 
 
-def _row(objective: Objective, stand: Standing, at: datetime) -> ObjectiveRow:
+def _row(objective: Objective, stand: ObjectiveStanding, at: datetime) -> ObjectiveRow:
     budget = stand.budget
     left_words = DASH if budget.left is None else f"{estimate(budget.left, 'share')} left"
     return ObjectiveRow(
@@ -80,7 +80,7 @@ def _row(objective: Objective, stand: Standing, at: datetime) -> ObjectiveRow:
     )
 
 
-def _state(objective: Objective, stand: Standing) -> State:
+def _state(objective: Objective, stand: ObjectiveStanding) -> State:
     if stand.budget.left is None:
         return State("open", "Nothing measured yet")
     if stand.budget.left == 0:
@@ -90,7 +90,7 @@ def _state(objective: Objective, stand: Standing) -> State:
     return State("safe", "Kept") if objective.active else State("open", "Kept, and not watched")
 
 
-def _attained(objective: Objective, stand: Standing) -> str:
+def _attained(objective: Objective, stand: ObjectiveStanding) -> str:
     """In the words of the promise: a mean of scores, a share of the calls."""
     attained = stand.budget.attained
     if attained is None:
@@ -106,7 +106,7 @@ def _times(rate: Rate) -> str:
     return DASH if rate.burn is None else f"{TIMES}{rate.burn:.3g}"
 
 
-def _breaks(objective: Objective, stand: Standing, at: datetime) -> str:
+def _breaks(objective: Objective, stand: ObjectiveStanding, at: datetime) -> str:
     budget, bad = stand.budget, _bad(objective)
     if budget.spent is None:
         return f"No call that names {objective.label} was measured."

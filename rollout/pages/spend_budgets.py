@@ -9,7 +9,7 @@ from django.utils.safestring import SafeString
 
 from observability.models import SpendBudget
 from observability.representation import named
-from observability.selectors.budgets import Standing, Standings, standings
+from observability.selectors.budgets import BudgetStanding, ValueStanding, standings
 from rollout.charts import meter
 from rollout.formats import count, estimate, money
 from rollout.wording import State
@@ -37,7 +37,7 @@ def budget_rows(dimension: str, at: datetime) -> list[BudgetRow]:
     return [row for of_budget in found for row in _rows(of_budget)]
 
 
-def _rows(found: Standings) -> Iterator[BudgetRow]:
+def _rows(found: BudgetStanding) -> Iterator[BudgetRow]:
     shown_over = sum(standing.is_warned for standing in found.values)
     more = found.over - shown_over
     for place, standing in enumerate(found.values, start=1):
@@ -45,7 +45,7 @@ def _rows(found: Standings) -> Iterator[BudgetRow]:
         yield _row(found.budget, standing, f"{count(more)} more over 80 %" if more > 0 and is_last else "")
 
 
-def _row(budget: SpendBudget, standing: Standing, more: str) -> BudgetRow:
+def _row(budget: SpendBudget, standing: ValueStanding, more: str) -> BudgetRow:
     who, share = named(budget.dimension, standing.value), estimate(float(standing.share), "share")
     spent = f"{money(float(standing.spent))} of {money(float(budget.usd))}, {share}"
     return BudgetRow(
@@ -59,7 +59,7 @@ def _row(budget: SpendBudget, standing: Standing, more: str) -> BudgetRow:
     )
 
 
-def _state(standing: Standing) -> State:
+def _state(standing: ValueStanding) -> State:
     if standing.is_spent:
         return State("harm", "Spent")
     return State("held", "Over 80 %") if standing.is_warned else State("safe", "Within it")

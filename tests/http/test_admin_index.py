@@ -22,7 +22,7 @@ def test_index__superuser__every_model_in_the_order_of_the_product(admin_client:
         "Calls": ["Call", "Score"],
         "Quality": ["Evaluator", "EvaluatorVersion", "Judging", "JudgingBudget", "Objective"],
         "Alerts": ["Alert", "Silence"],
-        "Spending": ["SpendBudget", "PriceOverride"],
+        "Spend": ["SpendBudget", "PriceOverride"],
         "Access": ["ApiKey", "User", "Group", "AccessAttempt", "AccessFailureLog", "AccessLog"],
         "Audit": ["AuditEntry"],
         "Background work": ["Schedule", "Failure", "Success", "OrmQ"],
@@ -34,7 +34,7 @@ def test_index__superuser__every_model_in_the_order_of_the_product(admin_client:
         "Calls",
         "Quality",
         "Alerts",
-        "Spending",
+        "Spend",
         "Access",
         "Audit",
         "Background work",
@@ -52,7 +52,7 @@ def test_index__editor__what_an_editor_may_look_at(client: Client) -> None:
         "Calls": ["Call", "Score"],
         "Quality": ["Evaluator", "EvaluatorVersion", "Judging", "JudgingBudget", "Objective"],
         "Alerts": ["Alert", "Silence"],
-        "Spending": ["SpendBudget", "PriceOverride"],
+        "Spend": ["SpendBudget", "PriceOverride"],
     }
 
 

@@ -72,6 +72,13 @@ def test_status__only_silenced__nothing_needs_attention() -> None:
     assert "alert is open" not in words(page)
 
 
+def test_status__acknowledged__says_by_whom_to_people(anna: Client) -> None:
+    alerts.acknowledge(alert_id=fire().pk, reason="asking the provider", actor=ANNA)
+
+    assert "acknowledged by" in section(anna.get("/"), "attention")
+    assert "acknowledged by" not in section(Client().get("/"), "attention")
+
+
 def test_status__spend_and_a_stranger__not_how_much(anna: Client) -> None:
     fire("user", kind=AlertKind.SPEND_BUDGET, summary="1234 USD were spent.")
 
