@@ -95,6 +95,21 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     return refuse_to_skip((yield))
 
 
+@pytest.fixture(scope="session")
+def django_db_keepdb(django_db_modify_db_settings: None) -> bool:
+    """pytest-django keeps to the database that is there: a copy of one that was migrated before."""
+    from django.db import connection
+
+    from tests import migrated
+
+    name = connection.creation._get_test_db_name()
+    if connection.vendor == "sqlite":
+        migrated.copy_to_sqlite(name)
+    else:
+        migrated.copy_to_postgres(os.environ["DATABASE_URL"], name)
+    return True
+
+
 @pytest.fixture
 def shared() -> Path:
     """The folder of recorded OTLP bodies (captures/) and reference values (vectors/)."""

@@ -8,6 +8,7 @@ import math
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from multiprocessing import get_context
 from statistics import median
 from typing import Any
@@ -33,14 +34,19 @@ Row = Mapping[str, Any]
 
 
 def run(
-    chosen: Sequence[Scenario], *, quick: bool, processes: int, progress: Callable[[str], None]
+    chosen: Sequence[Scenario],
+    *,
+    quick: bool,
+    processes: int,
+    progress: Callable[[str], None],
+    references: bool = True,
 ) -> Iterator[list[Row]]:
-    """The rows of each scenario, in their order."""
+    """The rows of each scenario, in their order. references: also of the methods that Serinus is compared with."""
     places = {scenario.name: place for place, scenario in enumerate(scenarios())}
     with get_context("spawn").Pool(processes) as pool:
         for scenario in chosen:
             start, n = time.monotonic(), scenario.quick if quick else scenario.full
-            tasks = [(places[scenario.name], number) for number in range(n)]
+            tasks = [(places[scenario.name], number, references) for number in range(n)]
             outcomes = pool.map(_rollout, tasks, chunksize=max(1, min(8, n // (4 * processes))))
             new = list(_rows(scenario, outcomes))
             progress(f"{scenario.name}: {n} rollouts in {time.monotonic() - start:.0f} s")
@@ -65,10 +71,11 @@ def rollout(scenario: Scenario, number: int) -> dict[str, Outcome]:
     return found
 
 
-def _rollout(task: tuple[int, int]) -> dict[str, Outcome]:
+def _rollout(task: tuple[int, int, bool]) -> dict[str, Outcome]:
     """The scenario by its place: its functions cannot be sent to another process."""
-    place, number = task
-    return rollout(scenarios()[place], number)
+    place, number, references = task
+    scenario = scenarios()[place]
+    return rollout(scenario if references else replace(scenario, methods=()), number)
 
 
 def _ended(end: End, look: int | None, canary: Bools) -> Outcome:

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, StorageState, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import chromium, instance
-from tests.browser.instance import Instance
+from tests.browser.instance import SUPERUSER, Instance
 from tests.browser.pictures import Camera
 from tests.browser.windows import PATIENCE_MS, Windows
 
@@ -42,18 +42,31 @@ def serinus(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Itera
         yield serinus
 
 
-@pytest.fixture(scope="package")
-def logins() -> dict[str, StorageState]:
-    return {}
+@pytest.fixture(scope="module")
+def _windows_of_all(browser: Browser, serinus: Instance) -> Windows:
+    return Windows(browser, serinus.url, serinus.sessions)
 
 
 @pytest.fixture
-def windows(browser: Browser, serinus: Instance, logins: dict[str, StorageState]) -> Iterator[Windows]:
-    windows = Windows(browser, serinus.url, logins)
-    yield windows
-    windows.close()
-    if faults := windows.unexpected():
-        pytest.fail("\n".join(faults), pytrace=False)
+def windows(_windows_of_all: Windows) -> Iterator[Windows]:
+    yield _windows_of_all
+    _windows_of_all.close_all()
+    _windows_of_all.refuse_faults()
+
+
+@pytest.fixture(scope="module")
+def one_window(browser: Browser, serinus: Instance) -> Iterator[tuple[Windows, Page]]:
+    windows = Windows(browser, serinus.url, serinus.sessions)
+    yield windows, windows.open(SUPERUSER)
+    windows.close_all()
+
+
+@pytest.fixture
+def reading(one_window: tuple[Windows, Page]) -> Iterator[Page]:
+    """The superuser's window, for pages that are only looked at: a new one for each would load all styles again."""
+    windows, page = one_window
+    yield page
+    windows.refuse_faults()
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests import migrated
 from tests.process.operators import Operator
 from tests.process.server import HOST, Server, serving, wait_until
 
@@ -24,24 +25,39 @@ PLAN: dict[str, Any] = {
     "look_every": "1s",
 }
 MAKE_PEOPLE = f"""
+import json
 from django.contrib.auth.hashers import make_password
+from django.test import Client
 password = make_password({PASSWORD!r})  # once: it takes its time
+sessions = dict()
 for name in {PEOPLE!r}:
     user = User.objects.create(username=name, password=password, is_staff=True, is_superuser=name == {SUPERUSER!r})
     user.groups.set(Group.objects.filter(name={GROUPS!r}.get(name)))
+    client = Client()
+    client.force_login(user)
+    sessions[name] = client.cookies["sessionid"].value
+print(json.dumps(sessions))
 """
 
 
 class Instance(Operator):
-    """What operators and apps do over HTTP, beside what people do in the browser."""
+    """What operators and apps do over HTTP, beside what people do in the browser.
 
-    def __init__(self, server: Server) -> None:
+    sessions: of everybody, who have all logged in before: a login takes longer than most pages do.
+    """
+
+    def __init__(self, server: Server, sessions: Mapping[str, str]) -> None:
         super().__init__(server)
+        self.sessions = sessions
         self._customers = (f"customer-{number}" for number in itertools.count())
 
     @property
     def url(self) -> str:
         return f"http://{HOST}:{self.server.port}"
+
+    def open(self, path: str, person: str) -> tuple[int, bytes]:
+        """Status and body of a page, asked for without a browser."""
+        return self.server.request("GET", path, Cookie=f"sessionid={self.sessions[person]}")
 
     def roll_out(self, name: str, **plan: Any) -> str:
         """The id of a rollout of the prompt's version 1.1, which production is to become."""
@@ -105,6 +121,6 @@ def _call(served: Mapping[str, Any], number: int) -> dict[str, Any]:
 @contextmanager
 def running(folder: Path) -> Iterator[Instance]:
     """With everybody's account."""
-    with serving(folder, SERINUS_WEBHOOK_ALLOW="localhost", SERINUS_API_RATE="100000") as server:
-        server.manage("shell", "-c", MAKE_PEOPLE)
-        yield Instance(server)
+    with serving(migrated.installation(folder), SERINUS_WEBHOOK_ALLOW="localhost", SERINUS_API_RATE="100000") as server:
+        sessions = json.loads(server.manage("shell", "-v0", "-c", MAKE_PEOPLE))
+        yield Instance(server, sessions)

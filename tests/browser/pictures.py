@@ -45,8 +45,10 @@ class Camera:
 @contextmanager
 def on_a_phone(page: Page) -> Iterator[None]:
     page.set_viewport_size(PHONE)
-    yield
-    page.set_viewport_size(WIDE)
+    try:
+        yield
+    finally:
+        page.set_viewport_size(WIDE)
 
 
 def beyond(page: Page) -> list[str]:

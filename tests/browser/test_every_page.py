@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.browser import axe, site_map, story
-from tests.browser.instance import SUPERUSER, Instance
+from tests.browser.instance import Instance
 from tests.browser.pictures import Camera, beyond, on_a_phone
 from tests.browser.windows import Windows
 
@@ -21,14 +21,12 @@ def addresses() -> dict[str, str]:
 
 
 @pytest.fixture
-def page(windows: Windows, told: story.Story, addresses: dict[str, str]) -> Page:
-    """A superuser's window."""
-    page = windows.open(SUPERUSER)
+def page(reading: Page, told: story.Story, addresses: dict[str, str]) -> Page:
     if not addresses:
         lists = [f"/admin/registry/{each}/?q={story.NAME}" for each in ("prompt", "label")]
         begin = [f"/rollouts/{told.running}", *lists, "/", "/admin/"]
-        addresses |= site_map.addresses(page.request, begin)
-    return page
+        addresses |= site_map.addresses(reading.request, begin)
+    return reading
 
 
 @pytest.mark.parametrize("route", site_map.routes())

@@ -4,12 +4,11 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, StorageState, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import axe, instance, site_map
-from tests.browser.instance import SUPERUSER, Instance
+from tests.browser.instance import Instance
 from tests.browser.pictures import Camera, beyond, on_a_phone
-from tests.browser.windows import Windows
 
 PAGES = [route for route in site_map.routes() if "<" not in route and not route.startswith("admin/")]
 NOTHING = re.compile(r"\b(no|nothing|none|0)\b", re.IGNORECASE)
@@ -22,20 +21,12 @@ def serinus(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Itera
         yield serinus
 
 
-@pytest.fixture(scope="module")
-def logins() -> dict[str, StorageState]:
-    """To this one."""
-    return {}
-
-
 @pytest.mark.parametrize("route", PAGES)
-def test_page__nothing_there_yet__says_so(route: str, windows: Windows, camera: Camera) -> None:
-    page = windows.open(SUPERUSER)
+def test_page__nothing_there_yet__says_so(route: str, reading: Page, camera: Camera) -> None:
+    reading.goto(f"/{route}")
 
-    page.goto(f"/{route}")
-
-    expect(page.get_by_role("main")).to_contain_text(NOTHING)
-    camera.take(page, f"{site_map.name_of(route)}-empty")
-    assert not axe.grave_violations(page)
-    with on_a_phone(page):
-        assert not beyond(page)
+    expect(reading.get_by_role("main")).to_contain_text(NOTHING)
+    camera.take(reading, f"{site_map.name_of(route)}-empty")
+    assert not axe.grave_violations(reading)
+    with on_a_phone(reading):
+        assert not beyond(reading)

@@ -22,7 +22,7 @@ import psutil
 import psycopg
 import pytest
 
-from tests import traces
+from tests import migrated, traces
 from tests.process.server import Server, new_database, serving, wait_until
 
 pytestmark = pytest.mark.xdist_group("process")
@@ -149,8 +149,8 @@ def test_traces__processes_killed_while_they_arrive__each_acknowledged_request_w
 ) -> None:
     settings = {"DATABASE_URL": address} if address else {}
     database = Database(tmp_path, address)
-    with serving(tmp_path, **settings) as server:
-        exporters = Exporters(server.manage("create_key", "app", "--scopes", "ingest,write"), "")
+    with serving(tmp_path if address else migrated.installation(tmp_path), **settings) as server:
+        exporters = Exporters(server.key(), "")
         exporters.rollout = start_rollout(server, exporters.key)
         clients = exporters.run(server)
 

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests import migrated
 from tests.process.server import HOST, Server, serving
 
 
 @pytest.fixture(scope="package")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """As the tutorial starts it: webhooks may go to this machine."""
-    with serving(tmp_path_factory.mktemp("docs") / "data", SERINUS_WEBHOOK_ALLOW=HOST) as server:
+    folder = migrated.installation(tmp_path_factory.mktemp("docs") / "data")
+    with serving(folder, SERINUS_WEBHOOK_ALLOW=HOST) as server:
         yield server

@@ -14,6 +14,11 @@ from tests.rollouts import ANNA
 pytestmark = pytest.mark.django_db
 
 LISTS = ("prompts", "prompts/order-extractor/versions", "rollouts", "calls", "webhooks")
+POSITIONS = ("p=1", "p=%00", "p=\u0663", "p=" + "9" * 400, "o=1&p=x", "r=1", "p=", "")
+RANGES = (
+    *(("calls", "since"), ("scores", "since"), ("events", "since"), ("prompts/order-extractor/versions", "since")),
+    *(("audit", "since"), ("audit", "until"), ("spend", "since"), ("spend", "until")),
+)
 
 
 @pytest.fixture
@@ -32,24 +37,24 @@ def test_nul_in_the_address__400(client: Client, key: dict[str, str], address: s
     assert (response.status_code, response.json()["code"]) == (400, "nul_character")
 
 
-@pytest.mark.parametrize("position", ["p=1", "p=%00", "p=\u0663", "p=" + "9" * 400, "o=1&p=x", "r=1", "p=", ""])
 @pytest.mark.parametrize("path", LISTS)
-def test_cursor__of_no_position_in_the_list__refused_or_a_page(
-    client: Client, key: dict[str, str], path: str, position: str
-) -> None:
-    cursor = quote(base64.b64encode(position.encode()).decode())
+def test_cursor__of_no_position_in_the_list__refused_or_a_page(client: Client, key: dict[str, str], path: str) -> None:
+    cursors = {position: quote(base64.b64encode(position.encode()).decode()) for position in POSITIONS}
 
-    response = client.get(f"/api/v1/{path}?cursor={cursor}", headers=key)
+    statuses = {
+        position: client.get(f"/api/v1/{path}?cursor={cursor}", headers=key).status_code
+        for position, cursor in cursors.items()
+    }
 
-    assert response.status_code in {200, 404}
+    assert {position: status for position, status in statuses.items() if status not in {200, 404}} == {}
 
 
-@pytest.mark.parametrize("path", LISTS)
 @pytest.mark.parametrize("method", ["OPTIONS", "TRACE", "PATCH"])
-def test_method__that_no_list_has__405(client: Client, key: dict[str, str], path: str, method: str) -> None:
-    response = client.generic(method, f"/api/v1/{path}", headers=key)
+def test_method__that_no_list_has__405(client: Client, key: dict[str, str], method: str) -> None:
+    answers = {path: client.generic(method, f"/api/v1/{path}", headers=key) for path in LISTS}
 
-    assert (response.status_code, response["Content-Type"]) == (405, "application/problem+json")
+    found = {path: (answer.status_code, answer["Content-Type"]) for path, answer in answers.items()}
+    assert found == dict.fromkeys(LISTS, (405, "application/problem+json"))
 
 
 @pytest.mark.parametrize("at", ["0001-01-01T00:00:00%2B14:00", "9999-12-31T23:59:59-14:00"])
@@ -60,23 +65,11 @@ def test_history__time_beyond_the_calendar__422(client: Client, key: dict[str, s
 
 
 @pytest.mark.parametrize("at", ["0001-01-01T00:00:00%2B14:00", "9999-12-31T23:59:59-14:00"])
-@pytest.mark.parametrize(
-    ("path", "name"),
-    [
-        ("calls", "since"),
-        ("scores", "since"),
-        ("events", "since"),
-        ("audit", "since"),
-        ("audit", "until"),
-        ("spend", "since"),
-        ("spend", "until"),
-        ("prompts/order-extractor/versions", "since"),
-    ],
-)
-def test_range__beyond_the_calendar__422(client: Client, key: dict[str, str], path: str, name: str, at: str) -> None:
-    response = client.get(f"/api/v1/{path}?{name}={at}", headers=key)
+def test_range__beyond_the_calendar__422(client: Client, key: dict[str, str], at: str) -> None:
+    answers = {(path, name): client.get(f"/api/v1/{path}?{name}={at}", headers=key) for path, name in RANGES}
 
-    assert (response.status_code, response.json()["errors"][0]["field"]) == (422, name)
+    found = {asked: (answer.status_code, answer.json()["errors"][0]["field"]) for asked, answer in answers.items()}
+    assert found == {(path, name): (422, name) for path, name in RANGES}
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/livez", "/readyz"])

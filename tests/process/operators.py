@@ -11,7 +11,7 @@ class Operator:
 
     def __init__(self, server: Server) -> None:
         self.server = server
-        self.key = server.manage("create_key", "tests", "--scopes", "read,write,ingest,admin")
+        self.key = server.key()
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         sent = None if body is None else json.dumps(body)

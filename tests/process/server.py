@@ -20,6 +20,9 @@ from tests.leaks import leaks
 
 HOST = "127.0.0.1"
 MANAGE = Path(__file__).resolve().parents[2] / "manage.py"
+KEY = "key"
+"""The file of a folder that came with one (tests.migrated)."""
+
 READY_WITHIN_S = 60
 """Generous, for a machine that runs other tests; on an idle one it is 2 s."""
 
@@ -65,6 +68,12 @@ class Server:
         return subprocess.run(
             [sys.executable, MANAGE, *command], env=env, capture_output=True, text=True, check=True
         ).stdout.strip()
+
+    def key(self) -> str:
+        """Of all scopes: the one that its folder came with, else a new one."""
+        if (self.folder / KEY).exists():
+            return (self.folder / KEY).read_text()
+        return self.manage("create_key", "tests", "--scopes", "read,write,ingest,admin")
 
     def tree(self) -> list[psutil.Process]:
         """The server's process and all below it."""

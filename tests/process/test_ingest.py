@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests import recorded, traces
+from tests import migrated, recorded, traces
 from tests.process.server import Server, serving, wait_until
 
 PROTOBUF = "application/x-protobuf"
@@ -56,13 +56,13 @@ class Exporters:
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, str]]:
     """A server and a key for it."""
-    with serving(tmp_path_factory.mktemp("ingest")) as server:
-        yield server, server.manage("create_key", "app", "--scopes", "ingest,write")
+    with serving(migrated.installation(tmp_path_factory.mktemp("ingest"))) as server:
+        yield server, server.key()
 
 
 def test_traces__group_killed_while_they_arrive__every_acknowledged_span_is_there_once(tmp_path: Path) -> None:
-    with serving(tmp_path) as server:
-        exporters = Exporters(server.manage("create_key", "app", "--scopes", "ingest,read"))
+    with serving(migrated.installation(tmp_path)) as server:
+        exporters = Exporters(server.key())
         enough = random.randint(1, 500)
 
         clients = exporters.run(server, 4)

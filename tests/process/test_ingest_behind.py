@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from tests import traces
+from tests import migrated, traces
 from tests.parallel import start
 from tests.process.server import HOST, Server, serving
 
@@ -22,8 +22,8 @@ class Answer(NamedTuple):
 
 
 def test_traces__database_locked_by_another__503_in_time_for_all_and_prompts_are_served(tmp_path: Path) -> None:
-    with serving(tmp_path) as server:
-        key = server.manage("create_key", "app", "--scopes", "ingest,read")
+    with serving(migrated.installation(tmp_path)) as server:
+        key = server.key()
         with closing(sqlite3.connect(tmp_path / "serinus.sqlite3", isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
 

@@ -9,7 +9,7 @@ from typing import Any
 from pytest_httpserver import HTTPServer
 from standardwebhooks import Webhook
 
-from tests import traces
+from tests import migrated, traces
 from tests.process.server import Server, serving, wait_until
 
 SERVED_WITHIN_S = 10
@@ -32,7 +32,7 @@ class Client:
 
     def __init__(self, server: Server) -> None:
         self.server = server
-        self.key = server.manage("create_key", "tests", "--scopes", "read,write,ingest,admin")
+        self.key = server.key()
 
     def call(self, method: str, path: str, body: Any = None, content_type: str = "application/json") -> Any:
         sent = json.dumps(body).encode() if isinstance(body, dict) else body
@@ -53,7 +53,7 @@ class Client:
 def test_rollout__canary_whose_calls_fail__rolled_back_served_and_told(tmp_path: Path, httpserver: HTTPServer) -> None:
     httpserver.expect_request("/hook").respond_with_data("")
     hanging = socket.create_server(("127.0.0.1", 0), backlog=100)
-    with hanging, serving(tmp_path, SERINUS_WEBHOOK_ALLOW="localhost") as server:
+    with hanging, serving(migrated.installation(tmp_path), SERINUS_WEBHOOK_ALLOW="localhost") as server:
         client = Client(server)
         for _ in range(20):
             client.call("POST", "/api/v1/webhooks", {"url": f"http://localhost:{hanging.getsockname()[1]}/"})

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import pytest
 
 import serinus
+from tests import migrated
 from tests.process.operators import Operator
 from tests.process.server import HOST, Server, serving, started, wait_until
 from tests.process.wrong_answers import last_wrong_answers
@@ -21,7 +22,8 @@ UNITS = [*(f"user-{i}" for i in range(50)), "", "Ünïcode 🐦", " user-1", "a&
 
 @pytest.fixture(scope="module")
 def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
-    with serving(tmp_path_factory.mktemp("follows"), "--workers", "4", SERINUS_ROLLBACK_COOL_DOWN="0s") as server:
+    folder = migrated.installation(tmp_path_factory.mktemp("follows"))
+    with serving(folder, "--workers", "4", SERINUS_ROLLBACK_COOL_DOWN="0s") as server:
         yield Operator(server)
 
 
@@ -106,7 +108,7 @@ def test_key_revoked_or_wrong__refused_by_the_servers_words(connect: Callable[..
 
 
 def test_server_restarts__served_on_then_followed_again(tmp_path: Path, connect: Callable[..., serinus.Client]) -> None:
-    with serving(tmp_path / "data") as server:
+    with serving(migrated.installation(tmp_path / "data")) as server:
         operator = Operator(server)
         operator.publish("lasting")
         client = connect(server, operator.key)

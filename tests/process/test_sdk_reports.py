@@ -9,6 +9,7 @@ import pytest
 
 from serinus import asking
 from serinus.reports import Reports
+from tests import migrated
 from tests.process.server import HOST, Server, serving, started, wait_until
 
 EXPOSURE = "rol_06b3t2k9w0x4y8z1c5d7:0:canary:182"
@@ -26,8 +27,8 @@ class Assigned:
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, str]]:
     """A server and a key for it."""
-    with serving(tmp_path_factory.mktemp("reports")) as server:
-        yield server, server.manage("create_key", "app", "--scopes", "ingest,read")
+    with serving(migrated.installation(tmp_path_factory.mktemp("reports"))) as server:
+        yield server, server.key()
 
 
 @pytest.fixture
@@ -128,8 +129,8 @@ def nested(depth: int) -> list[Any]:
 
 
 def test_reports__server_down_then_up__each_once(tmp_path: Path) -> None:
-    with serving(tmp_path) as server:
-        key = server.manage("create_key", "app", "--scopes", "ingest,read")
+    with serving(migrated.installation(tmp_path)) as server:
+        key = server.key()
         reports = Reports(asking.Server(url_of(server)), key)
     for number in range(300):
         reports.score("patience", number / 1000, exposure=EXPOSURE)

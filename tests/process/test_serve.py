@@ -6,13 +6,16 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests import migrated
 from tests.process.server import (
     HOST,
     MANAGE,
+    Server,
     environment,
     serving,
     started,
@@ -22,6 +25,13 @@ from tests.process.server import (
 
 GONE_WITHIN_S = 10
 """product.md, section 9: SIGTERM ends everything within 10 s."""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """For tests that leave it as well as they found it."""
+    with serving(migrated.installation(tmp_path_factory.mktemp("serve")), "--workers", "2") as server:
+        yield server
 
 
 def test_serve__empty_folder__ready_said_in_one_line(tmp_path: Path) -> None:
@@ -41,7 +51,7 @@ def test_serve__empty_folder__ready_said_in_one_line(tmp_path: Path) -> None:
 
 
 def test_serve__sigterm__ends_everything_with_status_0(tmp_path: Path) -> None:
-    with serving(tmp_path) as server, socket.create_connection((HOST, server.port)) as idle:
+    with serving(migrated.installation(tmp_path)) as server, socket.create_connection((HOST, server.port)) as idle:
         idle.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")  # and the connection is kept alive
         assert idle.recv(4096).startswith(b"HTTP/1.1 200")
         tree = server.tree()
@@ -55,7 +65,7 @@ def test_serve__sigterm__ends_everything_with_status_0(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl_c", "sigterm"])
 def test_serve__signal_to_the_whole_group__ends_everything_with_status_0(tmp_path: Path, number: int) -> None:
-    with serving(tmp_path) as server:
+    with serving(migrated.installation(tmp_path)) as server:
         tree = server.tree()
 
         os.killpg(server.process.pid, number)
@@ -66,7 +76,7 @@ def test_serve__signal_to_the_whole_group__ends_everything_with_status_0(tmp_pat
 
 
 def test_serve__sigterm_while_starting__ends_everything(tmp_path: Path) -> None:
-    with started(tmp_path) as server:
+    with started(migrated.installation(tmp_path)) as server:
         wait_until(lambda: len(server.tree()) > 1, within_s=30)
         tree = server.tree()
 
@@ -77,7 +87,7 @@ def test_serve__sigterm_while_starting__ends_everything(tmp_path: Path) -> None:
 
 
 def test_serve__killed__its_processes_end_too(tmp_path: Path) -> None:
-    with serving(tmp_path) as server:
+    with serving(migrated.installation(tmp_path)) as server:
         tree = server.tree()
 
         server.process.kill()
@@ -85,43 +95,41 @@ def test_serve__killed__its_processes_end_too(tmp_path: Path) -> None:
         wait_until_gone(tree, within_s=GONE_WITHIN_S)
 
 
-def test_serve__every_process_killed__all_start_again(tmp_path: Path) -> None:
-    with serving(tmp_path) as server:
-        first = server.children()
-        tree = server.tree()[1:]
+def test_serve__every_process_killed__all_start_again(server: Server) -> None:
+    first = server.children()
+    tree = server.tree()[1:]
 
-        for child in first.values():
-            child.kill()
+    for child in first.values():
+        child.kill()
 
-        wait_until_gone(tree, within_s=GONE_WITHIN_S)
-        wait_until(lambda: set(server.children()) == set(first), within_s=30)
-        wait_until(lambda: server.get("/readyz") == 200, within_s=30)
-        assert {child.pid for child in server.children().values()}.isdisjoint(child.pid for child in first.values())
-        assert server.log.count("serve.process_died") == len(first)
-
-
-def test_serve__web_worker_killed__replaced_and_the_other_answers(tmp_path: Path) -> None:
-    with serving(tmp_path, "--workers", "2") as server:
-        web = server.children()["web"]
-        killed, other = web.children()
-
-        killed.kill()
-        wait_until_gone([killed], within_s=5)
-
-        # A connection that the kernel had already given to the killed one is reset; the next is answered.
-        wait_until(lambda: server.get("/livez") == 200, within_s=5)
-        wait_until(lambda: len([child for child in web.children() if child not in {killed, other}]) == 1, within_s=30)
+    wait_until_gone(tree, within_s=GONE_WITHIN_S)
+    wait_until(lambda: set(server.children()) == set(first), within_s=30)
+    wait_until(lambda: server.get("/readyz") == 200, within_s=30)
+    assert {child.pid for child in server.children().values()}.isdisjoint(child.pid for child in first.values())
+    assert server.log.count("serve.process_died") == len(first)
 
 
-def test_serve__port_taken__says_so(tmp_path: Path) -> None:
-    with serving(tmp_path / "first") as first:
-        with started(tmp_path / "second", port=first.port) as second:
-            status = second.process.wait(30)
+def test_serve__web_worker_killed__replaced_and_the_other_answers(server: Server) -> None:
+    web = server.children()["web"]
+    wait_until(lambda: len(web.children()) == 2, within_s=30)
+    killed, other = web.children()
 
-        assert status == 1
-        assert f"Cannot listen at {HOST} port {first.port}: Address already in use; choose another" in second.log
-        assert second.output == ""
-        assert first.get("/readyz") == 200
+    killed.kill()
+    wait_until_gone([killed], within_s=5)
+
+    # A connection that the kernel had already given to the killed one is reset; the next is answered.
+    wait_until(lambda: server.get("/livez") == 200, within_s=5)
+    wait_until(lambda: len([child for child in web.children() if child not in {killed, other}]) == 1, within_s=30)
+
+
+def test_serve__port_taken__says_so(server: Server, tmp_path: Path) -> None:
+    with started(tmp_path, port=server.port) as second:
+        status = second.process.wait(30)
+
+    assert status == 1
+    assert f"Cannot listen at {HOST} port {server.port}: Address already in use; choose another" in second.log
+    assert second.output == ""
+    assert server.get("/readyz") == 200
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import json
 import logging
 import pickle
 import uuid
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
@@ -181,8 +182,14 @@ def nested(depth: int) -> list[Any]:
     return value
 
 
-@pytest.mark.parametrize("value", [nested(100_000), {"deep": nested(100_000)}, 10**5000], ids=["list", "dict", "int"])
-def test_render__value_too_deep_or_long_for_json__names_variable_and_type(value: Any) -> None:
+@pytest.mark.parametrize(
+    "make",
+    [lambda: nested(100_000), lambda: {"deep": nested(100_000)}, lambda: 10**5000],
+    ids=["list", "dict", "int"],
+)
+def test_render__value_too_deep_or_long_for_json__names_variable_and_type(make: Callable[[], Any]) -> None:
+    value = make()
+
     with pytest.raises(WrongType, match=rf"p@v2\.2: order must be text or JSON, got {type(value).__name__}"):
         made("{{ order }}").render(order=value)
 

@@ -184,16 +184,18 @@ def iban(country: str, account: str) -> str:
     return f"{country}{98 - int(number) % 97:02}{account}"
 
 
-@pytest.mark.parametrize(("kind", "text"), PLANTED)
 @pytest.mark.parametrize("around", AROUND)
-def test_scrub__planted__a_placeholder_in_its_place(kind: str, text: str, around: str) -> None:
-    assert scrub(around.format(text, text)) == around.format(f"[{kind}]", f"[{kind}]")
+def test_scrub__planted__a_placeholder_in_its_place(around: str) -> None:
+    found = {text: scrub(around.format(text, text)) for _, text in PLANTED}
+
+    assert found == {text: around.format(f"[{kind}]", f"[{kind}]") for kind, text in PLANTED}
 
 
-@pytest.mark.parametrize("text", STAYS)
 @pytest.mark.parametrize("around", ["{}", "say {} now", '{{"value": "{}"}}'])
-def test_scrub__what_only_looks_like_it__stays(text: str, around: str) -> None:
-    assert scrub(around.format(text)) == around.format(text)
+def test_scrub__what_only_looks_like_it__stays(around: str) -> None:
+    found = {text: scrub(around.format(text)) for text in STAYS}
+
+    assert found == {text: around.format(text) for text in STAYS}
 
 
 @pytest.mark.parametrize(
