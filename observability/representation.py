@@ -178,6 +178,11 @@ def objective_json(objective: Objective, standing: ObjectiveStanding) -> dict[st
     }
 
 
+def dollars(usd: Decimal) -> str:
+    """`$1 204.50`, as the pages write it."""
+    return f"${usd:,.2f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
 def named(dimension: str, value: str) -> str:
     """A user by the beginning of its hash only."""
     return value[:HASH_SHOWN] if dimension == Dimension.USER else value

@@ -190,7 +190,9 @@ def _metrics(rows: Iterable[FiguresBucket]) -> list[MetricBucket]:
         MetricBucket(
             **dict(zip(("starts_at", "prompt_name", "label", "metric"), key, strict=True)),
             block=block_of(key[0]),
-            **sums_._asdict(),
+            n=sums_.n,
+            total=sums_.total,
+            squares=sums_.squares,
         )
         for key, sums_ in found.items()
         if sums_.n

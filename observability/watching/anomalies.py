@@ -16,7 +16,7 @@ from observability.core.anomalies import LEAST_DAYS, Anomaly, anomaly_of
 from observability.core.times import midnight
 from observability.models import Alert, AlertKind, Dimension, Severity
 from observability.models.budgets import BUDGETED
-from observability.representation import named
+from observability.representation import dollars, named
 from observability.selectors.spenders import days_of, spenders_over, spent_on, typical_day_of_others
 from observability.services import alerts
 from observability.watching import slots
@@ -77,8 +77,8 @@ def _fire(dimension: str, cause: str, value: str, found: Anomaly, parts: Mapping
         cause=cause,
         severity=Severity.WARNING,
         summary=(
-            f"{dimension} {named(dimension, value)} has spent {found.spent:,.2f} USD today, {found.times:.0f} times "
-            f"{whose} of {found.typical:,.2f} USD{mostly}."
+            f"{dimension} {named(dimension, value)} has spent {dollars(found.spent)} today, {found.times:.0f} times "
+            f"{whose} of {dollars(found.typical)}{mostly}."
         ),
         data={
             "dimension": dimension,

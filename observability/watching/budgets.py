@@ -14,7 +14,7 @@ from decimal import Decimal
 from common.clock import now
 from observability.core.budgets import Period
 from observability.models import AlertKind, Dimension, Severity, SpendBudget
-from observability.representation import named
+from observability.representation import dollars, named
 from observability.selectors.budgets import Standing, Standings, standings
 from observability.services import alerts
 from observability.watching import slots
@@ -79,11 +79,11 @@ def _of_one(budget: SpendBudget, cause: str, standing: Standing) -> Warned:
     who = f"{budget.dimension} {named(budget.dimension, standing.value)}"
     share = f"{100 * standing.share:.0f} %"
     foreseen = standing.forecast
-    by_its_end = f"; about {_usd(foreseen)} by the end of the {_span(budget)}" if foreseen is not None else ""
+    by_its_end = f"; about {dollars(foreseen)} by the end of the {_span(budget)}" if foreseen is not None else ""
     return Warned(
         cause,
         Severity.CRITICAL if standing.is_spent else Severity.WARNING,
-        f"{who} has spent {_usd(standing.spent)}, {share} of the {budget.period} {_usd(budget.usd)}{by_its_end}.",
+        f"{who} has spent {dollars(standing.spent)}, {share} of the {budget.period} {dollars(budget.usd)}{by_its_end}.",
         {
             **_about(budget),
             "value": named(budget.dimension, standing.value),
@@ -102,7 +102,7 @@ def _of_the_rest(budget: SpendBudget, rest: int, full: int) -> Warned:
         _cause(budget, ""),
         Severity.CRITICAL if full else Severity.WARNING,
         f"{rest} more {budget.dimension}{'' if rest == 1 else 's'} spent 80 % of their {budget.period} budget of "
-        f"{_usd(budget.usd)}{spent}.",
+        f"{dollars(budget.usd)}{spent}.",
         {**_about(budget), "more": rest, "more_full": full},
         "",
     )
@@ -123,10 +123,6 @@ def _about(budget: SpendBudget) -> dict[str, object]:
 
 def _span(budget: SpendBudget) -> str:
     return "day" if budget.period == "daily" else "month"
-
-
-def _usd(usd: Decimal) -> str:
-    return f"{usd:,.2f} USD"
 
 
 def _plain(usd: Decimal) -> str:

@@ -108,7 +108,7 @@ def _fire_budget(day: JudgingDay, budget: JudgingBudget, used: float) -> str:
         severity=Severity.CRITICAL if spent else Severity.WARNING,
         summary=f"Today's judging budget of {name} is used up: {stopped} calls were not judged"
         if spent
-        else f"{used:.0%} of today's judging budget of {name} is used",
+        else f"{100 * used:.0f} % of today's judging budget of {name} is used",
         data={
             "used": used,
             "calls": day.calls,

@@ -181,7 +181,7 @@ def test_prompt__one_version_without_calls__a_row_of_dashes_and_no_chart(client:
     page = client.get(PAGE)
 
     read_strictly(page)
-    assert rows(page)["v1.0"].split() == ["v1.0", "latest,", "production", "0", *"---------"]
+    assert rows(page)["v1.0"].split() == ["v1.0", "latest,", "production", "0", *"----------"]
     assert "<svg" not in html_of(page)
     assert rows(page, "labels")["production"].startswith("production v1.0")
 
