@@ -4,9 +4,9 @@
 
 On SQLite in a temporary folder: 28 days of hourly roll-ups of 5 versions in 3 environments and 3 features (30 240 rows
 with their histograms), 200 prompts, a trace of 5 000 calls; of the prompt that is looked at also the series of eight
-days (for baselines) and of the last hours, objectives, and alerts all over the month. Each page is asked for through Django's test client: CPU
-seconds, the median of several. The unit is the page that says "not found", measured in the same run, so that figures of
-different machines can be compared. Nothing is asserted: a busy machine is not a fault.
+days (for baselines) and of the last hours, objectives, and alerts all over the month. Each page is asked for through
+Django's test client: CPU seconds, the median of several. The unit is the page that says "not found", measured in the
+same run, so that figures of different machines can be compared. Nothing is asserted: a busy machine is not a fault.
 """
 
 import logging

@@ -59,12 +59,14 @@ def prompts_over_days(*, prompts: Collection[str], since: datetime, until: datet
         )
 
 
-def promises_over_time(*, prompts: Collection[str], since: datetime, until: datetime, step: int) -> Iterator[Part]:
-    """What objectives are held against: calls, errors, scores and all times. since: as of prompt_over_time."""
-    columns = (*KEY, "calls", "errors", "scores", *TIMES)
+def promises_over_time(
+    *, prompts: Collection[str], since: datetime, until: datetime, step: int, times: Sequence[str] = TIMES
+) -> Iterator[Part]:
+    """What objectives are held against: calls, errors, scores and these times. since: as of prompt_over_time."""
+    columns = (*KEY, "calls", "errors", "scores", *times)
     for start, values, live in _read(prompts, since, until, step, columns):
         key = VersionKey._make((*values[: len(KEY)], None))
-        yield Part(_floor(start, step), key, live or _figures(values, ("calls",)))
+        yield Part(_floor(start, step), key, live or _figures(values, ("calls",), times))
 
 
 Row = tuple[datetime, Sequence[Any], Figures | None]
@@ -84,16 +86,16 @@ def _read(
     for hour, *values in VersionHour.objects.filter(named & between.stored).values_list("hour", *columns):
         yield hour, values, None
     for stretch in between.live:
-        found = version_figures(stretch, step=step, prompts=prompts, with_times="latency" in columns)
+        found = version_figures(stretch, step=step, prompts=prompts, with_times=any(name in columns for name in TIMES))
         for (start, key), figures in found.items():
             yield start, key[: len(KEY)], figures
 
 
-def _figures(values: Sequence[Any], sums: Sequence[str]) -> Figures:
+def _figures(values: Sequence[Any], sums: Sequence[str], times: Sequence[str] = TIMES) -> Figures:
     errors, scores, *histograms = values[len(KEY) + len(sums) :]
     found = Figures(**dict(zip(sums, values[len(KEY) :], strict=False)))
     found.errors.update(errors)
-    for name, (bins, calls) in zip(TIMES, histograms, strict=False):
+    for name, (bins, calls) in zip(times, histograms, strict=False):
         getattr(found, name).update(dict(zip(bins, calls, strict=True)))
     for name, by_source in scores.items():
         for source, of_source in by_source.items():

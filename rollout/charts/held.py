@@ -53,7 +53,7 @@ def stretches_drawn(stretches: Sequence[Stretch], x: TimeScale, *, top: float, b
     return joined(
         element(
             "rect",
-            class_=f"held {each.kind}",
+            class_=f"meanwhile of-{each.kind}",
             x=x(each.since),
             y=top,
             width=max(x(each.until) - x(each.since), NARROWEST),

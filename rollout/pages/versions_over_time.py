@@ -21,7 +21,7 @@ from rollout.pages.versions_parts import VERSIONS_SHOWN, Track
 from rollout.pages.windows import Axis, Window, lately
 
 ALERTS_READ = 40
-HAPPENINGS_SHOWN = 20
+HAPPENINGS_SHOWN = 12
 
 Tracks = Callable[[Iterable[Part]], Sequence[Track]]
 
