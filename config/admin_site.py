@@ -9,11 +9,13 @@ GROUPS = {
     "Prompts": ("registry.Prompt", "registry.PromptVersion", "registry.Label"),
     "Rollouts": ("rollout.Rollout", "rollout.Verdict"),
     "Webhooks": ("rollout.WebhookEndpoint", "rollout.Delivery"),
-    "Calls": ("observability.Call", "observability.Score", "observability.PriceOverride"),
+    "Calls": ("observability.Call", "observability.Score"),
     "Quality": (
         *("observability.Evaluator", "observability.EvaluatorVersion"),
-        *("observability.Judging", "observability.JudgingBudget"),
+        *("observability.Judging", "observability.JudgingBudget", "observability.Objective"),
     ),
+    "Alerts": ("observability.Alert", "observability.Silence"),
+    "Spending": ("observability.SpendBudget", "observability.PriceOverride"),
     "Access": (
         *("registry.ApiKey", "auth.User", "auth.Group"),
         *("axes.AccessAttempt", "axes.AccessFailureLog", "axes.AccessLog"),

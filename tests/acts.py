@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from common.clock import now
@@ -10,7 +11,7 @@ from observability.core.dialects import WANTED
 from observability.core.otlp import decode_protobuf
 from observability.ingest import writer
 from observability.models import Alert, AlertKind, Severity
-from observability.services import alerts, evaluators, objectives, prices
+from observability.services import alerts, budgets, evaluators, objectives, prices
 from registry import services as registry
 from registry.core.prompt_file import FORMAT, read_prompt_file
 from registry.models import ApiKey, Prompt
@@ -118,6 +119,10 @@ def promised() -> int:
 
 def price() -> int:
     return prices.add_override(pattern="m", effective_from=now(), input=1, output=2, actor=ANNA).pk
+
+
+def budget() -> int:
+    return budgets.add_budget(dimension="user", period="daily", usd=Decimal(5), actor=ANNA).pk
 
 
 def judged() -> dict[str, str]:
@@ -415,6 +420,21 @@ ACTS = [
         lambda id_: objectives.delete_objective(objective_id=id_, actor=ANNA),
         (),
         ("objective.deleted",),
+    ),
+    Act(budgets.add_budget, lambda: None, lambda _: budget(), (), ("spend_budget.added",)),
+    Act(
+        budgets.change_budget,
+        budget,
+        lambda id_: budgets.change_budget(budget_id=id_, usd=Decimal(9), actor=ANNA),
+        (),
+        ("spend_budget.changed",),
+    ),
+    Act(
+        budgets.remove_budget,
+        budget,
+        lambda id_: budgets.remove_budget(budget_id=id_, actor=ANNA),
+        (),
+        ("spend_budget.removed",),
     ),
     Act(prices.add_override, lambda: None, lambda _: price(), (), ("price.added",)),
     Act(

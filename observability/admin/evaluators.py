@@ -221,7 +221,7 @@ class JudgingBudgetAdmin(_ByService):
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
         """An empty field is no bound."""
         form: Any = super().get_form(request, obj, change, **options)
-        for name in ("calls_a_day", "usd_a_day"):
+        for name in form.base_fields.keys() & {"calls_a_day", "usd_a_day"}:  # none for those who may only look
             form.base_fields[name].required = False
             form.base_fields[name].help_text = "Of a day in UTC; empty for no bound"
         return form

@@ -36,6 +36,7 @@ NOT_DRIVEN = {
     "rollout.services.changing": dict.fromkeys(["lock", "step_fields", "end", "change", "target_of", "audited"], PART),
     "rollout.webhooks.services": dict.fromkeys(["disable", "end"], PART),
     "observability.services.alerts": dict.fromkeys(["open_causes", "was_told"], READS),
+    "observability.services.budgets": {"find_budget": READS},
     "observability.services.objectives": dict.fromkeys(
         ["usual_target_bp", "usual_days", "check_promise", "audited"], READS
     ),

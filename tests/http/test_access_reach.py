@@ -14,9 +14,10 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from common.clock import now
-from observability.models import Alert, AlertKind, Call, RefusedHour, Score, Severity, SpendBudget
+from observability.models import Alert, AlertKind, Call, Objective, RefusedHour, Score, Severity, SpendBudget
 from observability.services import alerts
 from observability.services.budgets import add_budget
+from observability.services.objectives import create_objective
 from registry import services
 from registry.models import ApiKey, Event, Prompt
 from rollout.models import Rollout
@@ -78,6 +79,9 @@ def world() -> dict[str, Rollout]:
                 prompt=name,
                 label=label,
             )
+        create_objective(
+            prompt_name=name, name=hidden, metric=hidden, comparison="above", threshold=0.9, actor=make.ANNA
+        )
         judge = make.judge_version(f"tone-{number}", f"{hidden} {{{{ output }}}}")
         make.judging(prompt, judge)
     make.evaluator_version(check="length", most=9)
@@ -103,12 +107,14 @@ def values(prompt: str, world: dict[str, Rollout]) -> dict[str, Any]:
         "evaluator": "brevity",
         "ordinal": 1,
         "budget_id": SpendBudget.objects.get().pk,
+        "objective_id": Objective.objects.get(prompt__name=prompt).pk,
     }
 
 
 QUERIES = {
     "api/v1/prompts/<str:name>/diff": "?from=1.0&to=1.1",
     "api/v1/spend": "?by=prompt",
+    "api/v1/baselines": "?prompt={name}",
 }
 BODIES: dict[str, Any] = {
     "ofrep/v1/evaluate/flags": {"context": {"targetingKey": "u"}},
@@ -132,7 +138,7 @@ def readable() -> dict[str, str]:
 
 
 def ask(asker: App, route: str, method: str, about: dict[str, Any]) -> HttpResponse:
-    path = access.path_of(route, about) + QUERIES.get(route, "")
+    path = access.path_of(route, about) + QUERIES.get(route, "").format_map(about)
     answer: HttpResponse = asker.ask(method, path, BODIES.get(route))
     return answer
 

@@ -19,8 +19,10 @@ def test_index__superuser__every_model_in_the_order_of_the_product(admin_client:
         "Prompts": ["Prompt", "PromptVersion", "Label"],
         "Rollouts": ["Rollout", "Verdict"],
         "Webhooks": ["WebhookEndpoint", "Delivery"],
-        "Calls": ["Call", "Score", "PriceOverride"],
-        "Quality": ["Evaluator", "EvaluatorVersion", "Judging", "JudgingBudget"],
+        "Calls": ["Call", "Score"],
+        "Quality": ["Evaluator", "EvaluatorVersion", "Judging", "JudgingBudget", "Objective"],
+        "Alerts": ["Alert", "Silence"],
+        "Spending": ["SpendBudget", "PriceOverride"],
         "Access": ["ApiKey", "User", "Group", "AccessAttempt", "AccessFailureLog", "AccessLog"],
         "Audit": ["AuditEntry"],
         "Background work": ["Schedule", "Failure", "Success", "OrmQ"],
@@ -31,6 +33,8 @@ def test_index__superuser__every_model_in_the_order_of_the_product(admin_client:
         "Webhooks",
         "Calls",
         "Quality",
+        "Alerts",
+        "Spending",
         "Access",
         "Audit",
         "Background work",
@@ -45,7 +49,10 @@ def test_index__editor__what_an_editor_may_look_at(client: Client) -> None:
     assert shown(client) == {
         "Prompts": ["Prompt", "PromptVersion", "Label"],
         "Rollouts": ["Rollout", "Verdict"],
-        "Calls": ["Call", "Score", "PriceOverride"],
+        "Calls": ["Call", "Score"],
+        "Quality": ["Evaluator", "EvaluatorVersion", "Judging", "JudgingBudget", "Objective"],
+        "Alerts": ["Alert", "Silence"],
+        "Spending": ["SpendBudget", "PriceOverride"],
     }
 
 

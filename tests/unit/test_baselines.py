@@ -45,7 +45,7 @@ def test_loss__of_scores__what_is_lost() -> None:
 
     found = loss("faithfulness", sums)
 
-    assert found == pytest.approx((3, 0.7, 0.1**2 + 0.6**2))
+    assert found[:3] == pytest.approx((3, 0.7, 0.1**2 + 0.6**2))
     assert loss("hallucination", sums) == loss("latency", sums) == sums
     assert as_told("faithfulness", found.total / 3) == pytest.approx(sum(values) / 3)
 
@@ -149,7 +149,7 @@ def test_change__after_a_long_healthy_time__at_once_and_where_it_began() -> None
     change = found_in("error_rate", base, [*healthy, *worse])
 
     assert change.first == 200
-    assert change.since == pytest.approx((600, 60, 60))
+    assert change.since[:3] == pytest.approx((600, 60, 60))
     assert change.log_e > log(100)
 
 

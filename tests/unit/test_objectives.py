@@ -72,7 +72,7 @@ def test_badness__score_promised_above__one_minus_it_from_all_sources() -> None:
     bad = badness(figures, Promise("faithfulness", "above", 0.9))
 
     # Scores 0.9, 0.8 and 0.7, and 1: badness 0.1, 0.2, 0.3 and 0, whose squares are 0.01, 0.04, 0.09 and 0.
-    assert bad == pytest.approx((4, 0.6, 0.14))
+    assert bad[:3] == pytest.approx((4, 0.6, 0.14))
 
 
 def test_badness__score_promised_below__it_itself() -> None:
