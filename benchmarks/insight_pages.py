@@ -3,9 +3,10 @@
     python -m benchmarks.insight_pages
 
 On SQLite in a temporary folder: 28 days of hourly roll-ups of 5 versions in 3 environments and 3 features (30 240 rows
-with their histograms), 200 prompts, a trace of 5 000 calls. Each page is asked for through Django's test client: CPU
-seconds, the median of several. The unit is the page that says "not found", measured in the same run, so that figures of
-different machines can be compared. Nothing is asserted: a busy machine is not a fault.
+with their histograms), 200 prompts, a trace of 5 000 calls; of the prompt that is looked at also the series of eight
+days (for baselines) and of the last hours, objectives, and alerts all over the month. Each page is asked for through
+Django's test client: CPU seconds, the median of several. The unit is the page that says "not found", measured in the
+same run, so that figures of different machines can be compared. Nothing is asserted: a busy machine is not a fault.
 """
 
 import logging
@@ -53,6 +54,8 @@ def fill() -> None:
     for number in range(PROMPTS - 1):
         make.label(make.version(make.prompt(f"prompt-{number:03}")))
     a_month(versions)
+    a_week_of_series(versions)
+    what_was_wrong(prompt)
     rollups.roll_up()
     ingest(*(traces.span(number=n, parent=n // 3 if n else None, name=f"stage {n % 7}") for n in range(SPANS)))
 
@@ -110,6 +113,85 @@ def an_hour(dice: random.Random, hour: datetime, version: Any, environment: str,
     return VersionHour(hour=hour, version=version, **where, **columns_of(figures))
 
 
+def a_week_of_series(versions: list[Any]) -> None:
+    """Of six metrics, for their baselines; and what calls came to in the last hours, five minutes by five minutes."""
+    from common.clock import now
+    from observability.core.times import BUCKET, bucket_of
+    from observability.models import FiguresBucket, MetricBucket
+    from observability.selectors.series import block_of
+
+    dice, last = random.Random(8), bucket_of(now())
+    starts = [last - number * BUCKET for number in range(9 * 288)]
+    rows = [
+        MetricBucket(starts_at=at, prompt_name=PROMPT, label="production", metric=metric, block=block_of(at), **sums)
+        for at in starts
+        for metric, sums in a_metric_each(dice).items()
+    ]
+    MetricBucket.objects.bulk_create(rows, batch_size=500)
+    checked: dict[str, Any] = {"cost": [[], []], "checked": 0, "valid": 0, "is_canary": False}
+    lately = [
+        FiguresBucket(starts_at=at, **{**of_hour(dice, at, version, environment), **checked})
+        for at in starts[:36]
+        for version in versions
+        for environment in ENVIRONMENTS
+    ]
+    FiguresBucket.objects.bulk_create(lately, batch_size=500)
+
+
+def a_metric_each(dice: random.Random) -> dict[str, dict[str, float]]:
+    means = {"error_rate": 0.02, "latency": 1250.0, "ttft": 375.0, "cost_per_call": 0.002}
+    means |= {"hallucination": 0.06, "faithfulness": 0.9}
+    found = {}
+    for metric, mean in means.items():
+        level = mean * dice.uniform(0.95, 1.05)
+        found[metric] = {"n": 40, "total": 40 * level, "squares": 40 * level**2 * 1.1}
+    return found
+
+
+def of_hour(dice: random.Random, at: datetime, version: Any, environment: str) -> dict[str, Any]:
+    row = an_hour(dice, at, version, environment, "")
+    left_out = ("id", "hour", "feature", "version_id")
+    return {"version": version} | {
+        field.attname: getattr(row, field.attname) for field in row._meta.fields if field.attname not in left_out
+    }
+
+
+def what_was_wrong(prompt: Any) -> None:
+    """Alerts of a day now and then, of which one is open; what is promised."""
+    from common.clock import now
+    from observability.models import Alert, AlertKind, Objective
+
+    for number in range(40):
+        fired_at = now() - timedelta(hours=16 * number + 2)
+        Alert.objects.create(
+            id=f"alr_{number}",
+            kind=AlertKind.values[number % len(AlertKind.values)],
+            cause=f"cause {number}",
+            severity="critical" if number % 5 == 0 else "warning",
+            prompt=PROMPT,
+            label="production",
+            summary=f"{PROMPT} (production): faithfulness fell from 0.94 to 0.87 within a day",
+            fired_at=fired_at,
+            seen_at=fired_at + timedelta(hours=1),
+            resolved_at=fired_at + timedelta(hours=3) if number else None,
+        )
+    for name, metric, comparison, threshold, target in (
+        ("truth", "faithfulness", "above", 0.85, None),
+        ("errors", "error_rate", "below", 0.04, None),
+        ("first-token", "ttft", "below", 1000.0, 9_500),
+    ):
+        Objective.objects.create(
+            prompt=prompt,
+            name=name,
+            metric=metric,
+            comparison=comparison,
+            threshold=threshold,
+            target_bp=target,
+            created_at=now(),
+            created_by="user:anna",
+        )
+
+
 def a_spending(dice: random.Random) -> dict[str, Any]:
     calls = dice.randrange(1, 100)
     return {
@@ -134,8 +216,11 @@ def measure() -> None:
     print(f"Python {sys.version.split()[0]}; unit: the page that says not found, {unit * 1e3:.1f} ms")
     for path in (
         "/insights/prompts",
+        f"/insights/prompts/{PROMPT}?days=1",
+        f"/insights/prompts/{PROMPT}?days=1&step=minutes",
         f"/insights/prompts/{PROMPT}?days=7",
         f"/insights/prompts/{PROMPT}?days=28",
+        "/alerts",
         "/insights/spend?days=28&by=user",
         f"/insights/traces/{traces.TRACE_ID.hex()}",
         "/insights/events",

@@ -1,9 +1,10 @@
 """Which alerts are there, and which of their causes are silenced?"""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, DateTimeField, OuterRef, QuerySet, Subquery
+from django.db.models import Count, DateTimeField, OuterRef, Q, QuerySet, Subquery
 
 from common.clock import now
 from common.errors import NotFound
@@ -28,6 +29,12 @@ def find_alert(alert_id: str, reach: Reach = EVERYTHING) -> Alert:
     if alert is None:
         raise NotFound("unknown_alert", f"There is no alert {alert_id}")
     return alert
+
+
+def held_between(prompt: str, since: datetime, until: datetime) -> QuerySet[Alert]:
+    """The prompt's that held at any moment of a time, the newest first."""
+    still_held = Q(resolved_at=None) | Q(resolved_at__gte=since)
+    return Alert.objects.filter(still_held, prompt=prompt, fired_at__lt=until).order_by("-fired_at")
 
 
 def open_by_kind() -> Iterator[tuple[tuple[str, str], int]]:

@@ -91,6 +91,17 @@ def watched(pair: Pair, at: datetime) -> list[Watched]:
     ]
 
 
+def baselines(pair: Pair, at: datetime) -> dict[str, tuple[float, float]]:
+    """(mean, threshold) as people know the metrics, of those that are not learning any more: what `watched` tells of
+    them, without looking at the last day."""
+    found = {metric: core.baseline(metric, list(_by_day(blocks, at))) for metric, blocks in _days(pair, at).items()}
+    return {
+        metric: (core.as_told(metric, base.mean), core.as_told(metric, base.threshold))
+        for metric, base in found.items()
+        if base is not None
+    }
+
+
 Timed = tuple[datetime, Step]
 
 

@@ -14,6 +14,7 @@ from observability.models import VersionHour, VersionSpan
 from observability.models.rollups import WHOLE_DAY
 from observability.selectors.hours import VersionKey, version_figures
 from observability.selectors.rolled import hours_between, spans_between
+from observability.selectors.series import buckets_of
 
 HOUR = 1
 KEY = ("prompt_name", "version_id", "version_text", "label", "environment")
@@ -36,6 +37,13 @@ def prompt_over_time(*, prompt: str, since: datetime, until: datetime, step: int
         yield Part(_floor(start, step), VersionKey._make((*values[: len(KEY)], None)), live or _figures(values, SUMS))
 
 
+def lately_by_bucket(*, prompt: str, since: datetime, until: datetime) -> Iterator[Part]:
+    """The same by the five minutes of the series, which is a minute behind. Only scores of calls chosen by design."""
+    columns = (*KEY, *SUMS, "errors", "scores", *HISTOGRAMS)
+    for start, *values in buckets_of([prompt], since, until).values_list("starts_at", *columns):
+        yield Part(start, VersionKey._make((*values[: len(KEY)], None)), _figures(values, SUMS))
+
+
 def first_hour(prompt: str) -> datetime | None:
     """The first hour with calls of the prompt, of those that are rolled up."""
     hours = VersionHour.objects.filter(prompt_name=prompt).order_by("hour")
@@ -51,12 +59,14 @@ def prompts_over_days(*, prompts: Collection[str], since: datetime, until: datet
         )
 
 
-def promises_over_time(*, prompts: Collection[str], since: datetime, until: datetime, step: int) -> Iterator[Part]:
-    """What objectives are held against: calls, errors, scores and all times. since: as of prompt_over_time."""
-    columns = (*KEY, "calls", "errors", "scores", *TIMES)
+def promises_over_time(
+    *, prompts: Collection[str], since: datetime, until: datetime, step: int, times: Sequence[str] = TIMES
+) -> Iterator[Part]:
+    """What objectives are held against: calls, errors, scores and these times. since: as of prompt_over_time."""
+    columns = (*KEY, "calls", "errors", "scores", *times)
     for start, values, live in _read(prompts, since, until, step, columns):
         key = VersionKey._make((*values[: len(KEY)], None))
-        yield Part(_floor(start, step), key, live or _figures(values, ("calls",)))
+        yield Part(_floor(start, step), key, live or _figures(values, ("calls",), times))
 
 
 Row = tuple[datetime, Sequence[Any], Figures | None]
@@ -76,16 +86,16 @@ def _read(
     for hour, *values in VersionHour.objects.filter(named & between.stored).values_list("hour", *columns):
         yield hour, values, None
     for stretch in between.live:
-        found = version_figures(stretch, step=step, prompts=prompts, with_times="latency" in columns)
+        found = version_figures(stretch, step=step, prompts=prompts, with_times=any(name in columns for name in TIMES))
         for (start, key), figures in found.items():
             yield start, key[: len(KEY)], figures
 
 
-def _figures(values: Sequence[Any], sums: Sequence[str]) -> Figures:
+def _figures(values: Sequence[Any], sums: Sequence[str], times: Sequence[str] = TIMES) -> Figures:
     errors, scores, *histograms = values[len(KEY) + len(sums) :]
     found = Figures(**dict(zip(sums, values[len(KEY) :], strict=False)))
     found.errors.update(errors)
-    for name, (bins, calls) in zip(TIMES, histograms, strict=False):
+    for name, (bins, calls) in zip(times, histograms, strict=False):
         getattr(found, name).update(dict(zip(bins, calls, strict=True)))
     for name, by_source in scores.items():
         for source, of_source in by_source.items():

@@ -4,8 +4,8 @@ from decimal import Decimal
 
 
 def dollars(usd: Decimal) -> str:
-    """To a cent, as pages have it."""
-    return f"${usd:,.2f}"
+    """`$1 204.50`, as the pages write it."""
+    return f"${usd:,.2f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
 def percent(share: Decimal | float, decimals: int = 0) -> str:

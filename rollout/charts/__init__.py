@@ -7,6 +7,7 @@ twice, for a wide and for a narrow screen, since text that shrinks with its pict
 from rollout.charts.bars import Bar, bar_list
 from rollout.charts.difference import difference_plot
 from rollout.charts.evidence import evidence_chart
+from rollout.charts.held import Level, Stretch
 from rollout.charts.meter import meter
 from rollout.charts.parts import Band, Line, Mark
 from rollout.charts.series import Panel, series_chart
@@ -15,9 +16,11 @@ from rollout.charts.spark import spark
 __all__ = [
     "Band",
     "Bar",
+    "Level",
     "Line",
     "Mark",
     "Panel",
+    "Stretch",
     "bar_list",
     "difference_plot",
     "evidence_chart",

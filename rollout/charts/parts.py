@@ -20,11 +20,12 @@ KINDS = {"plain": None, "guilty": "guilty", "all": "strong", "canary": "of-canar
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A value that is None or not a number breaks the line."""
+    """A value that is None or not a number breaks the line. bounds: the ends of each point's interval, or none."""
 
     name: str
     points: Sequence[tuple[datetime, float | None]]
     kind: Literal["plain", "guilty", "all", "canary"] = "plain"
+    bounds: Sequence[tuple[float, float] | None] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A moment with words: an end, a pause, a label that moved. canary: drawn as the canary's."""
+    """A moment with words or without: an end, a pause, a label that moved. canary: drawn as the canary's."""
 
     at: datetime
     words: str
@@ -81,6 +82,22 @@ def drawn(drawing: Line, x: TimeScale, y: Scale) -> SafeString:
         elif places:
             corners = " ".join(f"{a:.1f},{b:.1f}" for a, b in places)
             pieces.append(element("polyline", class_=f"line {drawing.kind}", points=corners))
+    return joined(pieces)
+
+
+def bounds_drawn(drawing: Line, x: TimeScale, y: Scale) -> SafeString:
+    """The intervals as a band behind the line; of a point alone between gaps as a whisker."""
+    pieces = []
+    both = [(at, ends) for (at, _), ends in zip(drawing.points, drawing.bounds, strict=False)]
+    for _, points in groupby(both, key=lambda point: point[1] is not None):
+        ends = [(x(at), y(of_point[0]), y(of_point[1])) for at, of_point in points if of_point is not None]
+        if len(ends) == 1:
+            place, low, high = ends[0]
+            pieces.append(line(f"whisker {drawing.kind}", place, low, place, high))
+        elif ends:
+            there, back = [(a, high) for a, _, high in ends], [(a, low) for a, low, _ in reversed(ends)]
+            corners = " ".join(f"{a:.1f},{b:.1f}" for a, b in [*there, *back])
+            pieces.append(element("polygon", class_=f"bounds {drawing.kind}", points=corners))
     return joined(pieces)
 
 
@@ -142,6 +159,9 @@ def marks_drawn(marks: Sequence[Mark], x: TimeScale, *, top: float, bottom: floa
     """Lines from top to bottom, and over them their words above it, in as many rows as keep these apart."""
     poles, words = [], []
     for mark, row in zip(marks, rows_of(marks, x), strict=True):
+        if not mark.words:
+            poles.append(line("mark canary" if mark.canary else "mark", x(mark.at), top, x(mark.at), bottom))
+            continue
         place, height = x(mark.at), top - 6 - row * LINE_HEIGHT
         left, anchor = _beside(mark, x)
         start = left if anchor == "start" else left + width_of(mark.words)
@@ -151,10 +171,13 @@ def marks_drawn(marks: Sequence[Mark], x: TimeScale, *, top: float, bottom: floa
 
 
 def rows_of(marks: Sequence[Mark], x: TimeScale) -> list[int]:
-    """The row of each mark's words: the lowest in which they touch no others."""
+    """The row of each mark's words: the lowest in which they touch no others; -1 of one without."""
     taken: list[list[tuple[float, float]]] = []
     rows = []
     for mark in marks:
+        if not mark.words:
+            rows.append(-1)
+            continue
         left, _ = _beside(mark, x)
         right = left + width_of(mark.words) + 8
         row = next(

@@ -10,17 +10,18 @@ from django.utils.safestring import SafeString
 from observability.models import Alert, AlertKind, Severity
 from observability.selectors.alerts_at_hand import at_hand
 from registry.models import Event
-from rollout.formats import DASH, count, duration, moment
+from rollout.formats import DASH, count, duration, estimate, moment, money, weight
 from rollout.pages.alerts_words import OF_SPEND, WORDS
 from rollout.wording import State, who
 
 SHOWN_AT_ONCE = 10
+SHARES = frozenset({"share", "used", "budget_left"})
 NOTICE_WORDS = {
     "alert.fired": "Told that it holds",
     "alert.renotified": "Told again that it still holds",
     "alert.acknowledged": "Acknowledged",
     "alert.silenced": "Silenced",
-    "alert.unsilenced": "Silence ended",
+    "alert.unsilenced": "Told of again",
     "alert.resolved": "Told that it is over",
 }
 
@@ -82,12 +83,12 @@ def line(alert: Alert, now: datetime, *, to_person: bool = True) -> AlertLine:
         id=alert.pk,
         state=state(alert),
         title=words.title,
-        summary=alert.summary if shown else f"{words.title}: log in to read by how much",
+        summary=f"{alert.summary.rstrip('.')}." if shown else f"{words.title}: log in to read by how much.",
         about=", ".join(filter(None, (alert.prompt, alert.label))),
         prompt=alert.prompt,
         since=f"for {duration(((alert.resolved_at or now) - alert.fired_at).total_seconds())}",
         fired_at=moment(alert.fired_at, now),
-        handled=handled(alert, now) if to_person else "",
+        handled=handled(alert, now),
     )
 
 
@@ -117,11 +118,14 @@ def numbers(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Each but the causes, with its name in words."""
     for name, value in data.items():
         if name != "causes":
-            yield name.replace("_", " "), in_words(value)
+            yield _named(name), in_words(value, name)
 
 
-def in_words(value: Any) -> str:
-    """A value of JSON as people read it, however deep it is."""
+def in_words(value: Any, name: str = "") -> str:
+    """A value of JSON as people read it, however deep it is; one whose name tells its unit in that."""
+    told = _in_its_unit(value, name)
+    if told is not None:
+        return told
     match value:
         case None | "":
             return DASH
@@ -134,9 +138,34 @@ def in_words(value: Any) -> str:
         case list():
             return ", ".join(map(in_words, value)) or DASH
         case dict():
-            return ", ".join(f"{name.replace('_', ' ')}: {in_words(part)}" for name, part in value.items()) or DASH
+            return ", ".join(f"{_named(each)}: {in_words(part, each)}" for each, part in value.items()) or DASH
         case _:
             return str(value)
+
+
+def _in_its_unit(value: Any, name: str) -> str | None:
+    """None where the name tells no unit, or the value is nothing that has one."""
+    try:
+        if name == "usd" or name.endswith("_usd"):
+            return money(float(value))
+        if name in SHARES:
+            return estimate(float(value), "share")
+        if name.endswith("_bp"):
+            return weight(int(value))
+        if name.endswith("_s"):
+            return duration(float(value))
+        if name.endswith("_at"):
+            return f"{datetime.fromisoformat(value):%Y-%m-%d %H:%M} UTC"
+    except (TypeError, ValueError):
+        return None
+    return None
+
+
+def _named(name: str) -> str:
+    """Without the unit, which the value has."""
+    for unit in ("_usd", "_bp", "_s"):
+        name = name.removesuffix(unit)
+    return name.replace("_", " ")
 
 
 def notice(event: Event, now: datetime) -> Notice:

@@ -10,7 +10,7 @@ from registry import events
 from rollout.formats import moment
 from rollout.pages import asked
 from rollout.pages.events_parts import event_row
-from rollout.pages.readers import for_readers
+from rollout.pages.readers import for_readers, is_person
 
 SHOWN = 50
 
@@ -25,7 +25,7 @@ def events_page(request: HttpRequest) -> HttpResponse:
     before = asked.number(request, "before")
     found, more = events.newest(before=before, limit=SHOWN, type=type_ or None, prompt=prompt or None)
     context = {
-        "rows": [event_row(event, at) for event in found],
+        "rows": [event_row(event, at, to_person=is_person(request)) for event in found],
         "older": found[-1].sequence if more else None,
         "before": before,
         "prompt": prompt,

@@ -59,7 +59,7 @@ def row(key: Key, of: Judged, at: datetime) -> Row:
         evaluator=key.version,
         scored=count(of.scored),
         missing=f"{count(missing)}{share}" if missing else DASH,
-        why=", ".join(f"{WORDS[reason]} {count(n)}" for reason, n in of.missing.most_common(REASONS_NAMED)),
+        why=", ".join(f"{WORDS[reason]} ({count(n)})" for reason, n in of.missing.most_common(REASONS_NAMED)),
         cost=money(float(of.cost_usd) if of.priced else None),
         per_call=money(float(of.cost_usd) / of.priced if of.priced else None),
         median=milliseconds(of.latency_p50_ms) if of.latency_p50_ms is not None else DASH,

@@ -98,7 +98,7 @@ def _of_limits(body: Mapping[str, Any]) -> Iterator[Budget]:
 
 def _of_cap(rollout: Rollout, cap: float, at: datetime) -> Budget:
     """As it is now while the rollout is active, and as its last verdict had it afterwards."""
-    what = f"spend cap of the canary, {money(cap)}"
+    what = f"Spend cap of the canary, {money(cap)}"
     body = rollout.verdict.body if rollout.verdict else {}
     spend = (spend_of(rollout) if rollout.active else stored_spend(body)) or {}
     canary = spend.get("canary", NOTHING)

@@ -1,128 +1,132 @@
-"""How did the versions do over time, and what was done meanwhile? The lines and marks of the prompt page's chart."""
+"""How did the versions do over time, and what was done meanwhile? The prompt page's chart, and its numbers.
+
+Operation and quality stand below each other on one axis, so that what changed together is seen to.
+"""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.utils.safestring import SafeString
 
-from observability.core.evidence import LATENCY, TTFT
-from observability.core.figures import Figures, ScoreKey, percentile
-from registry.models import LabelMove
-from rollout.charts import Line, Mark, Panel, series_chart
-from rollout.formats import count, estimate, milliseconds, money
-from rollout.models import Rollout, Status
+from observability.core.evidence import COST_PER_CALL, ERROR_RATE, LATENCY, TTFT
+from observability.core.figures import Figures, ScoreKey, mean_with_interval, percentile
+from rollout.charts import Line, Mark, Panel, Stretch, series_chart
+from rollout.core.plan import usual_direction
+from rollout.formats import DASH, count, estimate, milliseconds, moment, money
+from rollout.pages.version_levels import Levels
 from rollout.pages.versions_parts import Track, cost_per_call, score_keys, unit_of
-from rollout.pages.windows import Window
+from rollout.pages.windows import Axis
 
 LINES = 4
-SCORES = 4
-MARKS = 8
-ENDS = {Status.PROMOTED: "promoted", Status.ROLLED_BACK: "rolled back", Status.CANCELLED: "cancelled"}
+SCORES = 12
 P95 = 0.95
 FEWEST = 20  # calls of a point, or a fifth of the busiest point: the step that has just begun tells nothing yet
-ONE_TRANSACTION = timedelta(seconds=5)
+HOUR = timedelta(hours=1)
 SHORTEST = timedelta(minutes=5)  # of a step that calls per hour are told of
 
+Value = Callable[[Figures], float | None]
+Counted = Callable[[Figures], int]
 
-def chart(
-    tracks: Sequence[Track],
-    window: Window,
-    *,
-    moves: Sequence[LabelMove],
-    rollouts: Sequence[Rollout],
-    now: datetime,
-) -> SafeString:
-    """None where no call came. The axis begins with the first call or mark: before it there is nothing to see."""
+
+@dataclass(frozen=True, slots=True)
+class NumberRow:
+    """A version in a step: what the chart draws of it, panel by panel."""
+
+    at: SafeString
+    version: str
+    cells: list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    names: list[str]
+    rows: list[NumberRow]
+
+
+def panels(tracks: Sequence[Track], axis: Axis, *, levels: Levels, now: datetime) -> list[Panel]:
+    """Of the versions with most calls, without panels of which nothing is known; none where no call came."""
     drawn = [track for track in tracks if track.total.calls][:LINES]
-    if not drawn:
-        return SafeString("")
-    marks = marks_of(window, moves=moves, rollouts=rollouts)
-    window = from_the_first(drawn, marks, window)
-    panels = [
-        Panel("Calls per hour", [_calls(track, window, now) for track in drawn], _whole),
-        _panel("Error rate", drawn, window, _error_rate, _share),
-        _panel("P95 latency", drawn, window, lambda figures: percentile(figures.latency, P95, LATENCY), milliseconds),
-        _panel(
-            "P95 time to first token", drawn, window, lambda figures: percentile(figures.ttft, P95, TTFT), milliseconds
-        ),
-        _panel("Cost per call", drawn, window, cost_per_call, money),
-        *(_score_panel(key, drawn, window) for key in score_keys(drawn)[:SCORES]),
+    found = [
+        Panel("Calls per hour", [_calls(track, axis, now) for track in drawn], _whole),
+        _panel("Error rate", ERROR_RATE, drawn, axis, _error_rate, _share, levels),
+        _panel("P95 latency", LATENCY, drawn, axis, lambda f: percentile(f.latency, P95, LATENCY), _time, levels),
+        _panel("P95 time to first token", TTFT, drawn, axis, lambda f: percentile(f.ttft, P95, TTFT), _time, levels),
+        _panel("Cost per call", COST_PER_CALL, drawn, axis, cost_per_call, money, levels),
+        *(_score_panel(key, drawn, axis, levels) for key in score_keys(drawn)[:SCORES]),
     ]
-    names = ", ".join(track.name for track in drawn)
+    return [panel for panel in found if any(value is not None for line in panel.lines for _, value in line.points)]
+
+
+def chart(shown: Sequence[Panel], axis: Axis, *, marks: Sequence[Mark], stretches: Sequence[Stretch]) -> SafeString:
+    """shown: of `panels`."""
+    names = ", ".join(dict.fromkeys(line.name for panel in shown for line in panel.lines))
     return series_chart(
-        [panel for panel in panels if any(value is not None for line in panel.lines for _, value in line.points)],
+        shown,
         marks=marks,
+        stretches=stretches,
         title=f"Figures of {names} over time",
-        description=f"A point for every {_pace(window)}. Marked: {_told(marks)}.",
+        description=f"A point for every {pace_words(axis)}. Marked: {_told(marks)}.",
     )
 
 
-def marks_of(window: Window, *, moves: Sequence[LabelMove], rollouts: Sequence[Rollout]) -> list[Mark]:
-    """Starts and ends of rollouts and moves of labels, but for those that a promotion made; the newest, in order."""
-    found = []
-    for rollout in rollouts:
-        canary = rollout.canary.number
-        if rollout.started_at:
-            found.append(Mark(rollout.started_at, f"{canary} starts", canary=True))
-        if rollout.started_at and rollout.ended_at:
-            found.append(Mark(rollout.ended_at, f"{canary} {ENDS[Status(rollout.status)]}", canary=True))
-    found += [
-        Mark(move.moved_at, f"{move.label.name} {move.to_version.number}")
-        for move in moves
-        if not any(_is_promotion(move, rollout) for rollout in rollouts)
-    ]
-    inside = sorted((mark for mark in found if window.since <= mark.at <= window.until), key=lambda mark: mark.at)
-    return inside[-MARKS:]
+def numbers(shown: Sequence[Panel], now: datetime) -> Numbers:
+    """What the chart draws, the newest step first: for those who do not see it, and who want to know exactly."""
+    found: dict[tuple[datetime, str], list[tuple[str, str]]] = {}
+    for place, panel in enumerate(shown):
+        for line in panel.lines:
+            for number, (at, value) in enumerate(line.points):
+                if value is not None:
+                    bounds = line.bounds[number] if line.bounds else None
+                    cells = found.setdefault((at, line.name), [(each.name, DASH) for each in shown])
+                    cells[place] = panel.name, _written(value, bounds, panel)
+    rows = [NumberRow(moment(at, now), name, found[at, name]) for at, name in sorted(found, reverse=True)]
+    return Numbers([panel.name for panel in shown], rows)
 
 
-def from_the_first(tracks: Sequence[Track], marks: Sequence[Mark], window: Window) -> Window:
-    """The window from the step on that the first call or mark is in."""
-    first = min([*(min(track.steps) for track in tracks), *(mark.at for mark in marks)])
-    return replace(window, since=max((start for start in window.starts if start <= first), default=window.since))
+def from_the_first(tracks: Sequence[Track], marks: Sequence[Mark], axis: Axis) -> Axis:
+    """The axis from the step on that the first call or mark is in: before it there is nothing to see."""
+    first = min([*(min(track.steps) for track in tracks if track.steps), *(mark.at for mark in marks)])
+    return replace(axis, since=max((start for start in axis.starts if start <= first), default=axis.since))
 
 
-def _is_promotion(move: LabelMove, rollout: Rollout) -> bool:
-    """Whether the move is what the rollout ended with."""
-    return (
-        rollout.status == Status.PROMOTED
-        and rollout.ended_at is not None
-        and (rollout.label_id, rollout.canary_id) == (move.label_id, move.to_version_id)
-        and abs(rollout.ended_at - move.moved_at) < ONE_TRANSACTION
-    )
+def pace_words(axis: Axis) -> str:
+    hours = axis.pace // HOUR
+    return {0: "five minutes", 1: "hour", 24: "day"}.get(hours, f"{hours} hours")
 
 
-def _calls(track: Track, window: Window, now: datetime) -> Line:
+def _calls(track: Track, axis: Axis, now: datetime) -> Line:
     """Of the step that is not over by the time that has passed of it."""
-    pace = timedelta(hours=window.step)
 
     def per_hour(start: datetime, figures: Figures) -> float:
-        passed = min(pace, max(now - start, SHORTEST))
-        return figures.calls * timedelta(hours=1) / passed
+        passed = min(axis.pace, max(now - start, SHORTEST))
+        return figures.calls * HOUR / passed
 
-    return line_of(track, window, per_hour)
+    return line_of(track, axis, per_hour)
 
 
 def _panel(
     name: str,
+    metric: str,
     tracks: Sequence[Track],
-    window: Window,
-    value: Callable[[Figures], float | None],
+    axis: Axis,
+    value: Value,
     written: Callable[[float], str],
-    counted: Callable[[Figures], int] = lambda figures: figures.calls,
+    levels: Levels,
 ) -> Panel:
+    lines = [line_of(track, axis, of_enough(track, value, _calls_of)) for track in tracks]
+    return Panel(name, lines, written, levels.get(metric, ()))
+
+
+def of_enough(track: Track, value: Value, counted: Counted) -> Callable[[datetime, Figures], float | None]:
     """counted: how many there are behind a value; of too few there is no point."""
-    return Panel(name, [line_of(track, window, of_enough(track, value, counted)) for track in tracks], written)
-
-
-def of_enough(
-    track: Track, value: Callable[[Figures], float | None], counted: Callable[[Figures], int]
-) -> Callable[[datetime, Figures], float | None]:
     fewest = min(FEWEST, max(map(counted, track.steps.values()), default=0) / 5)
     return lambda _, figures: value(figures) if counted(figures) >= fewest else None
 
 
-def _score_panel(key: ScoreKey, tracks: Sequence[Track], window: Window) -> Panel:
+def _score_panel(key: ScoreKey, tracks: Sequence[Track], axis: Axis, levels: Levels) -> Panel:
+    """With the intervals of the means. A rate that is better lower begins at 0, other scores move far from it."""
+
     def mean(figures: Figures) -> float | None:
         sums = figures.scores.get(key)
         return sums.mean if sums else None
@@ -131,38 +135,59 @@ def _score_panel(key: ScoreKey, tracks: Sequence[Track], window: Window) -> Pane
         return figures.scores[key].n if key in figures.scores else 0
 
     units = {unit_of(track.total.scores[key]) for track in tracks if key in track.total.scores}
-    written = _share if units == {"share"} else _score
-    return _panel(f"{key[0]} by {key[1]}", tracks, window, mean, written, given)
+    lines = [_with_bounds(line_of(track, axis, of_enough(track, mean, given)), track, key, axis) for track in tracks]
+    return Panel(
+        f"{key[0]} by {key[1]}",
+        lines,
+        _share if units == {"share"} else _score,
+        levels.get(key[0], ()),
+        from_zero=usual_direction(key[0]) == "lower",
+    )
 
 
-def line_of(track: Track, window: Window, value: Callable[[datetime, Figures], float | None]) -> Line:
-    """A point in the middle of each step; the axis goes from the beginning to the end of the window."""
-    half = timedelta(hours=window.step) / 2
+def _with_bounds(line: Line, track: Track, key: ScoreKey, axis: Axis) -> Line:
+    bounds: list[tuple[float, float] | None] = [None]
+    for start, (_, value) in zip(axis.starts, line.points[1:], strict=False):
+        bounds.append(None if value is None else mean_with_interval(track.steps[start].scores[key])[1:])
+    return replace(line, bounds=[*bounds, None])
+
+
+def line_of(track: Track, axis: Axis, value: Callable[[datetime, Figures], float | None]) -> Line:
+    """A point in the middle of each step; the axis goes from the beginning to the end of the time."""
     points = [
-        (min(start + half, window.until), value(start, track.steps[start]) if start in track.steps else None)
-        for start in window.starts
+        (min(start + axis.pace / 2, axis.until), value(start, track.steps[start]) if start in track.steps else None)
+        for start in axis.starts
     ]
     return Line(
         track.name,
-        [(window.since, None), *points, (window.until, None)],
+        [(axis.since, None), *points, (axis.until, None)],
         "canary" if track.canary else "all" if track.production else "plain",
     )
+
+
+def _calls_of(figures: Figures) -> int:
+    return figures.calls
 
 
 def _error_rate(figures: Figures) -> float | None:
     return figures.errors.total() / figures.calls if figures.calls else None
 
 
+def _written(value: float, bounds: tuple[float, float] | None, panel: Panel) -> str:
+    told = panel.format(value)
+    return f"{told} ({panel.format(bounds[0])} to {panel.format(bounds[1])})" if bounds else told
+
+
 def _told(marks: Sequence[Mark]) -> str:
-    return "; ".join(f"{mark.words} at {mark.at:%Y-%m-%d %H:%M}" for mark in marks) or "nothing"
-
-
-def _pace(window: Window) -> str:
-    return {1: "hour", 24: "day"}.get(window.step, f"{window.step} hours")
+    return "; ".join(f"{mark.words} at {mark.at:%Y-%m-%d %H:%M}" for mark in marks if mark.words) or "nothing"
 
 
 def _whole(value: float) -> str:
-    return count(round(value)) if value >= 10 else f"{value:g}"
+    return count(round(value)) if value >= 10 else f"{value:.3g}"
+
+
+def _time(value: float) -> str:
+    return milliseconds(value)
 
 
 def _share(value: float) -> str:
@@ -170,4 +195,4 @@ def _share(value: float) -> str:
 
 
 def _score(value: float) -> str:
-    return f"{value:g}"
+    return f"{round(value, 3):g}"

@@ -1,5 +1,6 @@
 """One prompt: how its versions do beside each other and over time, what its labels point at, and its rollouts."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from django.contrib import admin
@@ -11,21 +12,23 @@ from django.views.decorators.http import require_safe
 from common.clock import now
 from common.errors import NotFound
 from observability.selectors.objectives import objectives
-from observability.selectors.over_time import first_hour, prompt_over_time
+from observability.selectors.over_time import Part, first_hour, prompt_over_time
 from registry import rights
 from registry import selectors as registry
 from registry.models import LabelMove, Prompt, PromptVersion
 from rollout import selectors
 from rollout.formats import moment
 from rollout.models import Rollout
-from rollout.pages import asked, version_chart
+from rollout.pages import asked
 from rollout.pages import versions_parts as parts
 from rollout.pages.objectives_parts import objective_rows
-from rollout.pages.readers import for_readers
+from rollout.pages.readers import for_readers, is_person
+from rollout.pages.versions_over_time import Asked, over_time
 from rollout.pages.windows import DAYS, window
 
-MOVES_SHOWN = 10
-ROLLOUTS_SHOWN = 10
+MOVES_SHOWN, MOVES_MARKED = 10, 50
+ROLLOUTS_SHOWN, ROLLOUTS_MARKED = 10, 30
+STEPS = {"minutes": True, "hours": False}
 
 
 @require_safe
@@ -41,18 +44,20 @@ def prompt_page(request: HttpRequest, name: str) -> HttpResponse:
     label, environment = asked.word(request, "label"), asked.word(request, "environment")
     read = list(prompt_over_time(prompt=name, since=shown.since, until=shown.until, step=shown.step))
     labels = list(registry.labels(prompt))
-    rollouts = list(selectors.rollouts(prompt=name)[:ROLLOUTS_SHOWN])
+    rollouts = list(selectors.rollouts(prompt=name)[:ROLLOUTS_MARKED])
     active = list(selectors.active_rollouts().filter(prompt=prompt))
-    moves = list(_moves(prompt)[:MOVES_SHOWN])
-    versions = PromptVersion.objects.filter(prompt=prompt).only("ordinal", "major", "minor", "patch")
+    moves = list(_moves(prompt)[:MOVES_MARKED])
+    versions = PromptVersion.objects.filter(prompt=prompt).only("ordinal", "major", "minor", "patch", "published_at")
     numbers = {version.pk: version for version in versions}
-    tracks = parts.tracks(
-        (part for part in read if parts.asked_for(part.key, label, environment)),
-        numbers=numbers,
-        labels=labels,
-        active=active,
-    )
+
+    def tracks_of(found: Iterable[Part]) -> list[parts.Track]:
+        asked_for = (part for part in found if parts.asked_for(part.key, label, environment))
+        return parts.tracks(asked_for, numbers=numbers, labels=labels, active=active)
+
+    tracks = tracks_of(read)
     compared = tracks[: parts.VERSIONS_SHOWN]
+    promised = list(objectives(prompt=name))
+    step = asked.choice(request, "step", tuple(STEPS), "") if shown.days == 1 else "hours"
     last = selectors.newest_transitions(active)
     context = {
         "prompt": prompt,
@@ -62,11 +67,20 @@ def prompt_page(request: HttpRequest, name: str) -> HttpResponse:
         "more_versions": len(tracks) - len(compared),
         "scores": parts.score_tables(compared),
         "rates": parts.rate_bars(compared),
-        "objectives": objective_rows(list(objectives(prompt=name)), at),
-        "chart": version_chart.chart(compared, shown, moves=moves, rollouts=rollouts, now=at),
+        "objectives": objective_rows(promised, at),
+        "over_time": over_time(
+            Asked(prompt, label, shown, STEPS.get(step), to_person=is_person(request)),
+            compared,
+            of_parts=tracks_of,
+            versions=numbers.values(),
+            moves=moves,
+            rollouts=rollouts,
+            promised=promised,
+            now=at,
+        ),
         "labels": [parts.label_row(each, moves, at) for each in labels],
-        "moves": [parts.move_row(move, at) for move in moves],
-        "rollouts": [parts.rollout_row(rollout, at) for rollout in rollouts],
+        "moves": [parts.move_row(move, at) for move in moves[:MOVES_SHOWN]],
+        "rollouts": [parts.rollout_row(rollout, at) for rollout in rollouts[:ROLLOUTS_SHOWN]],
         "in_labels": parts.values(read, "label"),
         "in_environments": parts.values(read, "environment"),
         "label": label,

@@ -109,6 +109,7 @@ def _call(served: Mapping[str, Any], number: int) -> dict[str, Any]:
         "request_model": "gpt-4o-mini",
         "input_tokens": 700 + number % 200,
         "output_tokens": 80 + number % 40,
+        "cached_tokens": 200 if served["reason"] == "canary" else 600,
         "ttft_ms": 200 + number % 90,
         "duration_ms": 1200 + slower + 7 * (number % 90),
         "user": f"user-{number % 20}",

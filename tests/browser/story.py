@@ -1,13 +1,18 @@
 """Something on every page: a bad version that was rolled back, one that is rolled out, and what goes with them."""
 
+import itertools
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
-from tests.browser.instance import PLAN, Instance
+from tests import traces
+from tests.browser.instance import PLAN, REACHES_ALL_S, Instance
 from tests.process.server import wait_until
 
 NAME = "order-extractor"
@@ -31,6 +36,16 @@ NOBODY_LISTENS = {"url": "http://localhost:1/hook", "events": ["rollout.rolled_b
 DECIDED_WITHIN_S = 15
 MOST_BATCHES = 40
 ORDERS = 400
+ANSWERS = 24
+FIRST = 70_000
+"""Of the numbers of spans, so that they have ids of their own."""
+
+JUDGED_WITHIN_S = 60
+WATCH = """
+from observability.watching import budgets, objectives
+budgets.check()
+objectives.check()
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,29 +60,71 @@ def tell(serinus: Instance, *, at_length: bool = False) -> Story:
     """at_length: harm is found slowly enough for README.md's picture to show how."""
     prompt = NAME
     publish(serinus, prompt)
+    have_some_judged(serinus, prompt)
     hooks = [serinus.call("POST", "/api/v1/webhooks", {**NOBODY_LISTENS, "description": each}) for each in "ab"]
     serinus.take_orders(prompt, {}, ORDERS)  # what latency is compared by is learned from calls before the start
     rolled_back = start(serinus, prompt, "2.3", **BAD_PLAN)
     take_orders_until_it_ends(serinus, rolled_back, LESS_HARMFUL if at_length else HARMFUL)
     serinus.call("DELETE", f"/api/v1/webhooks/{hooks[0]['id']}")
-    running = start(serinus, prompt, "2.4")
+    running = start(serinus, prompt, "2.4", canary_spend_cap="25.00")
     serinus.take_orders(prompt, ALIKE)
     start_a_held_one(serinus, prompt)
     draft = {"type": "chat", "template": messages("Be brief."), "config": CONFIG, "notes": "shorter", "revision": None}
     serinus.call("PUT", f"/api/v1/prompts/{prompt}/draft", draft)
     price = {"pattern": "gpt-4o-mini", "effective_from": "2026-01-01T00:00:00Z", "input": "0.15", "output": "0.6"}
     serinus.call("POST", "/api/v1/prices", price)
-    have_it_judged_later(serinus, prompt)
+    have_it_watched(serinus, prompt)
+    wait_until(lambda: evaluations(serinus, status="scored"), JUDGED_WITHIN_S)
     return Story(rolled_back, running)
 
 
-def have_it_judged_later(serinus: Instance, prompt: str) -> None:
-    """A check that is set upon the prompt and judges nothing yet."""
+def have_some_judged(serinus: Instance, prompt: str) -> None:
+    """A check of a dozen calls, of which some came without their texts. It judges none of the others."""
     serinus.call("POST", "/api/v1/evaluators", {"name": "brevity", "score": "brevity"})
-    version = {"kind": "check", "config": {"check": "length", "most": 2_000}, "notes": "fits on a phone"}
+    version = {"kind": "check", "config": {"check": "length", "most": 40}, "notes": "fits on a phone"}
     serinus.call("POST", "/api/v1/evaluators/brevity/versions", version)
+    everything = {"active": True, "share_bp": 10_000, "canary_share_bp": 10_000}
+    serinus.call("PUT", f"/api/v1/prompts/{prompt}/judgings/brevity", everything)
+    serinus.call("PUT", f"/api/v1/prompts/{prompt}/judging-budget", {"calls_a_day": 500, "usd_a_day": "2.50"})
+    answers = itertools.count()
+    wait_until(lambda: answer(serinus, prompt, next(answers)) and evaluations(serinus), REACHES_ALL_S)
+    for _ in range(ANSWERS):
+        answer(serinus, prompt, next(answers))
     serinus.call("PUT", f"/api/v1/prompts/{prompt}/judgings/brevity", {"active": False})
-    serinus.call("PUT", f"/api/v1/prompts/{prompt}/judging-budget", {"calls_a_day": 500, "usd_a_day": None})
+
+
+def answer(serinus: Instance, prompt: str, number: int) -> bool:
+    """A call as OpenTelemetry tells of it, with its text but for every third."""
+    told = {"gen_ai.prompt.name": prompt, "gen_ai.prompt.version": "2.2", "serinus.label": "production"}
+    text = "One article, number 4711." if number % 4 else "As far as can be told there is one article, number 4711."
+    message = [{"role": "assistant", "parts": [{"type": "text", "content": text}]}]
+    answered = {"gen_ai.output.messages": json.dumps(message)} if number % 3 else {}
+    span = traces.span(traces.CHAT | told | answered, number=FIRST + number, trace=FIRST + number)
+    headers = {"Authorization": f"Bearer {serinus.key}", "Content_Type": "application/x-protobuf"}
+    status, _ = serinus.server.request("POST", "/v1/traces", traces.body(span), **headers)
+    return status == 200
+
+
+def evaluations(serinus: Instance, **wanted: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = serinus.call("GET", f"/api/v1/evaluations?{urlencode(wanted)}")["items"]
+    return found
+
+
+def have_it_watched(serinus: Instance, prompt: str) -> None:
+    """What it promises and may cost, of which not all is kept; the alerts of that, one of them silenced."""
+    promises = [
+        {"name": "errors", "metric": "error_rate", "comparison": "below", "threshold": 0.02},
+        {"name": "first-token", "metric": "ttft", "comparison": "below", "threshold": 240, "target": "90%"},
+        {"name": "truth", "metric": "hallucination", "comparison": "below", "threshold": 0.05},
+    ]
+    for promise in promises:
+        serinus.call("POST", "/api/v1/objectives", {"prompt": prompt, **promise})
+    for dimension, usd in (("prompt", "0.50"), ("user", "0.05"), ("feature", "400")):
+        serinus.call("POST", "/api/v1/spend-budgets", {"dimension": dimension, "period": "daily", "usd": usd})
+    serinus.server.manage("shell", "-v0", "-c", WATCH)
+    alerts = serinus.call("GET", f"/api/v1/alerts?prompt={prompt}")["items"]
+    silence = {"until": f"{datetime.now(UTC) + timedelta(hours=2):%Y-%m-%dT%H:%M:%SZ}", "reason": "the buyers know"}
+    serinus.call("POST", f"/api/v1/alerts/{alerts[0]['id']}/silence", silence)
 
 
 def publish(serinus: Instance, prompt: str) -> None:

@@ -1,12 +1,15 @@
 """The page of events, as a browser gets it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import time_machine
+from django.contrib.auth.models import User
 from django.test import Client
 
+from observability.models import Alert, AlertKind, Severity
+from observability.services import alerts
 from registry import events, services
 from registry.events import EVENT_TYPES
 from registry.models import Event
@@ -30,6 +33,22 @@ def clock() -> Any:
 
 def numbers(page: Any) -> list[int]:
     return [int(number) for number in rows(page)]
+
+
+def handled_alert() -> Alert:
+    """Of spend, and silenced by anna for a reason of her own."""
+    alert = alerts.fire(
+        kind=AlertKind.SPEND_BUDGET,
+        cause="spend_budget:prompt:order-extractor:daily",
+        severity=Severity.WARNING,
+        summary="order-extractor has spent $412 of $500.",
+        data={"spent_usd": "412"},
+        prompt="order-extractor",
+    )
+    until = NOW + timedelta(hours=2)
+    alerts.silence(alert_id=alert.pk, until=until, reason="the merger is being tested", actor=make.ANNA)
+    alerts.acknowledge(alert_id=alert.pk, reason="I ask the buyers", actor=make.ANNA)
+    return alert
 
 
 def test_events__no_data__says_so(client: Client) -> None:
@@ -81,6 +100,29 @@ def test_events__of_no_prompt__without_one(client: Client) -> None:
         "1 14:30:00 - a webhook gets nothing any more: endpoint disabled webhook.disabled"
     ]
     assert "secret-path" not in html_of(page)
+
+
+def test_events__alerts__strangers_read_of_what_kind_and_neither_what_is_spent_nor_why(client: Client) -> None:
+    handled_alert()
+
+    page = client.get(PATH)
+
+    assert "an alert fired: A soft budget is nearly or wholly spent" in words(page)
+    assert "an alert is silenced: A soft budget is nearly or wholly spent" in words(page)
+    assert not any(each in html_of(page) for each in ("412", "merger", "buyers", "anna"))
+    assert not any(address.startswith("/alerts/") for address in links(page))
+
+
+def test_events__alerts__people_read_all_of_them_and_are_led_there(client: Client) -> None:
+    alert = handled_alert()
+    client.force_login(User.objects.create_user("ben", is_staff=True))
+
+    page = client.get(PATH)
+
+    assert "order-extractor has spent $412 of $500. (warning)" in words(page)
+    assert "(silenced by anna until 2026-01-31 16:30 UTC): “the merger is being tested”" in words(page)
+    assert "(acknowledged by anna): “I ask the buyers”" in words(page)
+    assert f"/alerts/{alert.pk}" in links(page)
 
 
 @pytest.mark.parametrize("type_", EVENT_TYPES)

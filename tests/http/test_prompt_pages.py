@@ -14,11 +14,17 @@ from pytest_django import Settings
 from observability import rollups
 from observability.core.figures import ScoreSums, mean_with_interval
 from observability.core.scores import NewScore
+from observability.models import Alert, AlertKind, Severity
+from observability.selectors.baselines import baselines
+from observability.services import alerts
+from observability.services.objectives import create_objective
 from observability.services.scores import record_scores
+from observability.watching import series
 from registry import services
 from registry.models import LabelMove, Prompt, PromptVersion
 from rollout import services as rollouts
 from rollout.models import Rollout
+from tests import baselines as usual
 from tests import make, traces
 from tests import rollouts as given
 from tests.observed import Seen, crowd, ingest
@@ -181,7 +187,7 @@ def test_prompt__one_version_without_calls__a_row_of_dashes_and_no_chart(client:
     page = client.get(PAGE)
 
     read_strictly(page)
-    assert rows(page)["v1.0"].split() == ["v1.0", "latest,", "production", "0", *"---------"]
+    assert rows(page)["v1.0"].split() == ["v1.0", "latest,", "production", "0", *"----------"]
     assert "<svg" not in html_of(page)
     assert rows(page, "labels")["production"].startswith("production v1.0")
 
@@ -314,6 +320,119 @@ def test_prompt__promoted__is_marked_once(client: Client, clock: Any) -> None:
     assert LabelMove.objects.filter(to_version=rollout.canary, label__name="production").exists()
 
 
+def an_alert(kind: AlertKind = AlertKind.BASELINE, *, label: str = "production", hours: float = 5) -> Alert:
+    """That fired so long ago and was over after two hours."""
+    cause = f"{kind}:{NAME}:{label}:faithfulness"
+    with time_machine.travel(NOW - timedelta(hours=hours), tick=False):
+        alert = alerts.fire(
+            kind=kind,
+            cause=cause,
+            severity=Severity.CRITICAL,
+            summary="faithfulness fell to 0.87, at $412 a day.",
+            data={"now": 0.87},
+            prompt=NAME,
+            label=label,
+        )
+    with time_machine.travel(NOW - timedelta(hours=hours - 2), tick=False):
+        alerts.resolve(cause=cause)
+    return alert
+
+
+def test_prompt__over_time__versions_and_alerts_are_marked_and_people_are_led_to_these(client: Client) -> None:
+    with time_machine.travel(NOW - timedelta(hours=9), tick=False):
+        make.label(make.version(make.prompt()))
+    alert = an_alert()
+    ingest(*(observed("1.0", number, age_h=number) for number in range(1, 12)))
+    person(client)
+
+    page = client.get(f"{PAGE}?days=1")
+
+    read_strictly(page)
+    assert "v1.0 published at 2026-01-31 05:30" in section(page, "time")
+    assert "alert: baseline at 2026-01-31 09:30" in section(page, "time")
+    assert 'class="meanwhile of-critical"' in html_of(page)
+    assert "faithfulness fell to 0.87, at $412 a day. Resolved after 2 h" in section(page, "time")
+    assert f"/alerts/{alert.pk}" in links(page)
+
+
+def test_prompt__over_time__strangers_read_of_what_kind_an_alert_was(client: Client) -> None:
+    make.label(make.version(make.prompt()))
+    an_alert()
+    ingest(observed("1.0", 1, age_h=7))
+
+    page = client.get(f"{PAGE}?days=1")
+
+    assert "An alert: A metric left its last seven days Resolved after 2 h" in section(page, "time")
+    assert "412" not in html_of(page)
+    assert not any(address.startswith("/alerts/") for address in links(page))
+
+
+def test_prompt__over_time_of_a_label__only_what_is_of_it_or_of_none(client: Client) -> None:
+    make.label(make.version(make.prompt()))
+    an_alert(label="beta")
+    an_alert(AlertKind.JUDGE_FAILING, label="")
+    ingest(observed("1.0", 1, age_h=7, **{"serinus.label": "production"}))
+
+    of_label = section(client.get(f"{PAGE}?days=1&label=production"), "time")
+
+    assert "alert: judge fails" in of_label
+    assert "alert: baseline" not in of_label
+
+
+def test_prompt__over_time__baseline_threshold_and_objective_of_production(client: Client) -> None:
+    prompt = make.prompt()
+    make.label(make.version(prompt))
+    usual.days(0.94)
+    create_objective(
+        prompt_name=NAME, name="truth", metric="faithfulness", comparison="above", threshold=0.9, actor=make.ANNA
+    )
+    ingest(*(observed("1.0", number, age_h=2) for number in range(30)))
+    judged(range(30), "faithfulness", lambda number: 0.9 + number / 1000)
+
+    page = client.get(f"{PAGE}?days=1")
+
+    (mean, threshold) = baselines((NAME, "production"), NOW)["faithfulness"]
+    assert mean == pytest.approx(0.94)
+    assert threshold < mean
+    shown = section(page, "time")
+    assert "baseline, its threshold and objectives of production" in shown
+    for name in (" usual ", " threshold ", " truth "):
+        assert name in shown.partition("faithfulness by judge")[2]
+    assert "baseline" not in section(client.get(f"{PAGE}?days=1&label=beta"), "time")
+
+
+def test_prompt__over_time__every_point_also_as_a_number_with_its_interval(client: Client) -> None:
+    make.label(make.version(make.prompt()))
+    ingest(*(observed("1.0", number, age_h=2) for number in range(40)))
+    judged(range(40), "faithfulness", lambda number: 0.75 + (number % 2) / 10)
+
+    row = rows(client.get(f"{PAGE}?days=1"), "time")["12:30:00"]
+
+    _, low, high = mean_with_interval(ScoreSums(40, 32, 40 * (0.64 + 0.0025)))
+    assert "v1.0" in row
+    assert f"0.8 ({low:.3g} to {high:.3g})" in row
+    assert " 40 " in row
+
+
+def test_prompt__all_calls_of_the_last_hours__by_five_minutes_unless_hours_are_asked_for(client: Client) -> None:
+    make.label(make.version(make.prompt()))
+    ingest(*(observed("1.0", number, age_h=0.5) for number in range(30)))
+    series.write()
+
+    silent, hours, minutes = (section(client.get(f"{PAGE}{q}"), "time") for q in ("", "?step=hours", "?step=minutes"))
+
+    assert "a point for every five minutes" in silent
+    assert "a point for every five minutes" in minutes
+    assert "a point for every hour" in hours
+
+
+def test_prompt__five_minutes_without_calls__says_so(client: Client) -> None:
+    make.label(make.version(make.prompt()))
+    ingest(observed("1.0", 1, age_h=9))
+
+    assert "has nothing of these hours" in section(client.get(f"{PAGE}?days=1&step=minutes"), "time")
+
+
 def test_prompt__archived__says_so(client: Client) -> None:
     services.archive_prompt(prompt=make.prompt(), actor=make.ANNA)
 
@@ -383,6 +502,8 @@ def test_prompt__number_of_queries__the_same_with_more_versions_calls_and_moves(
         make.label(make.version(prompt, template=f"Way {number}"))
     ingest(*(observed(f"1.{number}", number, age_h=3 + 10 * number) for number in range(1, 15)))
     rollups.roll_up()
+    for kind in (AlertKind.BASELINE, AlertKind.OBJECTIVE, AlertKind.JUDGE_DRIFT):
+        an_alert(kind)
 
     assert queries_of(client, f"{PAGE}?days=7") == one
     assert len(rows(client.get(PAGE))) == 12

@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from xml.etree import ElementTree as Xml
@@ -11,9 +12,11 @@ import pytest
 from rollout.charts import (
     Band,
     Bar,
+    Level,
     Line,
     Mark,
     Panel,
+    Stretch,
     bar_list,
     difference_plot,
     evidence_chart,
@@ -296,6 +299,72 @@ def test_series__nothing_equal_one_or_huge__no_nan(values: tuple[float | None, .
 
     assert len(pictures(svg)) == 2
     assert "nan" not in svg
+
+
+def test_series__intervals__a_band_of_each_stretch_and_a_whisker_of_a_point_alone() -> None:
+    drawing = replace(line(1, 2, None, 3), bounds=[(0.5, 1.5), (1.5, 2.5), None, (2.5, 3.5)])
+
+    (chart, _) = pictures(series_chart([Panel("tone", [drawing], str)], marks=[], title="t", description="d"))
+
+    (band,) = found(chart, "bounds plain")
+    assert len(band.attrib["points"].split()) == 4
+    (whisker,) = found(chart, "whisker plain")
+    assert whisker.attrib["x1"] == whisker.attrib["x2"]
+
+
+def test_series__levels__across_their_panel_with_their_names_unless_far_beyond_all_values() -> None:
+    levels = [Level("usual", 2.0, "usual"), Level("threshold", 3.0, "limit"), Level("promise", 9.1, "promise")]
+
+    (chart, _) = pictures(series_chart([Panel("P95", [line(1, 3)], str, levels)], marks=[], title="t", description="d"))
+
+    (usual,) = found(chart, "level usual")
+    assert usual.attrib["y1"] == usual.attrib["y2"]
+    assert float(found(chart, "level limit")[0].attrib["y1"]) < float(usual.attrib["y1"])
+    assert {"usual", "threshold"} <= set(words(chart))
+    assert not found(chart, "level promise")
+
+
+def test_series__scores__not_from_zero_and_no_hills_of_noise() -> None:
+    def height(*values: float) -> float:
+        panel = Panel("faithfulness", [line(*values)], str, from_zero=False)
+        (chart, _) = pictures(series_chart([panel], marks=[], title="t", description="d"))
+        places = [float(pair.split(",")[1]) for pair in found(chart, "line plain")[0].attrib["points"].split()]
+        return max(places) - min(places)
+
+    assert height(0.94, 0.87) > 60
+    assert height(0.9400, 0.9401) < 1
+
+
+def test_series__stretches__shaded_through_all_panels_as_far_as_the_axis_goes() -> None:
+    long, short, before = (
+        Stretch(at(-50), at(10), "rollout"),
+        Stretch(at(5), at(5), "critical"),
+        Stretch(at(-9), at(-5), "warning"),
+    )
+
+    (chart, _) = pictures(
+        series_chart(
+            [Panel("P95", [line(1, 2, 3)], str), Panel("Errors", [line(0, 0, 1)], str)],
+            marks=[],
+            stretches=[long, short, before],
+            title="t",
+            description="d",
+        )
+    )
+
+    (rollout,), (alert,) = found(chart, "meanwhile of-rollout"), found(chart, "meanwhile of-critical")
+    assert float(rollout.attrib["height"]) > 200
+    assert float(alert.attrib["width"]) == 2
+    assert not found(chart, "meanwhile of-warning")
+
+
+def test_series__mark_without_words__a_line_alone() -> None:
+    (chart, _) = pictures(
+        series_chart([Panel("P95", [line(1, 2, 3)], str)], marks=[Mark(at(10), "")], title="t", description="d")
+    )
+
+    assert len(found(chart, "mark")) == 1
+    assert "" not in words(chart)
 
 
 def test_series__no_points__no_chart() -> None:

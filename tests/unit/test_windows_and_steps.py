@@ -20,15 +20,16 @@ def test_window__days__whole_steps_up_to_the_hour_that_runs(days: int, steps: in
     shown = window(days, NOW)
 
     assert shown.until == UNTIL
-    assert (len(shown.starts), shown.step) == (steps, hours)
-    assert shown.starts[-1] < shown.until <= shown.starts[-1] + timedelta(hours=hours)
+    starts = shown.axis.starts
+    assert (len(starts), shown.step) == (steps, hours)
+    assert starts[-1] < shown.until <= starts[-1] + timedelta(hours=hours)
 
 
 @pytest.mark.parametrize(
     ("busiest", "calls", "drawn"), [(1000, 19, False), (1000, 20, True), (10, 1, False), (10, 2, True), (1, 1, True)]
 )
 def test_line__step_with_few_calls__no_point(busiest: int, calls: int, drawn: bool) -> None:
-    shown = window(7, NOW)
+    shown = window(7, NOW).axis
     first, second = shown.starts[:2]
     steps = {first: Figures(calls=busiest), second: Figures(calls=calls)}
     track = Track("v1.0", None, [], canary=False, steps=steps)
@@ -42,7 +43,7 @@ def test_line__step_with_few_calls__no_point(busiest: int, calls: int, drawn: bo
 
 @pytest.mark.parametrize(("mark_h", "begins_h"), [(None, 12), (3, 12), (20, 24)])
 def test_chart__begins_with_the_step_of_the_first_call_or_mark(mark_h: int | None, begins_h: int) -> None:
-    shown = window(7, NOW)
+    shown = window(7, NOW).axis
     steps = {UNTIL - timedelta(hours=hours): Figures(calls=5) for hours in (3, 9)}  # 12:00 and 06:00
     track = Track("v1.0", None, [], canary=False, total=Figures(calls=10), steps=steps)
     marks = [Mark(UNTIL - timedelta(hours=mark_h), "moved")] if mark_h else []
