@@ -1,5 +1,5 @@
-"""When is a question to a judge asked again? Five attempts within about an hour, or fewer within JUDGE_RETRY_FOR, then its
-score is missing."""
+"""When is a question to a judge asked again? Five attempts within about an hour, or as many as JUDGE_RETRY_FOR has room
+for, then its score is missing."""
 
 import random
 from datetime import timedelta

@@ -121,8 +121,8 @@ def _watched(
 
 
 def _recovered(metric: str, base: Baseline, recent: list[Timed], since: datetime, at: datetime) -> bool:
-    """By the last hour (ALERT_RESOLVE_AFTER), or two, four and so on for what is seldom observed; by nothing from before
-    the five minutes in which the alert opened."""
+    """By the last hour (ALERT_RESOLVE_AFTER), or two, four and so on for what is seldom observed; by nothing that
+    began before the five minutes in which the alert opened."""
     if not recent:
         return True  # nothing was observed for a day: nobody knows, and it may be found again
     span = settings.ALERT_RESOLVE_AFTER
