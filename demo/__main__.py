@@ -90,7 +90,7 @@ def _watch(stack: ExitStack, narrator: Narrator) -> WatchedStage:
     watched.have_judged(api)
     narrator.say(f"{watched.VERSION} judges every order from now on, by a judge's model at {judge.url}")
     telemetry = _telemetry(stack, serinus)
-    app = WholesaleApp(serinus, telemetry, stack.enter_context(Crew()), rate=watched.QUIET_RATE)
+    app = WholesaleApp(serinus, telemetry, stack.enter_context(Crew()), rate=watched.FIRST_RATE)
     stage = WatchedStage(serinus, api, app, hooks, judge, narrator)
     watched.learn_the_baseline(stage)
     narrator.title("A model changes silently, and a customer spends all of its budget")

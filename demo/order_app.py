@@ -50,7 +50,8 @@ class OrderApp:
         self._telemetry.check()
 
     def _take_orders(self) -> None:
-        api, rng, due = self._server.api(), random.Random(), time.monotonic()
+        api, rng = self._server.api(), random.Random()
+        due = time.monotonic() + rng.random() * THREADS / self.rate  # else all threads order at once, and then none
         recent: deque[str] = deque(maxlen=1000)
         while not self._crew.stopping.is_set():
             if self._telemetry.behind:

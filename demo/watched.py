@@ -4,7 +4,9 @@ each is told. Everything that is shown is asked of the API or was told by a webh
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 from demo import telling
 from demo.api import Api
@@ -26,13 +28,18 @@ SETTINGS = {
 }
 """Seconds where others have hours; otherwise as it comes."""
 
-QUIET_RATE, LUNCH_RATE = 2.0, 40.0
+FIRST_RATE, MORNING_RATE, LUNCH_RATE = 1.0, 2.0, 40.0
+"""Orders a second: few before the model changes, since five minutes are the finest that is watched."""
+
 SCORE = EVALUATOR = "faithfulness"
 VERSION = f"{EVALUATOR}@1"
 JUDGE_PROMPT = "judge-orders"
-BUDGET_USD = "0.10"
+BUDGET_USD = "0.04"
 POLL_S = 0.5
 SETTLES_WITHIN_S = 6
+SCORED_AFTER = timedelta(seconds=15)  # a call came: Serinus waits ten for late spans
+BEFORE_ALL = datetime(2000, 1, 1, tzinfo=UTC)
+NEWEST = 200
 MISSING_LEAST = 40
 PLAN = {
     "steps": [{"weight": "50%", "hold": "10m"}],
@@ -113,18 +120,19 @@ def learn_the_baseline(stage: WatchedStage) -> None:
     _tell(stage, "fired", warned)
     if not 0.8 <= warned["details"]["share"] < 1:
         raise DemoFailed(f"The first notice should come between 80 and 100 % of the budget: {warned['summary']}")
-    stage.app.of_one_customer = 10**6  # the next orders, until _spend says that it is enough
 
 
 def change_the_model(stage: WatchedStage) -> None:
     """The provider answers with another snapshot. Raises DemoFailed unless the alert names it."""
     budget = stage.api.get("/api/v1/spend-budgets")["items"][0]["id"]
-    stage.app.model = WORSE_MODEL
+    stage.app.model, stage.app.rate = WORSE_MODEL, MORNING_RATE
+    judged_from = datetime.now(UTC) + SCORED_AFTER
     stage.narrator.say(f"{WORSE_MODEL} answers from now on. Prompt, version and the model that is asked for stay")
     _spend(stage, budget, until=1.02)
     spent = _alert(stage, "spend_budget", severity="critical")
     _tell(stage, "fired", spent)
     fired = _alert(stage, "baseline", metric=SCORE)
+    stage.narrator.say(f"The scores since the change: {telling.mean(_newest(stage.api, judged_from))}")
     _tell(stage, "fired", fired)
     causes = fired["details"]["causes"]
     stage.narrator.detail("\n".join(cause["text"] for cause in causes))
@@ -170,8 +178,7 @@ def see_it_resolved(stage: WatchedStage) -> None:
     """Raises DemoFailed unless the alerts of the judge and of the baseline are resolved, and that is told."""
     for kind in ("judge_failing", "baseline"):
         _tell(stage, "resolved", _alert(stage, kind, type_="alert.resolved"))
-    found = _baseline(stage.api)
-    stage.narrator.say(f"Faithfulness was {found['now']:.3f} over the last hour, all of it together" if found else "")
+    stage.narrator.say(f"The newest scores: {telling.mean(_newest(stage.api))}")
     still = [alert["summary"] for alert in stage.api.get("/api/v1/alerts")["items"] if alert["kind"] != "spend_budget"]
     if still:
         raise DemoFailed(f"No alert but that of the budget should be open: {still}")
@@ -194,6 +201,12 @@ def _share(api: Api, budget: int, least: float) -> float | None:
 def _baseline(api: Api) -> dict[str, Any] | None:
     items = api.get(f"/api/v1/baselines?prompt={NAME}&label=production")["items"]
     return next((item for item in items if item["metric"] == SCORE and item["baseline"] is not None), None)
+
+
+def _newest(api: Api, since: datetime = BEFORE_ALL) -> list[float]:
+    """The values of the newest scores that came since then."""
+    query = urlencode({"name": SCORE, "since": since.isoformat(), "limit": NEWEST})
+    return [score["value"] for score in api.get(f"/api/v1/scores?{query}")["items"]]
 
 
 def _rollout(stage: WatchedStage, rollout: dict[str, Any]) -> dict[str, Any]:
