@@ -13,7 +13,7 @@ from demo.api import Api
 from demo.wholesale import GOOD_MODEL, INVENTS, MODEL, NAME
 
 DAYS = 8
-EVERY = timedelta(minutes=10)
+EVERY, EVERY_OF_LAST_DAY = timedelta(minutes=10), timedelta(minutes=1)  # so that when something changed can be told
 ENDED = timedelta(minutes=6)  # ago, so that the present five minutes are live traffic alone
 AT_ONCE = 500
 
@@ -35,7 +35,7 @@ def times(now: datetime) -> Iterator[datetime]:
     at = now - timedelta(days=DAYS)
     while at <= now - ENDED:
         yield at
-        at += EVERY
+        at += EVERY if at < now - timedelta(days=1) else EVERY_OF_LAST_DAY
 
 
 def _of(at: datetime, version: str, evaluator: str, rng: random.Random) -> Sent:

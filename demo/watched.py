@@ -28,7 +28,7 @@ SETTINGS = {
 }
 """Seconds where others have hours; otherwise as it comes."""
 
-FIRST_RATE, MORNING_RATE, LUNCH_RATE = 1.0, 2.0, 40.0
+FIRST_RATE, MORNING_RATE, LUNCH_RATE = 1.0, 3.0, 40.0
 """Orders a second: few before the model changes, since five minutes are the finest that is watched."""
 
 SCORE = EVALUATOR = "faithfulness"
