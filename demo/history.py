@@ -13,7 +13,8 @@ from demo.api import Api
 from demo.wholesale import GOOD_MODEL, INVENTS, MODEL, NAME
 
 DAYS = 8
-EVERY, EVERY_OF_LAST_DAY = timedelta(minutes=10), timedelta(minutes=1)  # so that when something changed can be told
+EVERY = timedelta(minutes=10)
+EVERY_OF_LAST_HOUR = timedelta(seconds=5)  # so that it can be told when something changed
 ENDED = timedelta(minutes=6)  # ago, so that the present five minutes are live traffic alone
 AT_ONCE = 500
 
@@ -35,7 +36,7 @@ def times(now: datetime) -> Iterator[datetime]:
     at = now - timedelta(days=DAYS)
     while at <= now - ENDED:
         yield at
-        at += EVERY if at < now - timedelta(days=1) else EVERY_OF_LAST_DAY
+        at += EVERY if at < now - timedelta(hours=1) else EVERY_OF_LAST_HOUR
 
 
 def _of(at: datetime, version: str, evaluator: str, rng: random.Random) -> Sent:

@@ -40,6 +40,7 @@ SETTLES_WITHIN_S = 6
 SCORED_AFTER = timedelta(seconds=15)  # a call came: Serinus waits ten for late spans
 BEFORE_ALL = datetime(2000, 1, 1, tzinfo=UTC)
 NEWEST = 200
+LEAST_DAYS = 6  # of a baseline: Serinus goes through what came late in its own time
 MISSING_LEAST = 40
 PLAN = {
     "steps": [{"weight": "50%", "hold": "10m"}],
@@ -200,7 +201,7 @@ def _share(api: Api, budget: int, least: float) -> float | None:
 
 def _baseline(api: Api) -> dict[str, Any] | None:
     items = api.get(f"/api/v1/baselines?prompt={NAME}&label=production")["items"]
-    return next((item for item in items if item["metric"] == SCORE and item["baseline"] is not None), None)
+    return next((item for item in items if item["metric"] == SCORE and item["days"] >= LEAST_DAYS), None)
 
 
 def _newest(api: Api, since: datetime = BEFORE_ALL) -> list[float]:

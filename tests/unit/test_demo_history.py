@@ -33,12 +33,12 @@ def test_send__each_call__has_its_score_and_the_model_of_before() -> None:
     assert max(len(body) for _, body in api.posts) <= history.AT_ONCE
 
 
-def test_times__eight_days__as_many_a_day_more_in_the_last_and_none_at_present() -> None:
+def test_times__eight_days__as_many_a_day_more_in_the_last_hour_and_none_at_present() -> None:
     now = datetime(2026, 1, 31, 14, 3, tzinfo=UTC)
 
     times = list(history.times(now))
 
-    of_days = [sum(at.date() == (now - timedelta(days=day)).date() for at in times) for day in range(2, history.DAYS)]
-    assert of_days == [144] * 6
-    assert sum(at > now - timedelta(hours=1) for at in times) == 54
+    of_days = [sum(at.date() == (now - timedelta(days=day)).date() for at in times) for day in range(1, history.DAYS)]
+    assert of_days == [144] * 7
+    assert sum(at > now - timedelta(hours=1) for at in times) > 600
     assert now - timedelta(minutes=7) < max(times) <= now - timedelta(minutes=6)
