@@ -27,8 +27,8 @@ SPEED_READINGS = 12
 class OrderApp:
     """Takes `rate` orders a second until the crew stops."""
 
-    def __init__(self, server: Server, telemetry: Telemetry, judge: Judge, crew: Crew) -> None:
-        self.rate = BUSY
+    def __init__(self, server: Server, telemetry: Telemetry, judge: Judge, crew: Crew, *, rate: float = BUSY) -> None:
+        self.rate = rate
         self.orders = 0
         self._speed = Speed()
         self._server = server
@@ -50,7 +50,8 @@ class OrderApp:
         self._telemetry.check()
 
     def _take_orders(self) -> None:
-        api, rng, due = self._server.api(), random.Random(), time.monotonic()
+        api, rng = self._server.api(), random.Random()
+        due = time.monotonic() + rng.random() * THREADS / self.rate  # else all threads order at once, and then none
         recent: deque[str] = deque(maxlen=1000)
         while not self._crew.stopping.is_set():
             if self._telemetry.behind:
@@ -90,9 +91,9 @@ class Speed:
         return (orders - before) / max(now - then, 1e-3)
 
 
-def fetch_prompt(api: Api, customer: str) -> dict[str, Any]:
+def fetch_prompt(api: Api, customer: str, name: str = prompts.NAME) -> dict[str, Any]:
     """What to ask the model for this customer's order. The customer travels in a header, so that no log shows it."""
-    prompt: dict[str, Any] = api.get(f"/prompts/{prompts.NAME}", {"Serinus-Unit": customer})
+    prompt: dict[str, Any] = api.get(f"/prompts/{name}", {"Serinus-Unit": customer})
     return prompt
 
 

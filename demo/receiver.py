@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -10,6 +10,8 @@ from typing import Any
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from demo.errors import DemoFailed
+
+Event = dict[str, Any]
 
 
 class Receiver:
@@ -19,7 +21,7 @@ class Receiver:
         self.url = f"http://127.0.0.1:{port}/"
         self.secret = ""
         self.forged = 0
-        self._events: dict[str, dict[str, Any]] = {}
+        self._events: dict[str, Event] = {}
         self._arrival = threading.Condition()
 
     @property
@@ -42,15 +44,23 @@ class Receiver:
             self._arrival.notify_all()
         return 204
 
-    def wait_for(self, event_type: str, *, within_s: float) -> dict[str, Any]:
+    def wait_for(self, event_type: str, *, within_s: float) -> Event:
         """The first event of a type. Raises DemoFailed when none comes in time or a delivery was signed wrongly."""
         deadline = time.monotonic() + within_s
         with self._arrival:
-            while not (found := [event for event in self._events.values() if event["type"] == event_type]):
+            while not (found := self._of(event_type)):
                 self.check()
                 if not self._arrival.wait(min(0.5, deadline - time.monotonic())) and time.monotonic() > deadline:
                     raise DemoFailed(f"No webhook {event_type} arrived within {within_s:.0f} s")
         return found[0]
+
+    def first(self, event_type: str, which: Callable[[Event], bool]) -> Event | None:
+        """The first event of a type that is one of those asked for, if any has come yet."""
+        with self._arrival:
+            return next(filter(which, self._of(event_type)), None)
+
+    def _of(self, event_type: str) -> list[Event]:
+        return [event for event in self._events.values() if event["type"] == event_type]
 
 
 @contextmanager

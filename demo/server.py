@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,10 +68,13 @@ class Server:
 
 
 @contextmanager
-def running() -> Iterator[Server]:
-    """A ready server with a key of all scopes and an admin user; afterwards no process and no folder is left."""
+def running(**settings: str) -> Iterator[Server]:
+    """A ready server with a key of all scopes and an admin user; afterwards no process and no folder is left.
+
+    settings: its environment variables, beside those of every demo.
+    """
     with tempfile.TemporaryDirectory(prefix="serinus-demo-") as folder:
-        server = _start(Path(folder), free_port(PREFERRED_PORT))
+        server = _start(Path(folder), free_port(PREFERRED_PORT), settings)
         try:
             _wait_until_ready(server)
             server.key = server.manage("create_key", "demo", "--scopes", "read,ingest,write,admin")
@@ -101,12 +104,12 @@ def free_port(preferred: int) -> int:
     raise DemoFailed("No port of this machine is free")
 
 
-def _start(folder: Path, port: int) -> Server:
+def _start(folder: Path, port: int, settings: Mapping[str, str]) -> Server:
     # In a session of its own, so that Ctrl-C reaches the demo alone, which then ends the server in order.
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, MANAGE, "serve", "--host", HOST, "--port", str(port)],
-            env=_environment(folder),
+            env={**_environment(folder), **settings},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

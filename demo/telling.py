@@ -1,6 +1,7 @@
 """A rollout in words, from what the API and the webhooks say about it: the words of its page (rollout.wording)."""
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 Rollout = dict[str, Any]
@@ -49,6 +50,21 @@ def evidence(data: dict[str, Any]) -> str:
     found = rollout["verdict"]
     cause = f"Cause: {transition['cause']}, by {transition['actor']}"
     return "\n".join([cause, f"Evidence of harm: {_of_limit(found)}", *map(_numbers, found["metrics"])])
+
+
+def alert(alert: Mapping[str, Any], what: str) -> str:
+    """`baseline (warning) fired: faithfulness of orders (production) fell from 0.94 to 0.87`."""
+    return f"{alert['kind']} ({alert['severity']}) {what}: {alert['summary']}"
+
+
+def mean(values: Sequence[float]) -> str:
+    """`0.871, of 117`."""
+    return f"{sum(values) / len(values):.3f}, of {len(values)}" if values else "none yet"
+
+
+def counts(numbers: Mapping[str, int]) -> str:
+    """`120 unreachable, 3 timeout`, the most first."""
+    return ", ".join(f"{n} {name}" for name, n in sorted(numbers.items(), key=lambda item: -item[1]))
 
 
 def _numbers(metric: dict[str, Any]) -> str:

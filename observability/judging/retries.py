@@ -1,7 +1,10 @@
-"""When is a question to a judge asked again? Five attempts within about an hour, then its score is missing."""
+"""When is a question to a judge asked again? Five attempts within about an hour, or as many as JUDGE_RETRY_FOR has room
+for, then its score is missing."""
 
 import random
 from datetime import timedelta
+
+from django.conf import settings
 
 MINUTE = 60
 BACK_OFF_S = (30, 2 * MINUTE, 10 * MINUTE, 40 * MINUTE)  # after the first, second, … attempt: 52 min 30 s together
@@ -16,7 +19,7 @@ def wait_after(attempts: int, *, retry_after_s: float | None = None) -> timedelt
     Spread by ±20 %, so that what failed together does not come back together. retry_after_s: what the judge asked for;
     it makes the wait longer, never shorter, and at most an hour.
     """
-    if attempts >= MOST_ATTEMPTS:
+    if attempts >= MOST_ATTEMPTS or sum(BACK_OFF_S[:attempts]) > settings.JUDGE_RETRY_FOR.total_seconds():
         return None
     back_off_s = BACK_OFF_S[attempts - 1] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 (no secret)
     return timedelta(seconds=max(back_off_s, min(retry_after_s or 0, LONGEST_RETRY_AFTER_S)))

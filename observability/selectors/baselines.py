@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db.models import QuerySet, Sum
 
 from observability.core import baselines as core
@@ -24,13 +25,14 @@ from observability.core.baselines import (
     loss,
     together,
 )
-from observability.core.times import midnight
+from observability.core.times import bucket_of, midnight
 from observability.models import Alert, AlertKind, MetricBucket
 from observability.selectors.series import block_of
 from registry.reach import Reach
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
+LONGEST_LOOK = 16 * HOUR  # for whether a metric is back
 LEARNING, STEADY, FIRING = "learning", "steady", "firing"
 
 Pair = tuple[str, str]  # a prompt's name and a label, empty for calls that name none
@@ -130,15 +132,16 @@ def _watched(
 
 
 def _recovered(metric: str, base: Baseline, recent: list[Timed], since: datetime, at: datetime) -> bool:
-    """By the last hour, or two, four and so on for what is seldom observed; by nothing from before the alert."""
+    """By the last hour (ALERT_RESOLVE_AFTER), or two, four and so on for what is seldom observed; by nothing that
+    began before the five minutes in which the alert opened."""
     if not recent:
         return True  # nothing was observed for a day: nobody knows, and it may be found again
-    hours = 1
-    while hours <= 16 and at - hours * HOUR >= since:
-        of_hours = [step for starts_at, step in recent if starts_at >= at - hours * HOUR]
-        if of_hours and core.has_recovered(metric, base, of_hours[-1].quarter, together(s.sums for s in of_hours)):
+    span = settings.ALERT_RESOLVE_AFTER
+    while span <= max(LONGEST_LOOK, settings.ALERT_RESOLVE_AFTER) and at - span >= since:
+        steps = [step for starts_at, step in recent if starts_at >= bucket_of(at - span)]
+        if steps and core.has_recovered(metric, base, steps[-1].quarter, together(step.sums for step in steps)):
             return True
-        hours *= 2
+        span *= 2
     return False
 
 

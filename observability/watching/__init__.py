@@ -1,4 +1,4 @@
-"""Watching: what no rollout is looking at, checked every minute.
+"""Watching: what no rollout is looking at, checked every minute, once the series of that minute are written.
 
 Each check looks at everything of its kind, fires the alerts of what it finds and resolves those of what it does not
 find any more (services.alerts). A check that fails is logged and keeps none of the others from its turn; one that
@@ -14,18 +14,27 @@ from django.db.models import Q
 
 from common.clock import now
 from observability.models import Watch
-from observability.watching import anomalies, baselines, budgets, judging, objectives
+from observability.watching import anomalies, baselines, budgets, judging, objectives, series
 
 Check = Callable[[], None]
 CHECKS: tuple[Check, ...] = (baselines.check, objectives.check, judging.check, budgets.check, anomalies.check)
 """What each part of this package calls `check`: it reads what it needs, and writes alerts and nothing else. It should
 take a second, and must stop by itself after MOST_SECONDS_EACH."""
 
-MOST_SECONDS = 25.0  # of which no further check begins
+MOST_SECONDS = 25.0  # of which no further check begins; with the series before them less than a task may take
 MOST_SECONDS_EACH = 10.0
 LEASE = timedelta(seconds=90)  # longer than the cluster lets a task live, so that two never watch at once
 
 logger = logging.getLogger(__name__)
+
+
+def write_and_watch() -> int:
+    """Every minute's task: the series first, else what the checks say of them would be a minute late."""
+    try:
+        series.write()
+    except Exception:  # what is watched of other things does not need them
+        logger.exception("watch.series_failed")
+    return watch()
 
 
 def watch() -> int:

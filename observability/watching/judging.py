@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 
+from django.conf import settings
+
 from common.clock import now
 from observability.models import AlertKind, JudgingBudget, JudgingDay, Missing, Severity
 from observability.selectors.judging import Judged, Key, commonest, settled_since, stopped_by_budget, waits
@@ -37,20 +39,29 @@ def check() -> None:
 
 
 def _check_judges() -> None:
-    found = settled_since(now() - LOOKED_AT)
+    at = now()
+    found = settled_since(at - LOOKED_AT)
+    lately = settled_since(at - min(LOOKED_AT, settings.ALERT_RESOLVE_AFTER))
     open_ = alerts.open_causes(AlertKind.JUDGE_FAILING)
     for key, judged in found.items():
         cause = _cause_of(key)
         missing, settled = _counts(judged)
         is_bad = settled >= LEAST_SETTLED and missing > TOO_MANY * settled
-        if is_bad or (cause in open_ and missing > FEW_AGAIN * settled):
-            _fire_failing(key, judged)
-        elif cause in open_ and settled:
+        is_well = missing <= FEW_AGAIN * settled or _is_well_again(lately.get(key, Judged()))
+        if is_well and cause in open_ and settled:
             alerts.resolve(cause=cause)
+        elif not is_well and (is_bad or cause in open_):
+            _fire_failing(key, judged)
     seen = {_cause_of(key) for key, judged in found.items() if _counts(judged)[1]}
     if unseen := open_ - seen:  # asked only then: SQLite reads all evaluations for what waits
         for cause in unseen - {_cause_of(key) for key in waits()}:  # nothing of it is judged any more
             alerts.resolve(cause=cause)
+
+
+def _is_well_again(lately: Judged) -> bool:
+    """Whether enough was settled lately, and of it no more is missing than anywhere, whatever was before."""
+    missing, settled = _counts(lately)
+    return settled >= LEAST_SETTLED and missing <= FEW_AGAIN * settled
 
 
 def _fire_failing(key: Key, judged: Judged) -> None:

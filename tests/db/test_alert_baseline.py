@@ -127,6 +127,22 @@ def test_check__half_way_back__still_fires(clock: time_machine.Traveller) -> Non
     assert len(opened()) == 1
 
 
+@pytest.mark.parametrize(("minutes", "is_open"), [(20, True), (40, False)])
+def test_check__back_for_half_an_hour_that_is_set__resolved_then(
+    clock: time_machine.Traveller, settings: Any, minutes: int, is_open: bool
+) -> None:
+    settings.ALERT_RESOLVE_AFTER = timedelta(minutes=30)
+    baselines.days(0.94)
+    baselines.span(0.87, NOW - 2 * HOUR, NOW)
+    watching.check()
+    clock.move_to(NOW + timedelta(minutes=minutes))
+    baselines.span(0.95, NOW - timedelta(minutes=2), now())
+
+    watching.check()
+
+    assert bool(opened()) is is_open
+
+
 def test_check__a_day_without_observations__resolved(clock: time_machine.Traveller) -> None:
     baselines.days(0.94)
     baselines.span(0.87, NOW - 2 * HOUR, NOW)

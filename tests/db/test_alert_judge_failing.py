@@ -1,6 +1,7 @@
 """The alert judge_failing: too many scores of an evaluator are missing."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -116,3 +117,31 @@ def test_check__nothing_of_it_is_judged_any_more__resolved(version: EvaluatorVer
     check()
 
     assert Alert.objects.get().resolved_at is not None
+
+
+def test_check__well_for_as_long_as_is_set__resolved_and_not_fired_again(
+    version: EvaluatorVersion, settings: Any
+) -> None:
+    settings.ALERT_RESOLVE_AFTER = timedelta(minutes=2)
+    settled(version, scored=40, unreachable=20)
+    check()
+    opened = Alert.objects.filter(resolved_at=None).count()
+    outage = Evaluation.objects.filter(missing="unreachable")
+    outage.update(settled_at=now() - timedelta(minutes=3))
+
+    check()
+    check()
+
+    assert opened == 1
+    assert Alert.objects.get().resolved_at is not None
+
+
+def test_check__too_little_since_the_outage__stays(version: EvaluatorVersion, settings: Any) -> None:
+    settings.ALERT_RESOLVE_AFTER = timedelta(minutes=2)
+    settled(version, scored=19, unreachable=20)
+    check()
+    Evaluation.objects.filter(missing="unreachable").update(settled_at=now() - timedelta(minutes=3))
+
+    check()
+
+    assert Alert.objects.get().resolved_at is None

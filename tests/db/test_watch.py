@@ -35,8 +35,30 @@ def turns(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_schedule__watches_each_minute() -> None:
     scheduled = Schedule.objects.get(name="watch")
 
-    assert import_string(scheduled.func) is watching.watch
+    assert import_string(scheduled.func) is watching.write_and_watch
     assert (scheduled.schedule_type, scheduled.minutes) == (Schedule.MINUTES, 1)
+
+
+def test_write_and_watch__the_series_come_first(turns: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching.series, "write", lambda: turns.append("series"))
+
+    watching.write_and_watch()
+
+    assert turns == ["series", "first", "second", "third"]
+
+
+def test_write_and_watch__series_fail__what_does_not_need_them_is_watched(
+    turns: list[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        raise ValueError
+
+    monkeypatch.setattr(watching.series, "write", fail)
+
+    watching.write_and_watch()
+
+    assert turns == ["first", "second", "third"]
+    assert "watch.series_failed" in [record.getMessage() for record in caplog.records]
 
 
 def test_watch__check_that_fails__is_logged_and_the_others_have_their_turn(

@@ -64,3 +64,12 @@ def test_wait_for__another_type_arrives__fails_in_time(receiver: Receiver) -> No
 
     with pytest.raises(DemoFailed, match=r"No webhook rollout\.promoted"):
         receiver.wait_for("rollout.promoted", within_s=0.05)
+
+
+def test_first__of_those_asked_for__none_until_one_comes(receiver: Receiver) -> None:
+    before = receiver.first("alert.fired", lambda event: True)
+    deliver(receiver, "alert.fired")
+
+    assert before is None
+    assert receiver.first("alert.fired", lambda event: event["data"] == {}) is not None
+    assert receiver.first("alert.fired", lambda event: event["data"] != {}) is None

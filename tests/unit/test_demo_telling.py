@@ -123,3 +123,18 @@ def test_narrator__no_terminal__progress_now_and_then() -> None:
     narrator.progress("two, too soon")
 
     assert out.getvalue() == " 0:00  one\n"
+
+
+def test_alert__fired__kind_severity_and_summary() -> None:
+    said = {"kind": "baseline", "severity": "warning", "summary": "faithfulness fell from 0.94 to 0.87"}
+
+    assert telling.alert(said, "fired") == "baseline (warning) fired: faithfulness fell from 0.94 to 0.87"
+
+
+def test_counts__several__the_most_first() -> None:
+    assert telling.counts({"timeout": 3, "unreachable": 120}) == "120 unreachable, 3 timeout"
+
+
+@pytest.mark.parametrize(("values", "said"), [([0.8, 0.9], "0.850, of 2"), ([], "none yet")])
+def test_mean__scores__with_their_number(values: list[float], said: str) -> None:
+    assert telling.mean(values) == said

@@ -23,6 +23,10 @@ REVIEWED = {
         "0018_watch_every_minute",
     ): "adds schedules; a worker of the release before fails at their tasks, and those of the next minute are not lost",
     (
+        "observability",
+        "0022_watch_when_the_series_are_written",
+    ): "one schedule of two; a worker of the release before fails at its task, and the next minute's is not lost",
+    (
         "rollout",
         "0006_webhook_rotation_format_and_health",
     ): "takes away a schedule whose work old evaluators do",
