@@ -42,7 +42,7 @@ def _djangos_own(apps: Any, codename: str) -> tuple[str, str]:
 class Migration(migrations.Migration):
     dependencies = [
         ("rollout", "0013_canary_spend_cap"),
-        ("observability", "0021_objectives"),
+        ("observability", "0022_objectives"),
         ("auth", "0012_alter_user_first_name_max_length"),
         ("contenttypes", "0002_remove_content_type_name"),
     ]

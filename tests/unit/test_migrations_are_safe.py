@@ -24,7 +24,7 @@ REVIEWED = {
     ): "adds schedules; a worker of the release before fails at their tasks, and those of the next minute are not lost",
     (
         "observability",
-        "0022_watch_when_the_series_are_written",
+        "0023_watch_when_the_series_are_written",
     ): "one schedule of two; a worker of the release before fails at its task, and the next minute's is not lost",
     (
         "rollout",

@@ -18,7 +18,7 @@ def apart(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("observability", "0021_objectives"),
+        ("observability", "0022_objectives"),
         ("django_q", "0019_alter_task_options_alter_ormq_key_alter_ormq_lock_and_more"),
     ]
 
