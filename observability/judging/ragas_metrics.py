@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 MOST_BYTES = 2**22  # of one answer; embeddings are long
+MOST_TOKENS = 100_000_000  # as core.conversions has it: what is larger was never counted
 QUOTING = ("instructor", "ragas", "openai", "httpx")
 """Loggers that write, they or those below them, what was asked or answered, or each request."""
 NEVER = logging.CRITICAL + 1
@@ -159,6 +160,12 @@ def _count_tokens(asked: Asked, body: bytes) -> None:
         return
     usage = document.get("usage") if isinstance(document, dict) else None
     if isinstance(usage, dict) and "completion_tokens" in usage:
-        asked.input_tokens += usage.get("prompt_tokens") or 0
-        asked.output_tokens += usage["completion_tokens"] or 0
+        asked.input_tokens += _counted(usage.get("prompt_tokens"))
+        asked.output_tokens += _counted(usage["completion_tokens"])
         asked.model = str(document.get("model") or "") or None
+
+
+def _counted(tokens: Any) -> int:
+    """0 for what is no number of tokens, and would cost more than any column holds."""
+    is_count = isinstance(tokens, int) and not isinstance(tokens, bool) and 0 <= tokens <= MOST_TOKENS
+    return cast("int", tokens) if is_count else 0

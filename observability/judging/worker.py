@@ -7,7 +7,7 @@ a pause as it took: on SQLite, where one writer keeps all others waiting, taking
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 
@@ -60,11 +60,7 @@ class Judges:
         for claimed, _ in answers:
             if self._under_way.get(claimed.id) is claimed:
                 del self._under_way[claimed.id]
-        if answers:
-            try:
-                queue.settle(answers)
-            except Exception:  # a database that is away: the leases run out, and they are asked again
-                logger.exception("judging.settling_failed", extra={"evaluations": [claim.id for claim, _ in answers]})
+        self._settle(answers)
         return len(answers)
 
     def finish(self, *, within_s: float) -> None:
@@ -73,6 +69,18 @@ class Judges:
         while self.under_way and (left_s := deadline - time.monotonic()) > 0:
             self.settle_back(wait_s=left_s)
         queue.release(list(self._under_way.values()))
+
+    def _settle(self, answers: Sequence[tuple[Claimed, Outcome]]) -> None:
+        """Together; where that fails each by itself, so that one does not cost the others their answers, which are paid
+        for. A database that is away: the leases run out, and they are asked again."""
+        if not answers:
+            return
+        try:
+            queue.settle(answers)
+        except Exception:
+            logger.exception("judging.settling_failed", extra={"evaluations": [claim.id for claim, _ in answers]})
+            for one in answers if len(answers) > 1 else ():
+                self._settle([one])
 
     def _ask(self, claimed: Claimed, overrides: Overrides) -> None:
         """In a thread of its own. Must give the place back, whatever happens."""

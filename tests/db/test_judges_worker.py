@@ -6,7 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 
+from observability.judging import queue
 from observability.judging.worker import Judges
 from observability.management.commands import run_judges
 from observability.models import Evaluation, EvaluatorKind, EvaluatorVersion, Evidence, Score
@@ -42,6 +44,31 @@ def work(parallel: int = 4) -> None:
     judge = Judges(parallel=parallel)
     while judge.start_due():
         judge.finish(within_s=LONGEST_S)
+
+
+def test_work__answers_cannot_be_settled_together__each_by_itself(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    given_a_judged_call(calls=3)
+    settle, failed = queue.settle, []
+
+    def settle_one(answers: Any) -> None:
+        if len(answers) > 1 or answers[0][0].id == Evaluation.objects.earliest("id").pk:
+            failed.append(len(answers))
+            raise OperationalError("deadlock detected")
+        settle(answers)
+
+    monkeypatch.setattr(queue, "settle", settle_one)
+    with judges.provider() as judge:
+        settings.JUDGE_URL = judge.url
+        judge_once = Judges(parallel=4)
+        judge_once.start_due()
+        while judge_once.under_way:
+            judge_once.settle_back(wait_s=LONGEST_S)
+
+    assert failed
+    assert Score.objects.count() == 2
+    assert "judging.settling_failed" in caplog.text
 
 
 def test_work__judge_answers__score_with_its_reason(settings: Any) -> None:

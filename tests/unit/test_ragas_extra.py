@@ -114,3 +114,14 @@ def test_ragas__lacks_what_the_metric_needs__missing(metric: str, material: Mate
 
     assert isinstance(found, Missed)
     assert (found.missing, found.try_again) == (missing, False)
+
+
+@pytest.mark.parametrize(("told", "counted"), [(12, 12), (10**30, 0), (-5, 0), ("many", 0), (True, 0), (None, 0)])
+def test_count_tokens__what_is_no_number_of_them__none(told: Any, counted: int) -> None:
+    asked = ragas_metrics.Asked()
+
+    ragas_metrics._count_tokens(
+        asked, json.dumps({"usage": {"prompt_tokens": told, "completion_tokens": told}}).encode()
+    )
+
+    assert (asked.input_tokens, asked.output_tokens) == (counted, counted)
