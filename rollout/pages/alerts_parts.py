@@ -115,9 +115,10 @@ def causes(data: Mapping[str, Any]) -> list[str]:
 
 
 def numbers(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Each but the causes, with its name in words."""
+    """Each but the causes, with its name in words. Of a budget what it is of dollars, and not its number."""
+    left_out = {"causes", "budget"} if "budget_usd" in data else {"causes"}
     for name, value in data.items():
-        if name != "causes":
+        if name not in left_out:
             yield _named(name), in_words(value, name)
 
 

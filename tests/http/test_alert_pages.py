@@ -186,3 +186,14 @@ def test_admin__alerts_and_silences__to_be_read(anna: Client) -> None:
     assert "The faithfulness" in words(anna.get("/admin/observability/alert/"))
     assert "a move" in words(anna.get("/admin/observability/silence/"))
     assert anna.get("/admin/observability/alert/add/").status_code == 403
+
+
+def test_alert__numbers__in_the_units_that_their_names_tell(anna: Client) -> None:
+    told = {"budget": 7, "budget_usd": "0.50", "share": 1.864, "target_bp": 9_500, "ends_at": "2026-11-27T00:00:00Z"}
+    alert = fire("user", kind=AlertKind.SPEND_BUDGET, data={**told, "burn_rates": [{"window_s": 3600, "n": 4}]})
+
+    numbers = section(anna.get(f"/alerts/{alert.pk}"), "numbers")
+
+    for each in ("budget $0.500", "share 186.4 %", "target 95 %", "ends at 2026-11-27 00:00 UTC", "window: 1 h"):
+        assert each in numbers
+    assert "budget 7" not in numbers
