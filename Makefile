@@ -6,7 +6,7 @@ WORKERS := 3  # of pytest: one more than the cores of a small machine, as one of
 ON_BOTH_DATABASES := $(wildcard $(addprefix tests/,db http concurrency webhooks crash))
 ON_POSTGRES_ALONE := tests/concurrency tests/crash/test_evaluator_killed.py tests/crash/test_killed_between_statements.py  # slow, and pass on SQLite too
 ON_SQLITE_ALONE := tests/crash/test_ingest_killed.py tests/http/test_api_schema.py tests/db/test_healthy_rollouts.py  # starts SQLite's servers; document with SQLite's bounds of whole numbers; a million calls, which ask statistics
-BENCHMARKS := "serving --quick" sdk verdict "ingest --stages" "ingest --quick" "operating_characteristics --quick" "judging_design --quick" "pages --quick" insight_pages
+BENCHMARKS := "serving --quick" sdk verdict "ingest --stages" "ingest --quick" "operating_characteristics --quick" "judging_design --quick" "baselines --quick" "pages --quick" insight_pages
 
 MAKEFLAGS += --jobs=3  # .venv-clients and .venv-ragas are filled while .venv is, and while lint runs
 unexport PYTHONDONTWRITEBYTECODE  # some images set it, and each of hundreds of processes would compile everything anew

@@ -113,22 +113,10 @@ def _watched(
         detector.add(step)
     change = detector.change if steps else None
     since = steps[change.first][0] if change else None
-    recovered = firing_since is not None and _recovered(metric, base, recent, firing_since, at)
+    # Nothing was observed for a day: nobody knows, and it may be found again.
+    recovered = firing_since is not None and (not recent or core.is_back(metric, base, recent, firing_since))
     state = STEADY if firing_since is None else FIRING
     return Watched(metric, state, base, now_, last.n, bool(steps) and detector.fires, change, since, recovered)
-
-
-def _recovered(metric: str, base: Baseline, recent: list[Timed], since: datetime, at: datetime) -> bool:
-    """By the last hour, or two, four and so on for what is seldom observed; by nothing from before the alert."""
-    if not recent:
-        return True  # nothing was observed for a day: nobody knows, and it may be found again
-    hours = 1
-    while hours <= 16 and at - hours * HOUR >= since:
-        of_hours = [step for starts_at, step in recent if starts_at >= at - hours * HOUR]
-        if of_hours and core.has_recovered(metric, base, of_hours[-1].quarter, together(s.sums for s in of_hours)):
-            return True
-        hours *= 2
-    return False
 
 
 def _newest(recent: list[Timed], at: datetime) -> Sums:
