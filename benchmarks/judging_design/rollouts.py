@@ -38,6 +38,7 @@ BASELINE = 400  # scores of the control before the start
 DELAY, DELAY_OF_BAD = 300.0, 900.0  # calls, on average
 BETWEEN_OUTAGES, OUTAGE = 15_000.0, 3_000.0  # calls, on average
 GIVEN_UP = 0.3  # of what is due in an outage
+ROLLBACK, INVALID = ("rollback",), ("invalid",)
 RAMP = ((0.05, DAY), (0.25, DAY), (0.5, DAY))
 
 
@@ -45,10 +46,10 @@ RAMP = ((0.05, DAY), (0.25, DAY), (0.5, DAY))
 class World:
     """judged: the share of all calls that may be. even: both arms alike, instead of as the plan parts it. failed_count:
     failed calls are judged always, and their scores are evidence. ratio_tested: False leaves the ratio of judged calls
-    out of the decision. about: the end whose share is told."""
+    out of the decision. about: the ends whose shares are told."""
 
     name: str
-    about: str
+    about: tuple[str, ...]
     judged: float
     full: int
     quick: int
@@ -60,14 +61,13 @@ class World:
 
 
 WORLDS = (
-    World("equal arms, 2 % judged, 5-25-50 %", "rollback", 0.02, 1500, 40),
-    World("equal arms, 5 % judged, 5-25-50 %", "rollback", 0.05, 400, 40),
-    World("equal arms, 2 % judged, 5-25-50-90 %", "rollback", 0.02, 400, 40, steps=(*RAMP, (0.9, DAY))),
-    World("equal arms, 2 % judged, 5-25 %", "invalid", 0.02, 300, 20, steps=RAMP[:2]),
-    World("failed calls counted: equal arms, 5 %", "invalid", 0.02, 200, 20, steps=((0.05, DAY),), failed_count=True),
+    World("equal arms, 2 % judged, 5-25-50 %", ROLLBACK + INVALID, 0.02, 3000, 40),
+    World("equal arms, 5 % judged, 5-25-50 %", ROLLBACK, 0.05, 400, 40),
+    World("equal arms, 2 % judged, 5-25-50-90 %", ROLLBACK, 0.02, 400, 40, steps=(*RAMP, (0.9, DAY))),
+    World("failed calls counted: equal arms, 5 %", INVALID, 0.02, 200, 20, steps=((0.05, DAY),), failed_count=True),
     World(
         "failed calls counted, ratio not tested: equal arms, 90 %",
-        "rollback",
+        ROLLBACK,
         0.02,
         200,
         20,
@@ -75,11 +75,11 @@ WORLDS = (
         failed_count=True,
         ratio_tested=False,
     ),
-    World("faithfulness .94 -> .87, 2 % judged, 5 %", "rollback", 0.02, 200, 20, steps=((0.05, 5 * DAY),), canary=0.87),
-    World("the same, both arms judged alike", "rollback", 0.02, 200, 20, ((0.05, 5 * DAY),), canary=0.87, even=True),
+    World("faithfulness .94 -> .87, 2 % judged, 5 %", ROLLBACK, 0.02, 200, 20, steps=((0.05, 5 * DAY),), canary=0.87),
+    World("the same, both arms judged alike", ROLLBACK, 0.02, 200, 20, ((0.05, 5 * DAY),), canary=0.87, even=True),
     World(
         "the same, failed calls counted, ratio not tested",
-        "rollback",
+        ROLLBACK,
         0.02,
         200,
         20,
@@ -104,7 +104,9 @@ def run(*, quick: bool, processes: int) -> Iterator[Mapping[str, Any]]:
     with get_context("spawn").Pool(processes) as pool:
         for number, world in enumerate(WORLDS):
             n = world.quick if quick else world.full
-            yield _row(world, pool.map(partial(rollout, number), range(n), chunksize=max(1, n // (8 * processes))))
+            outcomes = pool.map(partial(rollout, number), range(n), chunksize=max(1, n // (8 * processes)))
+            for about in world.about:
+                yield _row(world, about, outcomes)
 
 
 def rollout(world: int, number: int) -> Outcome:
@@ -221,15 +223,15 @@ def _outcome(end: str, calls: int, metric: Metric) -> Outcome:
     return Outcome(end, calls, int(metric.counted[:, 1].sum()))
 
 
-def _row(world: World, outcomes: Sequence[Outcome]) -> Mapping[str, Any]:
+def _row(world: World, about: str, outcomes: Sequence[Outcome]) -> Mapping[str, Any]:
     n = len(outcomes)
-    ended = [outcome for outcome in outcomes if outcome.end == world.about]
+    ended = [outcome for outcome in outcomes if outcome.end == about]
     interval = binomtest(len(ended), n).proportion_ci()
     missing = [float("inf")] * (n - len(ended))
     middle = [median([*(getattr(o, of) for o in ended), *missing]) for of in ("judged_of_canary", "calls")]
     canary, calls = (None if np.isinf(value) else value for value in middle)
     return {
-        "about": f"share_{world.about}",
+        "about": f"share_{about}",
         "name": world.name,
         "replications": n,
         "share": round(len(ended) / n, 5),

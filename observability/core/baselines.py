@@ -11,12 +11,13 @@ the level is really beyond it.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import accumulate
 from math import exp, inf, log, log1p, sqrt
 
 from observability.core.evidence import BUILT_IN_METRICS, COST_PER_CALL, ERROR_RATE, LATENCY, OUTPUT_VALID, TTFT
 from observability.core.figures import NO_SCORES, ScoreSums, mean_with_interval
+from observability.core.times import BUCKET
 
 Sums = ScoreSums
 
@@ -32,10 +33,10 @@ LEAST_PER_DAY = 20  # observations; a day with fewer says nothing about how days
 LEAST_NOW = 20  # observations since the change
 LEAST_RATIO = 1.2
 FLOOR = 0.005  # of rates and of what scores lose: what is less worse than that interests nobody
-# Quantiles found by simulation (benchmarks/baselines.py): of all days less than 1 % are beyond, at a log-sd from day
+# Quantiles found by simulation (benchmarks/baselines): of all days less than 1 % are beyond, at a log-sd from day
 # to day of 0.2, by the number of days that the standard deviation comes from.
-QUANTILE = {3: 3.7, 4: 3.6, 5: 3.5, 6: 3.4, 7: 3.3}
-USUAL_SD, USUAL_DAYS = 0.15, 2  # what is believed of how days differ before any is seen, and what weight that has
+QUANTILE = {3: 4.4, 4: 4.1, 5: 3.7, 6: 3.45, 7: 3.3}
+USUAL_SD, USUAL_DAYS = 0.12, 1  # what is believed of how days differ before any is seen, and what weight that has
 
 QUARTERS = 4  # of a day: latencies and costs follow the hour
 QUARTER = timedelta(hours=6)
@@ -48,8 +49,13 @@ LOG_ENOUGH = log(100)
 LOG_ENOUGH_BEYOND = log(1000)
 """Evidence that is enough by itself: of a level that is beyond the threshold."""
 LEAST_ERRORS = 1.3  # standard errors between the mean and the threshold: fewer observations say too little
-Z_ONE_SIDED = 1.645  # the normal quantile of 0.95
+Z_ONE_SIDED = 2.33  # more than one look would need: the stretch since the change is the worst of many
 Z_95 = 1.96
+WIDER = 1.314  # an interval of 99 % than one of 95 %: the stretch that ends an alert is the best of many
+SURE = 40.0  # from there on log(1 + exp(s)) is s, to the last digit
+
+CALM, LONGEST_CALM = 3 * BUCKET, timedelta(hours=16)
+"""An open alert ends by what came within such a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +167,7 @@ class Detector:
         if self._over_mean.log_e < LOG_ENOUGH:
             return False
         change = self.change
-        quarters = {step.quarter for step in self._steps[change.first :]}
-        threshold = max(map(self._base.threshold_at, quarters))
+        threshold = max(map(self._base.threshold_at, {step.quarter for step in self._steps[change.first :]}))
         mean, error = change.since.total / change.since.n, sqrt(_variance(change.since) / change.since.n)
         return (
             change.since.n >= LEAST_NOW
@@ -189,7 +194,7 @@ class _Process:
         found = self._alternatives[step.quarter].increments(step.sums)
         self._increments.append(found)
         if step.sums.n:
-            self._logs = [_log1pexp(s) + more for s, more in zip(self._logs, found, strict=True)]
+            self._logs = [(s if s > SURE else log1p(exp(s))) + more for s, more in zip(self._logs, found, strict=True)]
 
     @property
     def log_e(self) -> float:
@@ -199,8 +204,8 @@ class _Process:
     def first(self) -> int:
         """The step from which on the increments of the best alternative sum to most."""
         best = max(range(len(self._weights)), key=lambda k: self._weights[k] + self._logs[k])
-        sums = [0.0, *accumulate(found[best] for found in self._increments)]
-        return min(range(len(self._increments)), key=lambda step: (sums[step], -step))
+        before = list(accumulate((found[best] for found in self._increments), initial=0.0))[:-1]
+        return len(before) - 1 - before[::-1].index(min(before))
 
 
 def mean_and_ends(metric: str, sums: Sums) -> tuple[float, float, float]:
@@ -211,22 +216,40 @@ def mean_and_ends(metric: str, sums: Sums) -> tuple[float, float, float]:
     return mean, mean - half, mean + half
 
 
-def has_recovered(metric: str, base: Baseline, quarter: int, recent: Sums) -> bool:
+def is_back(
+    metric: str, base: Baseline, recent: Sequence[tuple[datetime, Step]], since: datetime, *, calm: timedelta = CALM
+) -> bool:
+    """Whether some stretch up to now, of `calm` at least and of nothing before `since`, is surely at the old level: as
+    short as traffic allows, so that an alert of much traffic ends within minutes. recent: in order, each with its
+    begin."""
+    if not recent:
+        return False
+    ends, sums, factor = recent[-1][0] + BUCKET, NO_SCORES, inf
+    for begins, step in reversed(recent):
+        if begins < since or ends - begins > max(LONGEST_CALM, calm):
+            break
+        sums, factor = sums.plus(step.sums), min(factor, base.factors[step.quarter])
+        if ends - begins >= calm and has_recovered(metric, base, factor, sums):
+            return True
+    return False
+
+
+def has_recovered(metric: str, base: Baseline, factor: float, recent: Sums) -> bool:
     """Whether the level is surely back: its mean nearer to the baseline than to the threshold, and the upper end of its
-    95 % interval under the threshold."""
+    99 % interval under the threshold. factor: how much more than over a day is usual."""
     if recent.n < LEAST_NOW:
         return False
-    threshold = base.threshold_at(quarter)
-    half_way = (base.mean * base.factors[quarter] + threshold) / 2
+    threshold = base.threshold * factor
+    if recent.total / recent.n > (base.mean * factor + threshold) / 2:
+        return False
     mean, _, upper = mean_and_ends(metric, recent)
-    return mean <= half_way and upper <= threshold
+    return mean + WIDER * (upper - mean) <= threshold
 
 
 def together(many: Iterable[Sums]) -> Sums:
-    found = NO_SCORES
-    for sums in many:
-        found = found.plus(sums)
-    return found
+    """Of unweighted ones, as all are here."""
+    ns, totals, squares, _ = zip(NO_SCORES, *many, strict=True)
+    return Sums(sum(ns), sum(totals), sum(squares))
 
 
 def _variance(sums: Sums) -> float:
@@ -264,10 +287,6 @@ class _Alternatives:
         y2 = max(0.0, squares / self._c**2 - 2 * total / self._c + n)
         bets = [b * y - psi * y2 for b, psi in self._bets]
         return bets + [total * more + (n - total) * less for more, less in self._rates]
-
-
-def _log1pexp(s: float) -> float:
-    return s + log1p(exp(-s)) if s > 0 else log1p(exp(s))
 
 
 def _log_sum(logs: Iterable[float]) -> float:

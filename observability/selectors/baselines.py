@@ -32,7 +32,6 @@ from registry.reach import Reach
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
-LONGEST_LOOK = 16 * HOUR  # for whether a metric is back
 LEARNING, STEADY, FIRING = "learning", "steady", "firing"
 
 Pair = tuple[str, str]  # a prompt's name and a label, empty for calls that name none
@@ -126,23 +125,15 @@ def _watched(
         detector.add(step)
     change = detector.change if steps else None
     since = steps[change.first][0] if change else None
-    recovered = firing_since is not None and _recovered(metric, base, recent, firing_since, at)
+    # Nothing was observed for a day: nobody knows, and it may be found again.
+    recovered = firing_since is not None and (not recent or _is_back(metric, base, recent, firing_since))
     state = STEADY if firing_since is None else FIRING
     return Watched(metric, state, base, now_, last.n, bool(steps) and detector.fires, change, since, recovered)
 
 
-def _recovered(metric: str, base: Baseline, recent: list[Timed], since: datetime, at: datetime) -> bool:
-    """By the last hour (ALERT_RESOLVE_AFTER), or two, four and so on for what is seldom observed; by nothing that
-    began before the five minutes in which the alert opened."""
-    if not recent:
-        return True  # nothing was observed for a day: nobody knows, and it may be found again
-    span = settings.ALERT_RESOLVE_AFTER
-    while span <= max(LONGEST_LOOK, settings.ALERT_RESOLVE_AFTER) and at - span >= since:
-        steps = [step for starts_at, step in recent if starts_at >= bucket_of(at - span)]
-        if steps and core.has_recovered(metric, base, steps[-1].quarter, together(step.sums for step in steps)):
-            return True
-        span *= 2
-    return False
+def _is_back(metric: str, base: Baseline, recent: list[Timed], firing_since: datetime) -> bool:
+    """By nothing from before the five minutes in which the alert opened."""
+    return core.is_back(metric, base, recent, bucket_of(firing_since), calm=settings.ALERT_RESOLVE_AFTER)
 
 
 def _newest(recent: list[Timed], at: datetime) -> Sums:

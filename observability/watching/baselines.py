@@ -19,6 +19,7 @@ from observability.watching.causes import likely_causes
 from registry.models import Prompt
 
 MOST_SECONDS = 10.0
+IN_A_MINUTE = 50  # prompts and labels that are looked at in MOST_SECONDS, even where much else is done
 NAMES = {
     ERROR_RATE: "error rate",
     LATENCY: "latency",

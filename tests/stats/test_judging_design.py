@@ -15,7 +15,7 @@ from benchmarks.judging_design.means import POPULATIONS
 from benchmarks.judging_design.page import BEGIN, END, PAGE, markdown
 from benchmarks.judging_design.rollouts import WORLDS, rollout
 
-WRONG = [world for world in WORLDS if world.canary == 0.94 and not world.failed_count]
+WRONG = [(world, about) for world in WORLDS if world.canary == 0.94 and not world.failed_count for about in world.about]
 MEANS = [population.name for population in POPULATIONS]
 
 
@@ -32,7 +32,7 @@ def row_of(rows: list[Mapping[str, Any]], name: str, about: str) -> Mapping[str,
 
 def test_committed_results__of_a_full_run(committed: list[Mapping[str, Any]]) -> None:
     assert [(row["name"], row["replications"]) for row in committed] == [
-        *((world.name, world.full) for world in WORLDS),
+        *((world.name, world.full) for world in WORLDS for _ in world.about),
         *((name, 1000) for name in MEANS),
     ]
 
@@ -48,14 +48,14 @@ def test_committed_means__no_bias_and_intervals_that_hold(committed: list[Mappin
     assert row["coverage_high"] >= 0.95
 
 
-@pytest.mark.parametrize("world", WRONG, ids=lambda world: f"{world.name}, {world.about}")
+@pytest.mark.parametrize(("world", "about"), WRONG, ids=lambda of: of if isinstance(of, str) else of.name)
 def test_committed_rollouts__equal_arms__no_more_wrong_ends_than_promised(
-    committed: list[Mapping[str, Any]], world: Any
+    committed: list[Mapping[str, Any]], world: Any, about: str
 ) -> None:
-    row = row_of(committed, world.name, f"share_{world.about}")
+    row = row_of(committed, world.name, f"share_{about}")
 
-    assert row["share"] <= (0.05 if world.about == "rollback" else 0.001)
-    assert row["high"] <= (0.05 if world.about == "rollback" else 0.0125)  # none of 300
+    assert row["share"] <= (0.05 if about == "rollback" else 0.001)
+    assert row["high"] <= (0.05 if about == "rollback" else 0.0025)  # none or one of 3 000
 
 
 def test_committed_rollouts__failed_calls_counted__arms_that_are_equal_look_unlike(

@@ -1,6 +1,7 @@
 """Thresholds and evidence of baselines, against numbers computed here in another way, and what they promise."""
 
 import random
+from datetime import UTC, datetime
 from math import exp, log, sqrt
 
 import pytest
@@ -16,9 +17,11 @@ from observability.core.baselines import (
     as_told,
     baseline,
     has_recovered,
+    is_back,
     loss,
     ratio,
 )
+from observability.core.times import BUCKET
 
 N = 1000
 
@@ -30,6 +33,13 @@ def day(mean: float, n: int = N) -> dict[int, Sums]:
 
 def steps(level: float, n: int, many: int) -> list[Step]:
     return [Step(0, Sums(n, n * level, n * level)) for _ in range(many)]
+
+
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def timed(many: list[Step]) -> list[tuple[datetime, Step]]:
+    return [(BEGIN + place * BUCKET, step) for place, step in enumerate(many)]
 
 
 def found_in(metric: str, base: Baseline, many: list[Step]) -> Change:
@@ -71,9 +81,9 @@ def test_baseline__days__mean_and_deviation_without_what_is_due_to_few_observati
 @pytest.mark.parametrize(
     ("days", "sd", "wanted"),
     [
-        (7, 0.0, exp(3.3 * sqrt(2 * 0.15**2 / 8) * sqrt(8 / 7))),
-        (7, 0.2, exp(3.3 * sqrt((6 * 0.04 + 2 * 0.0225) / 8) * sqrt(8 / 7))),
-        (3, 0.1, exp(3.7 * sqrt((2 * 0.01 + 2 * 0.0225) / 4) * sqrt(4 / 3))),
+        (7, 0.0, 1.2),
+        (7, 0.2, exp(3.3 * sqrt((6 * 0.04 + 0.0144) / 7) * sqrt(8 / 7))),
+        (3, 0.1, exp(4.4 * sqrt((2 * 0.01 + 0.0144) / 3) * sqrt(4 / 3))),
     ],
 )
 def test_ratio__by_hand(days: int, sd: float, wanted: float) -> None:
@@ -167,7 +177,7 @@ def test_fires__a_level_between_baseline_and_threshold__does_not() -> None:
     base = baseline("error_rate", [day(0.1)] * 7)
     assert base is not None
     detector = Detector("error_rate", base)
-    for step in steps(0.125, 1000, 100):
+    for step in steps(0.115, 1000, 200):
         detector.add(step)
     assert detector.change.log_e > log(100)  # it has surely changed
 
@@ -179,7 +189,35 @@ def test_has_recovered__nearer_to_the_threshold_or_of_few__not_yet() -> None:
     assert base is not None
     nearly = 0.9 * base.threshold + 0.1 * base.mean
 
-    assert has_recovered("error_rate", base, 0, Sums(5000, 500, 500))
-    assert not has_recovered("error_rate", base, 0, Sums(5000, 5000 * nearly, 5000 * nearly))
-    assert not has_recovered("error_rate", base, 0, Sums(40, 4, 4))
-    assert not has_recovered("error_rate", base, 0, Sums(19, 0, 0))
+    assert has_recovered("error_rate", base, 1.0, Sums(5000, 500, 500))
+    assert not has_recovered("error_rate", base, 1.0, Sums(5000, 5000 * nearly, 5000 * nearly))
+    assert not has_recovered("error_rate", base, 1.0, Sums(40, 4, 4))
+    assert not has_recovered("error_rate", base, 1.0, Sums(19, 0, 0))
+
+
+def test_is_back__much_traffic__after_a_quarter_of_an_hour() -> None:
+    base = baseline("error_rate", [day(0.1)] * 7)
+    assert base is not None
+    bad, good = steps(0.3, 10_000, 12), steps(0.1, 10_000, 3)
+
+    assert is_back("error_rate", base, timed([*bad, *good]), BEGIN)
+    assert not is_back("error_rate", base, timed([*bad, *good[:2]]), BEGIN)
+
+
+def test_is_back__only_before_the_alert__not() -> None:
+    base = baseline("error_rate", [day(0.1)] * 7)
+    assert base is not None
+    good = timed(steps(0.1, 10_000, 12))
+
+    assert not is_back("error_rate", base, good, good[-2][0])
+    assert not is_back("error_rate", base, [], BEGIN)
+
+
+def test_is_back__little_traffic__as_long_as_it_takes_to_be_sure() -> None:
+    base = baseline("error_rate", [day(0.1)] * 7)
+    assert base is not None
+    bad, good = steps(0.3, 10, 24), steps(0.1, 10, 192)
+
+    ends = [n for n in range(1, 193) if is_back("error_rate", base, timed([*bad, *good[:n]]), BEGIN)]
+
+    assert 20 < ends[0] <= 192
