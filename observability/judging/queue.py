@@ -151,8 +151,8 @@ def _why_not(evaluation: Evaluation, moment: datetime) -> Missing | None:
         return Missing.TOO_OLD
     if evaluation.attempts >= retries.MOST_ATTEMPTS:
         return Missing.FAILED
-    is_first = evaluation.attempts == 0
-    if not budgets.take(evaluation.prompt_id, moment.date(), is_first_attempt=is_first):
+    kind, is_first = evaluation.evaluator_version.kind, evaluation.attempts == 0
+    if not budgets.take(evaluation.prompt_id, moment.date(), kind=kind, is_first_attempt=is_first):
         return Missing.BUDGET
     return None
 

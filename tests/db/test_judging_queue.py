@@ -1,6 +1,7 @@
 """The queue of evaluations: claimed once, settled once, tried again, given up with a reason, and never a zero."""
 
 import logging
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -40,9 +41,16 @@ def clock() -> Any:
         yield traveller
 
 
-def waiting(clock: time_machine.Traveller, *, calls: int = 1, exposure: str | None = None, **budget: Any) -> None:
-    """So many calls that are chosen and due, of a prompt of their own."""
-    judged.judge(judged.prompt(), judged.evaluator(), **budget)
+def waiting(
+    clock: time_machine.Traveller,
+    *,
+    calls: int = 1,
+    exposure: str | None = None,
+    kind: EvaluatorKind = EvaluatorKind.CHECK,
+    **budget: Any,
+) -> None:
+    """So many calls that are chosen and due, of a prompt of their own; by a judge where they have a budget."""
+    judged.judge(judged.prompt(), judged.evaluator(kind=EvaluatorKind.JUDGE if budget else kind), **budget)
     for number in range(calls):
         judged.send_call(number, exposure=exposure)
     clock.shift(timedelta(seconds=10))
@@ -165,7 +173,7 @@ def test_settle__nothing_to_be_had__missing_at_once(clock: time_machine.Travelle
 
 
 def test_settle__costs_of_all_attempts__summed(clock: time_machine.Traveller) -> None:
-    waiting(clock)
+    waiting(clock, kind=EvaluatorKind.JUDGE)
     unreadable = Missed(Missing.NOT_JSON, "prose", True, None, "gpt-4o-mini", Decimal("0.001"), 500.0)
 
     settle_all(unreadable)
@@ -254,6 +262,20 @@ def test_claim__budget_of_calls__what_is_over_it_is_missing_and_counted(clock: t
     assert len(claims) == 2
     assert Evaluation.objects.filter(missing="budget").count() == 3
     assert EvaluationText.objects.count() == 2
+    assert JudgingDay.objects.get().calls == 2
+
+
+def test_claim__check_beside_a_judge_with_a_budget__takes_nothing_of_it(clock: time_machine.Traveller) -> None:
+    check, judge = judged.evaluator("brevity"), judged.evaluator(kind=EvaluatorKind.JUDGE)
+    judged.judge(judged.prompt(), check, judge, calls_a_day=2)
+    for number in range(3):
+        judged.send_call(number)
+    clock.shift(timedelta(seconds=10))
+
+    claims = queue.claim(most=9)
+
+    assert Counter(str(claimed.version) for claimed in claims) == {"brevity@1": 3, "faithfulness@1": 2}
+    assert Evaluation.objects.get(missing="budget").evaluator_version == judge
     assert JudgingDay.objects.get().calls == 2
 
 
