@@ -12,6 +12,7 @@ import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from observability.core.back_off import BACK_OFF_S
 from observability.core.scores import NewScore
 from observability.judging import queue, retries, texts
 from observability.judging.judgements import Judgement, Missed
@@ -142,8 +143,8 @@ def test_settle__failing__tried_again_later_and_later_then_missing(clock: time_m
             clock.move_to(evaluation.next_attempt_at)
 
     assert (evaluation.status, evaluation.missing, evaluation.attempts) == ("missing", "unreachable", 5)
-    assert all(0.8 * s <= wait <= 1.2 * s for wait, s in zip(waits, retries.BACK_OFF_S, strict=True))
-    assert sum(retries.BACK_OFF_S) <= 3600
+    assert all(0.8 * s <= wait <= 1.2 * s for wait, s in zip(waits, BACK_OFF_S, strict=True))
+    assert sum(BACK_OFF_S) <= 3600
     assert not Score.objects.exists()
     assert not Evidence.objects.exists()
     assert not EvaluationText.objects.exists()
