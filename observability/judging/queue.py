@@ -227,10 +227,11 @@ def _miss(row: Evaluation, missed: Missed, moment: datetime) -> None:
     wait = retries.wait_after(row.attempts, retry_after_s=missed.retry_after_s) if missed.try_again else None
     if missed.missing not in OF_THE_CALL:
         told = {"evaluation": row.pk, "evaluator": str(row.evaluator_version), "missing": missed.missing.value}
-        logger.warning(
-            "judging.missed",
-            extra={**told, "detail": missed.detail, "attempts": row.attempts, "given_up": wait is None},
-        )
+        told |= {"detail": missed.detail, "attempts": row.attempts, "given_up": wait is None}
+        if wait is None:
+            logger.warning("judging.missed", extra=told)
+        else:  # a judge that is away would fill the log; judge_failing tells of it
+            logger.debug("judging.missed", extra=told)
     if wait is None:
         row.missing = missed.missing
         _close(row, EvaluationStatus.MISSING, moment)

@@ -184,7 +184,7 @@ def _tried_since(since: datetime) -> Iterator[tuple[Key, int]]:
     adapt = connection.ops.adapt_datetimefield_value
     bounds = [adapt(since + wait) for wait in LONGEST_WAITS]
     with connection.cursor() as cursor:
-        cursor.execute(TRIED, [False, True, min(bounds), *bounds])
+        cursor.execute(TRIED, [False, True, bounds[0], *bounds])
         found = cursor.fetchall()
     prompts = Prompt.objects.in_bulk([prompt_id for prompt_id, _, _ in found])
     versions = EvaluatorVersion.objects.select_related("evaluator").in_bulk([version_id for _, version_id, _ in found])

@@ -380,6 +380,20 @@ def test_settle__whatever_happens__no_text_in_the_log(
         assert text not in said
 
 
+def test_settle__failing_again_and_again__one_warning_when_it_is_given_up(
+    clock: time_machine.Traveller, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    waiting(clock)
+
+    for _ in range(retries.MOST_ATTEMPTS):
+        settle_all(DOWN)
+        clock.shift(timedelta(hours=1))
+
+    levels = [record.levelname for record in caplog.records if record.getMessage() == "judging.missed"]
+    assert levels == ["DEBUG", "DEBUG", "DEBUG", "DEBUG", "WARNING"]
+
+
 def test_due__hundreds_of_rows__by_the_index_of_what_waits(clock: time_machine.Traveller) -> None:
     with connection.cursor() as cursor:
         explain = "EXPLAIN QUERY PLAN " if connection.vendor == "sqlite" else "EXPLAIN "
