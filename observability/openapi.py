@@ -633,7 +633,7 @@ OPERATIONS: Operations = {
         refusals={
             **OF_A_WHOLE_PROMPT,
             404: ("unknown_evaluator", "unknown_prompt"),
-            409: ("evaluator_has_no_version", "evaluator_is_external", "score_has_evaluator"),
+            409: ("evaluator_has_no_version", "evaluator_is_external", "prompt_asks_judge", "score_has_evaluator"),
         },
     ),
     "DELETE /api/v1/prompts/{name}/judgings/{evaluator}": Operation(

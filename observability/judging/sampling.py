@@ -42,6 +42,7 @@ from observability.models import (
     Missing,
     Score,
 )
+from observability.selectors.evaluators import asking_versions
 from registry.core.templates import variables
 
 SETTLE = timedelta(seconds=10)  # exporters send every 5 s, so what else there is of a call has come by then
@@ -237,8 +238,7 @@ def _pinned_versions(evaluator_ids: Collection[int]) -> list[EvaluatorVersion]:
 
 def _prompts_of_judges() -> set[str]:
     """A judge's own calls are never judged: each would bring another one."""
-    templates = EvaluatorVersion.objects.filter(template__isnull=False).order_by()
-    return set(templates.values_list("template__prompt__name", flat=True).distinct())
+    return set(asking_versions().order_by().values_list("template__prompt__name", flat=True).distinct())
 
 
 def _spent(prompt_ids: Collection[int], today: date) -> set[int]:

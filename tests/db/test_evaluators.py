@@ -193,6 +193,42 @@ def test_judging__second_evaluator_of_a_score__conflict() -> None:
     assert error.code == "score_has_evaluator"
 
 
+def test_publish__template_of_a_prompt_that_is_judged__refused_by_field() -> None:
+    prompt = make.prompt("order-extractor")
+    make.version(prompt, template="{{ output }}")
+    make.judging(prompt, make.evaluator_version(check="length", most=9))
+    make.evaluator("faithfulness")
+
+    error = refused(
+        Invalid,
+        publish_evaluator_version,
+        evaluator_name="faithfulness",
+        kind="judge",
+        config={"model": "m"},
+        template="order-extractor@1.0",
+        notes="by our own prompt",
+    )
+
+    (problem,) = error.errors
+    assert problem.field == "template"
+    assert "order-extractor is judged by brevity" in problem.message
+    assert not EvaluatorVersion.objects.filter(kind="judge").exists()
+
+
+def test_judging__prompt_that_asks_a_judge__conflict_until_it_asks_by_another() -> None:
+    judge = make.judge_version()
+    make.evaluator_version(check="length", most=9)
+    names = {"prompt_name": "judge-faithfulness", "evaluator_name": "brevity"}
+
+    error = refused(Conflict, set_judging, **names)
+    make.evaluator_version(judge.evaluator, "ragas", metric="faithfulness", model="m")
+    judging = set_judging(**names, actor=ANNA)
+
+    assert error.code == "prompt_asks_judge"
+    assert "faithfulness@1" in error.detail
+    assert judging.pk
+
+
 @pytest.mark.parametrize("share", [0, 10_001])
 def test_judging__share_that_is_none__refused(share: int) -> None:
     make.prompt()
