@@ -606,7 +606,11 @@ OPERATIONS: Operations = {
             "template": "judge-faithfulness@1.0",
             "notes": "as discussed",
         },
-        refusals={403: ("beyond_reach",), 404: ("unknown_evaluator",), 409: ("evaluator_unchanged",)},
+        refusals={
+            403: ("beyond_reach",),
+            404: ("unknown_evaluator",),
+            409: ("evaluator_judges", "evaluator_unchanged"),
+        },
     ),
     "GET /api/v1/evaluators/{evaluator}/versions/{ordinal}": Operation(
         "One of its versions",

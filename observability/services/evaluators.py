@@ -77,8 +77,8 @@ def publish_evaluator_version(
 ) -> EvaluatorVersion:
     """The evaluator's next version, by which all is judged from now on but what a rollout pinned.
 
-    Raises NotFound, Invalid with every fault by its field, or Conflict evaluator_unchanged where the newest version
-    says the same.
+    Raises NotFound, Invalid with every fault by its field, or Conflict: evaluator_unchanged where the newest version
+    says the same, evaluator_judges where one of the two is external and the evaluator judges prompts.
     """
     evaluator = _lock(evaluator_name)
     notes = required_text("notes", notes, "say what changed and why")
@@ -86,6 +86,7 @@ def publish_evaluator_version(
     newest = evaluator.versions.order_by("-ordinal").first()
     if newest and newest.sha256 == version.sha256:
         raise Conflict("evaluator_unchanged", f"{newest} says the same", extra={"ordinal": newest.ordinal})
+    _refuse_to_end_judgings(evaluator, newest, version)
     if version.template:
         _refuse_judged_template(version.template)
     version.ordinal = newest.ordinal + 1 if newest else 1
@@ -203,6 +204,17 @@ def _refuse_unknown_variables(version: PromptVersion) -> None:
         expected = ", ".join(sorted(JUDGE_VARIABLES))
         raise Invalid.field(
             "template", f"{version.ref} needs {', '.join(unknown)}, and a judge has {expected}", code="unknown_variable"
+        )
+
+
+def _refuse_to_end_judgings(evaluator: Evaluator, newest: EvaluatorVersion | None, version: EvaluatorVersion) -> None:
+    """What others score is judged by nobody: its judgings would be there and do nothing, or begin all at once."""
+    if newest is None or (newest.kind == EvaluatorKind.EXTERNAL) == (version.kind == EvaluatorKind.EXTERNAL):
+        return
+    if judging := evaluator.judgings.select_related("prompt").first():
+        raise Conflict(
+            "evaluator_judges",
+            f"{evaluator.name} judges {judging.prompt.name}, and an external evaluator judges nothing: end that first",
         )
 
 

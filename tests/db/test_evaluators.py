@@ -95,6 +95,58 @@ def test_publish__the_same_again__refused_with_the_ordinal() -> None:
     assert (error.code, error.extra) == ("evaluator_unchanged", {"ordinal": 1})
 
 
+@pytest.mark.parametrize("active", [True, False])
+def test_publish__external_while_it_judges__conflict(active: bool) -> None:
+    version = make.evaluator_version(check="length", most=9)
+    make.judging(make.prompt(), version, active=active)
+
+    error = refused(
+        Conflict,
+        publish_evaluator_version,
+        evaluator_name="brevity",
+        kind="external",
+        config={"posted_by": "the support team"},
+        notes="others do it",
+    )
+
+    assert error.code == "evaluator_judges"
+    assert "order-extractor" in error.detail
+    assert find_evaluator_version(version.evaluator).ordinal == 1
+
+
+def test_publish__of_its_own_while_an_external_one_judges__conflict() -> None:
+    """As one of before that was refused."""
+    version = make.evaluator_version(kind="external", posted_by="the support team")
+    Judging.objects.create(prompt=make.prompt(), evaluator=version.evaluator)
+
+    error = refused(
+        Conflict,
+        publish_evaluator_version,
+        evaluator_name="brevity",
+        kind="check",
+        config={"check": "length", "most": 9},
+        notes="by ourselves",
+    )
+
+    assert error.code == "evaluator_judges"
+
+
+def test_publish__another_kind_that_judges_too__taken() -> None:
+    version = make.evaluator_version(check="length", most=9)
+    make.judging(make.prompt(), version)
+
+    assert make.evaluator_version(version.evaluator, "ragas", metric="faithfulness", model="m").ordinal == 2
+
+
+def test_publish__external_when_it_judges_nothing_any_more__taken() -> None:
+    version = make.evaluator_version(check="length", most=9)
+    prompt = make.prompt()
+    make.judging(prompt, version)
+    remove_judging(prompt_name=prompt.name, evaluator_name="brevity", actor=ANNA)
+
+    assert make.evaluator_version(version.evaluator, "external", posted_by="the support team").ordinal == 2
+
+
 def test_publish__what_an_older_version_said__next_ordinal() -> None:
     make.evaluator()
     for most in (9, 8, 9):
