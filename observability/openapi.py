@@ -606,7 +606,11 @@ OPERATIONS: Operations = {
             "template": "judge-faithfulness@1.0",
             "notes": "as discussed",
         },
-        refusals={403: ("beyond_reach",), 404: ("unknown_evaluator",), 409: ("evaluator_unchanged",)},
+        refusals={
+            403: ("beyond_reach",),
+            404: ("unknown_evaluator",),
+            409: ("evaluator_judges", "evaluator_unchanged"),
+        },
     ),
     "GET /api/v1/evaluators/{evaluator}/versions/{ordinal}": Operation(
         "One of its versions",
@@ -633,7 +637,7 @@ OPERATIONS: Operations = {
         refusals={
             **OF_A_WHOLE_PROMPT,
             404: ("unknown_evaluator", "unknown_prompt"),
-            409: ("evaluator_has_no_version", "evaluator_is_external", "score_has_evaluator"),
+            409: ("evaluator_has_no_version", "evaluator_is_external", "prompt_asks_judge", "score_has_evaluator"),
         },
     ),
     "DELETE /api/v1/prompts/{name}/judgings/{evaluator}": Operation(

@@ -44,7 +44,7 @@ class Traffic:
 @dataclass(frozen=True, slots=True)
 class Forecast:
     """plan: with nothing silent, the margins too. canary: None where none was named. demand: what it takes to judge the
-    prompt meanwhile, None where it has no evaluators. reach: of the canary's spend cap; None without one, and where
+    prompt meanwhile, None where it asks no model. reach: of the canary's spend cap; None without one, and where
     nothing is known of its cost. budgets: what it needs to be left of error budgets."""
 
     label: Label
@@ -181,11 +181,12 @@ def _beyond_budget(forecast: Forecast) -> Iterator[str]:
         return
     yield (
         f"The judging budget allows {demand.calls_a_day:.0f} judged calls a day of the {demand.wanted:.0f} that the "
-        f"set shares come to: all are lowered to {100 * demand.afforded:.3g} % of what they are."
+        f"set shares come to: all but those of checks are lowered to {100 * demand.afforded:.3g} % of what they are."
     )
     for metric in forecast.plan.metrics:
         expected = forecast.foresight.metrics.get(metric.name)
-        if metric.judged_by_step and expected and _is_undecided(expected, forecast.plan):
+        is_lowered = metric.judged_by_step and metric.evaluator.partition("@")[0] in demand.evaluators
+        if is_lowered and expected and _is_undecided(expected, forecast.plan):
             yield f"{metric.name} cannot be decided within max_duration on what the judging budget allows."
 
 
@@ -198,7 +199,7 @@ def _is_undecided(expected: Expected, plan: Plan) -> bool:
 
 
 def _demand_json(demand: Demand) -> dict[str, Any]:
-    """In a day, by all evaluators of the prompt; the dollars null where it is not known what a judgement costs."""
+    """In a day, by all that asks a model; the dollars null where it is not known what a judgement costs."""
     limit = demand.budget
     return {
         "calls_per_day": round(demand.calls_a_day, 1),

@@ -1,17 +1,18 @@
 """By whom is a plan's rollout judged, and how many calls of each arm? Resolved when it starts, and fixed from then on.
 
 An evaluator's newest version then is the rollout's for its life, whatever is published meanwhile. How many calls are
-judged follows from the share that the prompt's judging has, lowered to what its budget allows at recent traffic, and is
-parted between the arms for each step (core.judged). Whoever chooses calls reads the shares that are stored here.
+judged follows from the share that the prompt's judging has, where a model is asked lowered to what the budget allows at
+recent traffic, and is parted between the arms for each step (core.judged). Whoever chooses calls reads the shares that
+are stored here.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 
 from common.errors import Invalid
 from observability.core.evidence import ARMS
-from observability.models import EvaluatorKind, JudgedShare
+from observability.models import PAID_KINDS, EvaluatorKind, JudgedShare
 from observability.selectors import judges
 from observability.selectors.judges import Budget, Judge
 from registry.models import Prompt
@@ -24,12 +25,13 @@ DAY_S = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What judging a prompt takes in a day while a plan's rollout runs, all that judges it together.
+    """What judging a prompt takes in a day while a plan's rollout runs, by all that asks a model together.
 
-    wanted: calls by the shares that were set, and afforded: the part of them that the budget allows. usd_a_day: of what
-    is afforded; None where it is not known what a judgement costs.
+    evaluators: by name. wanted: calls by the shares that were set, and afforded: the part of them that the budget
+    allows. usd_a_day: of what is afforded; None where it is not known what a judgement costs.
     """
 
+    evaluators: Collection[str]
     wanted: float
     afforded: float
     usd_a_day: float | None
@@ -49,7 +51,7 @@ def pinned(plan: Plan, prompt: Prompt) -> Plan:
 
 
 def judged(plan: Plan, prompt: Prompt, *, calls_a_day: float) -> tuple[Plan, Demand | None]:
-    """As `pinned`, and what that takes; None where nothing is judged by an evaluator of ours."""
+    """As `pinned`, and what that takes of the prompt's budget; None where nobody asks a model."""
     known = judges.judges(prompt)
     _check(plan, known)
     demand = _demand(plan, prompt, known, calls_a_day)
@@ -95,10 +97,11 @@ def _judged(metric: PlanMetric, plan: Plan, known: Mapping[str, Judge], demand: 
     name, _, ordinal = metric.evaluator.partition("@")
     judge = known[name]
     version = f"{name}@{ordinal or judge.newest}"
-    if metric.judged_by_step or judge.kind == EvaluatorKind.EXTERNAL or demand is None:
+    if metric.judged_by_step or judge.kind == EvaluatorKind.EXTERNAL:
         return replace(metric, evaluator=version)
+    afforded = demand.afforded if demand and name in demand.evaluators else 1.0
     shares = split_by_step(
-        max(judge.share * demand.afforded, LEAST_SHARE),
+        max(judge.share * afforded, LEAST_SHARE),
         weights=[step.weight_bp / 10_000 for step in plan.steps],
         canary_at_most=judge.canary_share,
     )
@@ -116,15 +119,15 @@ def _demand(plan: Plan, prompt: Prompt, known: Mapping[str, Judge], calls_a_day:
         affordable(wanted_a_day=wanted, most_a_day=budget.calls_a_day),
         affordable(wanted_a_day=usd_wanted, most_a_day=None if budget.usd_a_day is None else float(budget.usd_a_day)),
     )
-    is_known = all(name in usd or known[name].kind == EvaluatorKind.CHECK for name in shares)
-    return Demand(wanted, afforded, usd_wanted * afforded if is_known else None, budget)
+    is_known = all(name in usd for name in shares)
+    return Demand(shares.keys(), wanted, afforded, usd_wanted * afforded if is_known else None, budget)
 
 
 def _shares(plan: Plan, known: Iterable[Judge]) -> Iterator[tuple[str, float]]:
-    """Of all calls, by evaluator: of those that judge the prompt, and those that the plan names."""
+    """Of all calls, by evaluator that asks a model: of those that judge the prompt, and those that the plan names."""
     named = {metric.evaluator.partition("@")[0]: metric for metric in plan.metrics if metric.evaluator}
     for judge in known:
-        if judge.kind == EvaluatorKind.EXTERNAL or not (judge.judges or judge.name in named):
+        if judge.kind not in PAID_KINDS or not (judge.judges or judge.name in named):
             continue
         metric = named.get(judge.name)
         yield judge.name, _most_of_a_step(metric, plan) if metric and metric.judged_by_step else judge.share

@@ -192,7 +192,7 @@ SCHEMAS: dict[str, Schema] = {
                     budget=members(calls_a_day=nullable(INTEGER), usd_a_day=nullable(MONEY)),
                 )
             ),
-            "What judging the prompt takes in a day, by all its evaluators; null where it has none",
+            "What judging the prompt takes of its budget in a day, by all that ask a model; null where none does",
         ),
         metrics=array(
             extended(

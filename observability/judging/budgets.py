@@ -1,4 +1,5 @@
-"""How much of a prompt may be judged today? So many calls and dollars a day (UTC), by all its evaluators together.
+"""How much of a prompt may be judged today? So many calls and dollars a day (UTC), by all its evaluators together that
+ask a model. What costs nothing, a check, is outside of it.
 
 Ingest asks what was used up a moment ago (judging.sampling); here each call is counted, before its judge is asked.
 """
@@ -11,11 +12,16 @@ from typing import Any
 from django.db.models import F, QuerySet
 
 from observability import bulk
-from observability.models import JudgingBudget, JudgingDay
+from observability.models import PAID_KINDS, JudgingBudget, JudgingDay
 
 
-def take(prompt_id: int, today: date, *, is_first_attempt: bool) -> bool:
-    """Whether one more may be asked about, in the caller's transaction: if so, it is counted, at its first attempt."""
+def take(prompt_id: int, today: date, *, kind: str, is_first_attempt: bool) -> bool:
+    """Whether one more may be asked about, in the caller's transaction: if so, it is counted, at its first attempt.
+
+    kind: of the evaluator; one that asks no model always may, and is not counted.
+    """
+    if kind not in PAID_KINDS:
+        return True
     budget = budget_of(prompt_id)
     bulk.insert(JudgingDay, ("prompt_id", "day", "calls", "usd"), [(prompt_id, today, 0, 0)])
     row = _day(prompt_id, today)

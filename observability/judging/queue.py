@@ -151,8 +151,8 @@ def _why_not(evaluation: Evaluation, moment: datetime) -> Missing | None:
         return Missing.TOO_OLD
     if evaluation.attempts >= retries.MOST_ATTEMPTS:
         return Missing.FAILED
-    is_first = evaluation.attempts == 0
-    if not budgets.take(evaluation.prompt_id, moment.date(), is_first_attempt=is_first):
+    kind, is_first = evaluation.evaluator_version.kind, evaluation.attempts == 0
+    if not budgets.take(evaluation.prompt_id, moment.date(), kind=kind, is_first_attempt=is_first):
         return Missing.BUDGET
     return None
 
@@ -227,10 +227,11 @@ def _miss(row: Evaluation, missed: Missed, moment: datetime) -> None:
     wait = retries.wait_after(row.attempts, retry_after_s=missed.retry_after_s) if missed.try_again else None
     if missed.missing not in OF_THE_CALL:
         told = {"evaluation": row.pk, "evaluator": str(row.evaluator_version), "missing": missed.missing.value}
-        logger.warning(
-            "judging.missed",
-            extra={**told, "detail": missed.detail, "attempts": row.attempts, "given_up": wait is None},
-        )
+        told |= {"detail": missed.detail, "attempts": row.attempts, "given_up": wait is None}
+        if wait is None:
+            logger.warning("judging.missed", extra=told)
+        else:  # a judge that is away would fill the log; judge_failing tells of it
+            logger.debug("judging.missed", extra=told)
     if wait is None:
         row.missing = missed.missing
         _close(row, EvaluationStatus.MISSING, moment)

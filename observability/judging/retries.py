@@ -6,11 +6,10 @@ from datetime import timedelta
 
 from django.conf import settings
 
-MINUTE = 60
-BACK_OFF_S = (30, 2 * MINUTE, 10 * MINUTE, 40 * MINUTE)  # after the first, second, … attempt: 52 min 30 s together
+from observability.core.back_off import BACK_OFF_S, JITTER
+
 MOST_ATTEMPTS = len(BACK_OFF_S) + 1
-JITTER = 0.2
-LONGEST_RETRY_AFTER_S = 60 * MINUTE
+LONGEST_RETRY_AFTER_S = 3_600
 
 
 def wait_after(attempts: int, *, retry_after_s: float | None = None) -> timedelta | None:

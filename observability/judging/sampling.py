@@ -30,6 +30,7 @@ from observability.core.otlp import Span
 from observability.judging import texts
 from observability.judging.budgets import is_spent
 from observability.models import (
+    PAID_KINDS,
     Evaluation,
     EvaluationStatus,
     EvaluatorKind,
@@ -41,6 +42,7 @@ from observability.models import (
     Missing,
     Score,
 )
+from observability.selectors.evaluators import asking_versions
 from registry.core.templates import variables
 
 SETTLE = timedelta(seconds=10)  # exporters send every 5 s, so what else there is of a call has come by then
@@ -56,10 +58,11 @@ COLUMNS = (
 
 
 class Share(NamedTuple):
-    """Which share of the calls one version of an evaluator judges."""
+    """Which share of the calls one version of an evaluator judges. is_paid: within the prompt's budget."""
 
     version_id: int
     share: float
+    is_paid: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +103,12 @@ class Candidate(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """That one version of an evaluator judges a call."""
+    """That one version of an evaluator judges a call. is_stopped: today's budget is used up, so it does not."""
 
     version_id: int
     probability: float
     by_design: bool
+    is_stopped: bool
 
 
 Arm = tuple[str, int, str]  # rollout, step and arm of an exposure
@@ -160,7 +164,8 @@ def stored_rules(today: date) -> Rules:
     for _, name, evaluator_id, share_bp in rows:
         if evaluator_id in newest and name not in asking:
             of_prompt = shares.setdefault(name, {})
-            of_prompt[evaluator_id] = Share(newest[evaluator_id].pk, share_bp / WHOLE_BP)
+            version = newest[evaluator_id]
+            of_prompt[evaluator_id] = Share(version.pk, share_bp / WHOLE_BP, version.kind in PAID_KINDS)
     ids = {name: prompt_id for prompt_id, name, *_ in rows}
     return Rules(
         {name: OfPrompt(ids[name], found, ids[name] in spent) for name, found in shares.items()},
@@ -233,8 +238,7 @@ def _pinned_versions(evaluator_ids: Collection[int]) -> list[EvaluatorVersion]:
 
 def _prompts_of_judges() -> set[str]:
     """A judge's own calls are never judged: each would bring another one."""
-    templates = EvaluatorVersion.objects.filter(template__isnull=False).order_by()
-    return set(templates.values_list("template__prompt__name", flat=True).distinct())
+    return set(asking_versions().order_by().values_list("template__prompt__name", flat=True).distinct())
 
 
 def _spent(prompt_ids: Collection[int], today: date) -> set[int]:
@@ -258,11 +262,12 @@ def _look_up_shares(rules: Rules, candidates: Sequence[Candidate]) -> None:
         return
     found: dict[str, dict[Arm, dict[int, Share]]] = {}
     fixed = JudgedShare.objects.filter(rollout__in=unknown).order_by("id")
-    for rollout, step, arm, version_id, evaluator_id, share in fixed.values_list(
-        "rollout", "step", "arm", "evaluator_version_id", "evaluator_version__evaluator_id", "share"
+    version = ("evaluator_version_id", "evaluator_version__evaluator_id", "evaluator_version__kind")
+    for rollout, step, arm, version_id, evaluator_id, kind, share in fixed.values_list(
+        "rollout", "step", "arm", *version, "share"
     ):
         of_arm = found.setdefault(rollout, {}).setdefault((rollout, step, arm), {})
-        of_arm[evaluator_id] = Share(version_id, share)
+        of_arm[evaluator_id] = Share(version_id, share, kind in PAID_KINDS)
     if len(_current.arms) > MOST_ROLLOUTS:
         _current.arms.clear()
     _current.arms.update(found)
@@ -286,11 +291,12 @@ def _choices(candidate: Candidate, rules: Rules, *, has_output: bool) -> list[Ch
     failed = facts.error and not candidate.held
     choices = []
     for evaluator_id, by_prompt in prompt.shares.items():
-        version_id, share = fixed.get(evaluator_id, by_prompt)
+        version_id, share, is_paid = fixed.get(evaluator_id, by_prompt)
+        is_stopped = is_paid and prompt.is_spent
         if where < share:
-            choices.append(Choice(version_id, 1.0 if failed else share, by_design=True))
+            choices.append(Choice(version_id, 1.0 if failed else share, True, is_stopped))
         elif failed and has_output:
-            choices.append(Choice(version_id, 1.0, by_design=False))
+            choices.append(Choice(version_id, 1.0, False, is_stopped))
     return choices
 
 
@@ -319,8 +325,8 @@ def _write(candidates: Sequence[Candidate], chosen: Mapping[int, Sequence[Choice
         choices = {choice.version_id: choice for choice in chosen[candidate.id]}
         prompt = rules.prompts.get(candidate.facts.context.prompt_name or "")
         new = [choice for version_id, choice in choices.items() if version_id not in before]
-        rows += [_row(candidate, choice, prompt, at) for choice in new if prompt]
-        if _mend(candidate, before, choices) or (prompt and new and not prompt.is_spent):
+        rows += [_row(candidate, choice, prompt.id, at) for choice in new if prompt]
+        if _mend(candidate, before, choices) or not all(choice.is_stopped for choice in new):
             waiting.add(candidate.id)
         elif before:
             withdrawn.add(candidate.id)
@@ -330,12 +336,12 @@ def _write(candidates: Sequence[Candidate], chosen: Mapping[int, Sequence[Choice
     return waiting
 
 
-def _row(candidate: Candidate, choice: Choice, prompt: OfPrompt, at: datetime) -> tuple[Any, ...]:
+def _row(candidate: Candidate, choice: Choice, prompt_id: int, at: datetime) -> tuple[Any, ...]:
     """In the order of COLUMNS; what is over the budget is not judged, and counted."""
     adapt = connection.ops.adapt_datetimefield_value
-    stopped = prompt.is_spent
+    stopped = choice.is_stopped
     return (
-        *(candidate.id, choice.version_id, prompt.id, choice.probability, choice.by_design),
+        *(candidate.id, choice.version_id, prompt_id, choice.probability, choice.by_design),
         candidate.facts.context.exposure is not None,
         EvaluationStatus.MISSING.value if stopped else EvaluationStatus.WAITING.value,
         Missing.BUDGET.value if stopped else "",

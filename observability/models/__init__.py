@@ -15,6 +15,7 @@ from observability.models.evaluations import (
     RetrievedText,
 )
 from observability.models.evaluators import (
+    PAID_KINDS,
     Evaluator,
     EvaluatorKind,
     EvaluatorVersion,
@@ -43,6 +44,7 @@ from observability.models.spans import Span
 from observability.models.texts import CallText, KeptBecause
 
 __all__ = [
+    "PAID_KINDS",
     "Alert",
     "AlertKind",
     "ArmCost",

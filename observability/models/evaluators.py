@@ -21,6 +21,9 @@ class EvaluatorKind(models.TextChoices):
     EXTERNAL = "external"
 
 
+PAID_KINDS = (EvaluatorKind.JUDGE, EvaluatorKind.RAGAS)  # a model is asked, and a prompt's budget counts it
+
+
 class Evaluator(models.Model):
     """score: the name of the scores that it gives."""
 
@@ -102,7 +105,7 @@ class Judging(models.Model):
 
 
 class JudgingBudget(models.Model):
-    """What may be judged of a prompt in a day (UTC), by all its evaluators together; null for no limit."""
+    """What may be judged of a prompt in a day (UTC), by all its PAID_KINDS together; null for no limit."""
 
     prompt = models.OneToOneField(Prompt, on_delete=models.CASCADE, primary_key=True, related_name="judging_budget")
     calls_a_day = models.PositiveIntegerField(null=True, default=5_000)

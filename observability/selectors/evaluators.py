@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
 from common.errors import NotFound
-from observability.models import Evaluator, EvaluatorVersion, Judging, JudgingBudget
+from observability.models import Evaluator, EvaluatorVersion, JudgedShare, Judging, JudgingBudget
 from registry.models import Prompt
 
 
@@ -42,6 +42,14 @@ def newest_versions(of: Iterable[Evaluator]) -> dict[int, EvaluatorVersion]:
     """By the id of the evaluator; nothing for one that has none yet."""
     found = EvaluatorVersion.objects.filter(evaluator__in=list(of)).select_related("evaluator", "template__prompt")
     return {version.evaluator_id: version for version in found.order_by("ordinal")}
+
+
+def asking_versions() -> QuerySet[EvaluatorVersion]:
+    """Versions of judges by whose templates calls are or may be judged: the newest, and what rollouts have fixed."""
+    newest = EvaluatorVersion.objects.filter(evaluator=OuterRef("evaluator")).order_by("-ordinal")
+    fixed = JudgedShare.objects.filter(evaluator_version=OuterRef("pk"))
+    is_asked = Q(ordinal=Subquery(newest.values("ordinal")[:1])) | Exists(fixed)
+    return EvaluatorVersion.objects.filter(is_asked, template__isnull=False)
 
 
 def judgings(prompt: Prompt) -> QuerySet[Judging]:

@@ -38,7 +38,7 @@ class Judge:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Of a prompt, for a day, by all evaluators together; None for no limit."""
+    """Of a prompt, for a day, by all evaluators together that ask a model; None for no limit."""
 
     calls_a_day: int | None
     usd_a_day: Decimal | None

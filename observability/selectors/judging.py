@@ -2,7 +2,7 @@
 and how long it took; and how much waits."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -11,8 +11,10 @@ from typing import Any
 from django.db import connection
 from django.db.models import Count, Min, Q, QuerySet, Sum
 
+from observability.core.back_off import LONGEST_WAITS
 from observability.core.times import midnight
 from observability.models import Evaluation, EvaluationStatus, EvaluatorVersion, Missing
+from registry.models import Prompt
 from registry.reach import EVERYTHING, Reach
 
 MOST_LATENCIES = 1_000  # the newest, of each evaluator version and prompt
@@ -33,12 +35,14 @@ class Key:
 class Judged:
     """What became of the calls that were chosen since some moment.
 
-    missing: by reason. cost_usd, priced: what is known to have been spent, and on how many. latency_p50_ms and _p95_ms:
-    of the newest that were asked, None where none was. waiting, oldest_at: of whatever age.
+    missing: by reason. tried: how many wait whose last attempt failed since then (by looked_at_since). cost_usd,
+    priced: what is known to have been spent, and on how many. latency_p50_ms and _p95_ms: of the newest that were
+    asked, None where none was. waiting, oldest_at: of whatever age.
     """
 
     scored: int = 0
     missing: Counter[str] = field(default_factory=Counter)
+    tried: int = 0
     cost_usd: Decimal = Decimal(0)
     priced: int = 0
     latency_p50_ms: float | None = None
@@ -62,6 +66,12 @@ class Waiting:
 
 WAITING = (
     "SELECT urgent, COUNT(*), MIN(created_at) FROM observability_evaluation WHERE status = 'waiting' GROUP BY urgent"
+)
+FAILED = " OR ".join(f"attempts = {n} AND next_attempt_at >= %s" for n, _ in enumerate(LONGEST_WAITS, 1))
+TRIED = (
+    "SELECT prompt_id, evaluator_version_id, COUNT(*) FROM observability_evaluation"  # noqa: S608 (constants only)
+    " WHERE status = 'waiting' AND urgent IN (%s, %s) AND next_attempt_at >= %s AND lease_until IS NULL"
+    f" AND ({FAILED}) GROUP BY prompt_id, evaluator_version_id"
 )
 BY = ("prompt__name", "evaluator_version__evaluator__name", "evaluator_version__ordinal")
 
@@ -112,8 +122,9 @@ def judged(*, since: datetime, prompt: str | None = None, reach: Reach = EVERYTH
     return dict(sorted(found.items(), key=lambda item: (item[0].prompt, item[0].evaluator, item[0].ordinal)))
 
 
-def settled_since(since: datetime) -> Mapping[Key, Judged]:
-    """By prompt and evaluator version, what was settled since then: how many gave a score, how many are missing why."""
+def looked_at_since(since: datetime) -> Mapping[Key, Judged]:
+    """By prompt and evaluator version, since then: how many gave a score, how many are missing why, how many failed and
+    are tried again."""
     found: dict[Key, Judged] = {}
     rows = Evaluation.objects.filter(_settled(since)).order_by().values_list(*BY, "status", "missing")
     for *by, status, missing, number in rows.annotate(number=Count("id")):
@@ -122,6 +133,8 @@ def settled_since(since: datetime) -> Mapping[Key, Judged]:
             of.scored += number
         else:
             of.missing[missing] += number
+    for key, number in _tried_since(since):
+        found.setdefault(key, Judged()).tried = number
     return found
 
 
@@ -163,6 +176,21 @@ def commonest(missing: Mapping[str, int], *, but: Collection[str] = ()) -> Missi
     """The reason of most; of equal ones the first in the order of Missing."""
     reasons = [reason for reason in Missing if missing.get(reason) and reason not in but]
     return max(reasons, key=lambda reason: missing[reason], default=None)
+
+
+def _tried_since(since: datetime) -> Iterator[tuple[Key, int]]:
+    """What waits for its next attempt since one failed. When that was follows from how long it waits: at the earliest
+    then, as waits are spread and a judge may ask for a longer one."""
+    adapt = connection.ops.adapt_datetimefield_value
+    bounds = [adapt(since + wait) for wait in LONGEST_WAITS]
+    with connection.cursor() as cursor:
+        cursor.execute(TRIED, [False, True, bounds[0], *bounds])
+        found = cursor.fetchall()
+    prompts = Prompt.objects.in_bulk([prompt_id for prompt_id, _, _ in found])
+    versions = EvaluatorVersion.objects.select_related("evaluator").in_bulk([version_id for _, version_id, _ in found])
+    for prompt_id, version_id, number in found:
+        version = versions[version_id]
+        yield Key(prompts[prompt_id].name, version.evaluator.name, version.ordinal), number
 
 
 def _settled(since: datetime) -> Q:

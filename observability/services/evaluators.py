@@ -21,7 +21,7 @@ from observability.core.evaluator_configs import JUDGE_VARIABLES, as_json, read_
 from observability.core.evidence import BUILT_IN_METRICS
 from observability.models import Evaluator, EvaluatorKind, EvaluatorVersion, Judging, JudgingBudget
 from observability.models.evaluators import SCORE_NAME
-from observability.selectors.evaluators import find_evaluator
+from observability.selectors.evaluators import asking_versions, find_evaluator
 from registry import audit
 from registry.core.content import Content
 from registry.core.contract import required_variables
@@ -77,8 +77,8 @@ def publish_evaluator_version(
 ) -> EvaluatorVersion:
     """The evaluator's next version, by which all is judged from now on but what a rollout pinned.
 
-    Raises NotFound, Invalid with every fault by its field, or Conflict evaluator_unchanged where the newest version
-    says the same.
+    Raises NotFound, Invalid with every fault by its field, or Conflict: evaluator_unchanged where the newest version
+    says the same, evaluator_judges where one of the two is external and the evaluator judges prompts.
     """
     evaluator = _lock(evaluator_name)
     notes = required_text("notes", notes, "say what changed and why")
@@ -86,6 +86,9 @@ def publish_evaluator_version(
     newest = evaluator.versions.order_by("-ordinal").first()
     if newest and newest.sha256 == version.sha256:
         raise Conflict("evaluator_unchanged", f"{newest} says the same", extra={"ordinal": newest.ordinal})
+    _refuse_to_end_judgings(evaluator, newest, version)
+    if version.template:
+        _refuse_judged_template(version.template)
     version.ordinal = newest.ordinal + 1 if newest else 1
     version.notes, version.published_at, version.published_by = notes, now(), str(actor)
     version.save(force_insert=True)
@@ -114,8 +117,8 @@ def set_judging(
     """Have the evaluator judge calls of the prompt, or otherwise than before; None leaves a setting as it is.
 
     share_bp, canary_share_bp: of the calls, in basis points (models.Judging). Raises NotFound, Gone, Invalid, or
-    Conflict: evaluator_has_no_version, evaluator_is_external, or score_has_evaluator where another one gives scores of
-    the same name to the prompt, of which only one could count.
+    Conflict: evaluator_has_no_version, evaluator_is_external, prompt_asks_judge, or score_has_evaluator where another
+    one gives scores of the same name to the prompt, of which only one could count.
     """
     evaluator = _lock(evaluator_name)
     prompt = find_prompt(prompt_name)
@@ -151,7 +154,7 @@ def set_judging_budget(
     *, prompt_name: str, calls_a_day: int | None, usd_a_day: Decimal | None, actor: Actor
 ) -> JudgingBudget:
     """What judging the prompt may cost in a day of UTC; None is no bound. Raises NotFound, Gone or Invalid."""
-    prompt = Prompt.objects.select_for_update(no_key=True).get(pk=find_prompt(prompt_name).pk)
+    prompt = _lock_prompt(find_prompt(prompt_name))
     if calls_a_day is not None and calls_a_day < 0:
         raise Invalid.field("calls_a_day", f"expected at least 0, got {calls_a_day}")
     if usd_a_day is not None and usd_a_day < 0:
@@ -169,6 +172,11 @@ def set_judging_budget(
 
 def _lock(name: str) -> Evaluator:
     return Evaluator.objects.select_for_update(no_key=True).get(pk=find_evaluator(name).pk)
+
+
+def _lock_prompt(prompt: Prompt) -> Prompt:
+    """Against a judging and a template of it at once."""
+    return Prompt.objects.select_for_update(no_key=True).get(pk=prompt.pk)
 
 
 def _template(kind: str, written: str | None) -> PromptVersion | None:
@@ -199,12 +207,39 @@ def _refuse_unknown_variables(version: PromptVersion) -> None:
         )
 
 
+def _refuse_to_end_judgings(evaluator: Evaluator, newest: EvaluatorVersion | None, version: EvaluatorVersion) -> None:
+    """What others score is judged by nobody: its judgings would be there and do nothing, or begin all at once."""
+    if newest is None or (newest.kind == EvaluatorKind.EXTERNAL) == (version.kind == EvaluatorKind.EXTERNAL):
+        return
+    if judging := evaluator.judgings.select_related("prompt").first():
+        raise Conflict(
+            "evaluator_judges",
+            f"{evaluator.name} judges {judging.prompt.name}, and an external evaluator judges nothing: end that first",
+        )
+
+
+def _refuse_judged_template(template: PromptVersion) -> None:
+    """A judge's own calls are never judged, so its prompt would not be any more, and nothing would say so."""
+    prompt = _lock_prompt(template.prompt)
+    if judging := prompt.judgings.select_related("evaluator").first():
+        raise Invalid.field(
+            "template",
+            f"{prompt.name} is judged by {judging.evaluator.name}, and calls of a prompt that asks a judge are never "
+            "judged: end that first, or ask with another prompt",
+        )
+
+
 def _refuse_what_cannot_judge(evaluator: Evaluator, prompt: Prompt) -> None:
     newest = evaluator.versions.order_by("-ordinal").first()
     if newest is None:
         raise Conflict("evaluator_has_no_version", f"Publish a version of {evaluator.name} first")
     if newest.kind == EvaluatorKind.EXTERNAL:
         raise Conflict("evaluator_is_external", f"{newest} judges nothing: others post its scores")
+    if asking := asking_versions().filter(template__prompt=_lock_prompt(prompt)).select_related("evaluator").first():
+        raise Conflict(
+            "prompt_asks_judge",
+            f"{prompt.name} asks the judge {asking}, and calls of a prompt that asks a judge are never judged",
+        )
     others = prompt.judgings.filter(evaluator__score=evaluator.score).exclude(evaluator=evaluator)
     if other := others.select_related("evaluator").first():
         raise Conflict(

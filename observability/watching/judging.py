@@ -1,4 +1,8 @@
-"""Is judging kept up? Scores that are missing too often, and budgets of judging that are nearly or wholly used up."""
+"""Is judging kept up? Scores that are missing too often, and budgets of judging that are nearly or wholly used up.
+
+A score that failed is missing from its first attempt on, though it may come with a later one: a judge that is away is
+told of within minutes, and not when the last attempt has failed too.
+"""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -8,12 +12,12 @@ from django.conf import settings
 
 from common.clock import now
 from observability.models import AlertKind, JudgingBudget, JudgingDay, Missing, Severity
-from observability.selectors.judging import Judged, Key, commonest, settled_since, stopped_by_budget, waits
+from observability.selectors.judging import Judged, Key, commonest, looked_at_since, stopped_by_budget, waits
 from observability.services import alerts
 from observability.watching.amounts import percent
 
 LOOKED_AT = timedelta(minutes=30)
-LEAST_SETTLED = 20
+LEAST_ASKED = 20
 TOO_MANY, MOST, FEW_AGAIN = 0.2, 0.5, 0.05  # shares that are missing: a warning, critical, well again
 WARNED_AT = 0.8  # of a budget
 OTHERWISE_TOLD = frozenset({Missing.BUDGET.value})  # which has an alert of its own
@@ -40,15 +44,15 @@ def check() -> None:
 
 def _check_judges() -> None:
     at = now()
-    found = settled_since(at - LOOKED_AT)
-    lately = settled_since(at - min(LOOKED_AT, settings.ALERT_RESOLVE_AFTER))
+    found = looked_at_since(at - LOOKED_AT)
+    lately = looked_at_since(at - min(LOOKED_AT, settings.ALERT_RESOLVE_AFTER))
     open_ = alerts.open_causes(AlertKind.JUDGE_FAILING)
     for key, judged in found.items():
         cause = _cause_of(key)
-        missing, settled = _counts(judged)
-        is_bad = settled >= LEAST_SETTLED and missing > TOO_MANY * settled
-        is_well = missing <= FEW_AGAIN * settled or _is_well_again(lately.get(key, Judged()))
-        if is_well and cause in open_ and settled:
+        missing, asked = _counts(judged)
+        is_bad = asked >= LEAST_ASKED and missing > TOO_MANY * asked
+        is_well = missing <= FEW_AGAIN * asked or _is_well_again(lately.get(key, Judged()))
+        if is_well and cause in open_ and asked:
             alerts.resolve(cause=cause)
         elif not is_well and (is_bad or cause in open_):
             _fire_failing(key, judged)
@@ -59,24 +63,27 @@ def _check_judges() -> None:
 
 
 def _is_well_again(lately: Judged) -> bool:
-    """Whether enough was settled lately, and of it no more is missing than anywhere, whatever was before."""
-    missing, settled = _counts(lately)
-    return settled >= LEAST_SETTLED and missing <= FEW_AGAIN * settled
+    """Whether enough was asked lately, and of it no more is missing than anywhere, whatever was before."""
+    missing, asked = _counts(lately)
+    return asked >= LEAST_ASKED and missing <= FEW_AGAIN * asked
 
 
 def _fire_failing(key: Key, judged: Judged) -> None:
-    missing, settled = _counts(judged)
+    missing, asked = _counts(judged)
     reason = commonest(judged.missing, but=OTHERWISE_TOLD)
     why = f", mostly because {WORDS[reason]}" if reason else ""
+    again = f"; {judged.tried} of them are tried again" if judged.tried else ""
     alerts.fire(
         kind=AlertKind.JUDGE_FAILING,
         cause=_cause_of(key),
-        severity=Severity.CRITICAL if missing > MOST * settled else Severity.WARNING,
-        summary=f"{key.version} gave no score for {missing} of {settled} calls of {key.prompt} in half an hour{why}",
+        severity=Severity.CRITICAL if missing > MOST * asked else Severity.WARNING,
+        summary=f"{key.version} gave no score for {missing} of {asked} calls of {key.prompt} in half an hour"
+        f"{why}{again}",
         data={
             "evaluator": key.version,
             "missing": missing,
-            "settled": settled,
+            "tried": judged.tried,
+            "settled": asked - judged.tried,
             "reason": reason.value if reason else None,
             "reasons": dict(judged.missing),
             "minutes": LOOKED_AT.total_seconds() / 60,
@@ -86,8 +93,9 @@ def _fire_failing(key: Key, judged: Judged) -> None:
 
 
 def _counts(judged: Judged) -> tuple[int, int]:
-    """Missing scores, and all that were settled, without those that a budget stopped."""
-    missing = sum(number for reason, number in judged.missing.items() if reason not in OTHERWISE_TOLD)
+    """Scores that are missing, finally or until another attempt brings them, and all that were asked for, without those
+    that a budget stopped."""
+    missing = judged.tried + sum(number for reason, number in judged.missing.items() if reason not in OTHERWISE_TOLD)
     return missing, missing + judged.scored
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from observability.judging import queue
 from observability.judging.judgements import Judgement
-from observability.models import Evaluation, EvaluationText, JudgingDay, Score
+from observability.models import Evaluation, EvaluationText, EvaluatorKind, JudgingDay, Score
 from tests import judged, traces
 from tests.parallel import at_once
 
@@ -19,7 +19,7 @@ GOOD = Judgement(0.9, None, None, "gpt-4o-mini", Decimal("0.002"), 800.0)
 
 
 def given_calls_that_are_due(**budget: int) -> None:
-    judged.judge(judged.prompt(), judged.evaluator(), **budget)
+    judged.judge(judged.prompt(), judged.evaluator(kind=EvaluatorKind.RAGAS), **budget)
     judged.send(*(traces.span(judged.attributes(), number=n, trace=n) for n in range(CALLS)))
     for evaluation in Evaluation.objects.all():
         evaluation.next_attempt_at -= timedelta(seconds=10)

@@ -1,17 +1,23 @@
 """The alert judge_failing: too many scores of an evaluator are missing."""
 
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 import pytest
+import time_machine
 
 from common.clock import now
-from observability.models import Alert, AlertKind, Call, Evaluation, EvaluatorVersion, Severity
+from observability.judging import queue
+from observability.judging.judgements import Judgement, Missed
+from observability.models import Alert, AlertKind, Call, Evaluation, EvaluatorVersion, Missing, Severity
 from observability.watching.judging import check
 from tests import alerts, judged
 
 pytestmark = pytest.mark.django_db
 
+GOOD = Judgement(0.9, None, None, "gpt-4o-mini", None, 800.0)
+DOWN = Missed(Missing.UNREACHABLE, "nobody answers", try_again=True)
 CAUSE = "judge_failing:order-extractor::faithfulness@1"
 
 
@@ -69,6 +75,69 @@ def test_walk__judge_unreachable__fired_and_resolved_by_its_check(version: Evalu
     assert (alert.cause, alert.prompt, alert.data["reason"]) == (CAUSE, "order-extractor", "unreachable")
     assert "6 of 21 calls" in alert.summary
     assert "the judge cannot be reached" in alert.summary
+
+
+def attempted(*, calls: int, outcome: queue.Outcome, since: int = 0) -> None:
+    """So many calls come in, and what is due after ten seconds is asked and settled so."""
+    for number in range(since, since + calls):
+        judged.send_call(number)
+    with time_machine.travel(now() + timedelta(seconds=11), tick=False):
+        queue.settle([(claimed, outcome) for claimed in queue.claim(most=100)])
+
+
+def test_walk__judge_is_down__fired_while_its_attempts_are_tried_again(version: EvaluatorVersion) -> None:
+    numbers = count(100, 100)
+
+    def outage() -> None:
+        Evaluation.objects.all().delete()
+        attempted(calls=25, outcome=DOWN, since=next(numbers))
+
+    alert = alerts.walk(
+        kind=AlertKind.JUDGE_FAILING,
+        begin=outage,
+        check=check,
+        end=lambda: attempted(calls=25, outcome=GOOD, since=next(numbers)),
+    )
+
+    assert (alert.data["tried"], alert.data["reason"]) == (25, None)
+    assert "no score for 25 of 25 calls" in alert.summary
+    assert alert.summary.endswith("25 of them are tried again")
+    assert set(Evaluation.objects.values_list("status", "attempts")) == {("scored", 1), ("scored", 2)}
+
+
+def test_check__judge_is_back__resolved_though_scores_of_the_outage_wait(version: EvaluatorVersion) -> None:
+    attempted(calls=25, outcome=DOWN, since=100)
+    check()
+    fired = Alert.objects.filter(resolved_at=None).count()
+
+    with time_machine.travel(now() + timedelta(minutes=32), tick=False):
+        Evaluation.objects.update(attempts=4, next_attempt_at=now() + timedelta(minutes=15))
+        attempted(calls=25, outcome=GOOD, since=200)
+        check()
+
+    assert fired == 1
+    assert Alert.objects.get().resolved_at is not None
+    assert Evaluation.objects.filter(status="waiting").count() == 25
+
+
+def test_check__few_attempts_fail_at_first__quiet(version: EvaluatorVersion) -> None:
+    attempted(calls=40, outcome=GOOD, since=100)
+    attempted(calls=9, outcome=DOWN, since=200)
+
+    check()
+
+    assert not Alert.objects.exists()
+
+
+def test_check__not_asked_yet_or_under_way__no_failures(version: EvaluatorVersion) -> None:
+    for number in range(30):
+        judged.send_call(number)
+    with time_machine.travel(now() + timedelta(seconds=11), tick=False):
+        queue.claim(most=10)
+
+        check()
+
+    assert not Alert.objects.exists()
 
 
 def test_check__fewer_than_twenty_settled__quiet(version: EvaluatorVersion) -> None:

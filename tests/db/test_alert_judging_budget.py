@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from common.clock import now
-from observability.models import Alert, AlertKind, JudgingBudget, JudgingDay, Severity
+from observability.models import Alert, AlertKind, EvaluatorKind, JudgingBudget, JudgingDay, Severity
 from observability.watching.judging import check
 from registry.models import Prompt
 from tests import alerts, judged
@@ -67,7 +67,7 @@ def test_check__no_limit__quiet(prompt: Prompt) -> None:
 
 
 def test_check__calls_stopped__their_number_is_told(prompt: Prompt) -> None:
-    judged.judge(prompt, judged.evaluator())
+    judged.judge(prompt, judged.evaluator(kind=EvaluatorKind.JUDGE))
     used(prompt, calls=100)
     judged.send_call(1)
     judged.send_call(2)

@@ -236,8 +236,22 @@ def test_move__both_were_chosen__one_evaluation_stays_and_it_is_the_one_with_a_s
     assert not EvaluationText.objects.filter(call_id=second.call_id, output_text=None).exists()
 
 
+@pytest.mark.parametrize("pinned", [False, True])
+def test_store__prompt_that_asked_a_judge_once__judged_unless_a_rollout_fixed_that_version(pinned: bool) -> None:
+    judge, check = judged.evaluator(kind=EvaluatorKind.JUDGE), judged.evaluator("brevity")
+    judged.evaluator(ordinal=2)
+    if pinned:
+        judged.fix_share("rol_1", "canary", judge, 1.0)
+    assert judge.template is not None
+    judged.judge(judge.template.prompt, check)
+
+    judged.send_call(name=judge.template.prompt.name)
+
+    assert Evaluation.objects.count() == (0 if pinned else 1)
+
+
 def test_store__budget_used_up__counted_as_missing_and_no_text_kept() -> None:
-    prompt, version = judged.prompt(), judged.evaluator()
+    prompt, version = judged.prompt(), judged.evaluator(kind=EvaluatorKind.JUDGE)
     judged.judge(prompt, version, calls_a_day=0)
     JudgingDay.objects.create(prompt=prompt, day=now().date())
 
@@ -246,6 +260,21 @@ def test_store__budget_used_up__counted_as_missing_and_no_text_kept() -> None:
     (evaluation,) = Evaluation.objects.all()
     assert (evaluation.status, evaluation.missing) == ("missing", "budget")
     assert not EvaluationText.objects.exists()
+
+
+@pytest.mark.parametrize("pinned", [False, True])
+def test_store__budget_used_up__a_check_waits_all_the_same_with_its_text(pinned: bool) -> None:
+    prompt, version = judged.prompt(), judged.evaluator()
+    judged.judge(prompt, version, calls_a_day=0)
+    if pinned:
+        judged.fix_share("rol_1", "canary", version, 1.0)
+    JudgingDay.objects.create(prompt=prompt, day=now().date())
+
+    judged.send_call(exposure="rol_1:0:canary:7")
+
+    (evaluation,) = Evaluation.objects.all()
+    assert (evaluation.status, evaluation.missing) == ("waiting", "")
+    assert EvaluationText.objects.get().output_text == judged.OUTPUT
 
 
 def test_store__personal_data__scrubbed_before_it_is_kept(settings: Any) -> None:

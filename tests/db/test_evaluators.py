@@ -95,6 +95,58 @@ def test_publish__the_same_again__refused_with_the_ordinal() -> None:
     assert (error.code, error.extra) == ("evaluator_unchanged", {"ordinal": 1})
 
 
+@pytest.mark.parametrize("active", [True, False])
+def test_publish__external_while_it_judges__conflict(active: bool) -> None:
+    version = make.evaluator_version(check="length", most=9)
+    make.judging(make.prompt(), version, active=active)
+
+    error = refused(
+        Conflict,
+        publish_evaluator_version,
+        evaluator_name="brevity",
+        kind="external",
+        config={"posted_by": "the support team"},
+        notes="others do it",
+    )
+
+    assert error.code == "evaluator_judges"
+    assert "order-extractor" in error.detail
+    assert find_evaluator_version(version.evaluator).ordinal == 1
+
+
+def test_publish__of_its_own_while_an_external_one_judges__conflict() -> None:
+    """As one of before that was refused."""
+    version = make.evaluator_version(kind="external", posted_by="the support team")
+    Judging.objects.create(prompt=make.prompt(), evaluator=version.evaluator)
+
+    error = refused(
+        Conflict,
+        publish_evaluator_version,
+        evaluator_name="brevity",
+        kind="check",
+        config={"check": "length", "most": 9},
+        notes="by ourselves",
+    )
+
+    assert error.code == "evaluator_judges"
+
+
+def test_publish__another_kind_that_judges_too__taken() -> None:
+    version = make.evaluator_version(check="length", most=9)
+    make.judging(make.prompt(), version)
+
+    assert make.evaluator_version(version.evaluator, "ragas", metric="faithfulness", model="m").ordinal == 2
+
+
+def test_publish__external_when_it_judges_nothing_any_more__taken() -> None:
+    version = make.evaluator_version(check="length", most=9)
+    prompt = make.prompt()
+    make.judging(prompt, version)
+    remove_judging(prompt_name=prompt.name, evaluator_name="brevity", actor=ANNA)
+
+    assert make.evaluator_version(version.evaluator, "external", posted_by="the support team").ordinal == 2
+
+
 def test_publish__what_an_older_version_said__next_ordinal() -> None:
     make.evaluator()
     for most in (9, 8, 9):
@@ -191,6 +243,42 @@ def test_judging__second_evaluator_of_a_score__conflict() -> None:
     error = refused(Conflict, set_judging, prompt_name=prompt.name, evaluator_name="lenient")
 
     assert error.code == "score_has_evaluator"
+
+
+def test_publish__template_of_a_prompt_that_is_judged__refused_by_field() -> None:
+    prompt = make.prompt("order-extractor")
+    make.version(prompt, template="{{ output }}")
+    make.judging(prompt, make.evaluator_version(check="length", most=9))
+    make.evaluator("faithfulness")
+
+    error = refused(
+        Invalid,
+        publish_evaluator_version,
+        evaluator_name="faithfulness",
+        kind="judge",
+        config={"model": "m"},
+        template="order-extractor@1.0",
+        notes="by our own prompt",
+    )
+
+    (problem,) = error.errors
+    assert problem.field == "template"
+    assert "order-extractor is judged by brevity" in problem.message
+    assert not EvaluatorVersion.objects.filter(kind="judge").exists()
+
+
+def test_judging__prompt_that_asks_a_judge__conflict_until_it_asks_by_another() -> None:
+    judge = make.judge_version()
+    make.evaluator_version(check="length", most=9)
+    names = {"prompt_name": "judge-faithfulness", "evaluator_name": "brevity"}
+
+    error = refused(Conflict, set_judging, **names)
+    make.evaluator_version(judge.evaluator, "ragas", metric="faithfulness", model="m")
+    judging = set_judging(**names, actor=ANNA)
+
+    assert error.code == "prompt_asks_judge"
+    assert "faithfulness@1" in error.detail
+    assert judging.pk
 
 
 @pytest.mark.parametrize("share", [0, 10_001])

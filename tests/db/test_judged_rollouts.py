@@ -271,6 +271,32 @@ def test_forecast__budget_too_small_to_decide__warned_of(judged: Prompt) -> None
     assert "faithfulness cannot be decided within max_duration on what the judging budget allows." in told["warnings"]
 
 
+def test_forecast__check_beside_a_judge__takes_nothing_of_the_budget(judged: Prompt) -> None:
+    Prompt.objects.update(created_at=now().replace(year=2020))
+    calls(700)
+    judgings.judging(judged, judgings.evaluator("brevity", kind=EvaluatorKind.CHECK), share_bp=10_000)
+    judged.judgings.filter(evaluator__name="faithfulness").update(share_bp=5000)
+    judgings.budget(judged, calls_a_day=1)
+
+    told = forecast_json(forecast(prompt_name="order-extractor", plan={"steps": STEPS}))
+
+    assert (told["judging"]["calls_per_day"], told["judging"]["afforded"]) == (1.0, pytest.approx(1 / 50))
+    assert not any(warning.startswith("brevity cannot be decided") for warning in told["warnings"])
+    assert any(warning.startswith("faithfulness cannot be decided") for warning in told["warnings"])
+
+
+def test_start__checks_alone_and_no_budget_left__wholly_judged(prompt: Prompt) -> None:
+    Prompt.objects.update(created_at=now().replace(year=2020))
+    calls(700)
+    judgings.judging(prompt, judgings.evaluator("brevity", kind=EvaluatorKind.CHECK), share_bp=10_000)
+    judgings.budget(prompt, calls_a_day=1)
+
+    rollout = start()
+
+    assert metric_of(rollout, "brevity")["judged_by_step"][0] == {"control": 1.0, "canary": 1.0}
+    assert forecast_json(forecast(prompt_name="order-extractor", plan={"steps": STEPS}))["judging"] is None
+
+
 def test_forecast__what_a_judgement_costs_is_known__dollars_limit_it_too(judged: Prompt) -> None:
     Prompt.objects.update(created_at=now().replace(year=2020))
     calls(700)

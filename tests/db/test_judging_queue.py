@@ -1,6 +1,7 @@
 """The queue of evaluations: claimed once, settled once, tried again, given up with a reason, and never a zero."""
 
 import logging
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -11,6 +12,7 @@ import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from observability.core.back_off import BACK_OFF_S
 from observability.core.scores import NewScore
 from observability.judging import queue, retries, texts
 from observability.judging.judgements import Judgement, Missed
@@ -40,9 +42,16 @@ def clock() -> Any:
         yield traveller
 
 
-def waiting(clock: time_machine.Traveller, *, calls: int = 1, exposure: str | None = None, **budget: Any) -> None:
-    """So many calls that are chosen and due, of a prompt of their own."""
-    judged.judge(judged.prompt(), judged.evaluator(), **budget)
+def waiting(
+    clock: time_machine.Traveller,
+    *,
+    calls: int = 1,
+    exposure: str | None = None,
+    kind: EvaluatorKind = EvaluatorKind.CHECK,
+    **budget: Any,
+) -> None:
+    """So many calls that are chosen and due, of a prompt of their own; by a judge where they have a budget."""
+    judged.judge(judged.prompt(), judged.evaluator(kind=EvaluatorKind.JUDGE if budget else kind), **budget)
     for number in range(calls):
         judged.send_call(number, exposure=exposure)
     clock.shift(timedelta(seconds=10))
@@ -134,8 +143,8 @@ def test_settle__failing__tried_again_later_and_later_then_missing(clock: time_m
             clock.move_to(evaluation.next_attempt_at)
 
     assert (evaluation.status, evaluation.missing, evaluation.attempts) == ("missing", "unreachable", 5)
-    assert all(0.8 * s <= wait <= 1.2 * s for wait, s in zip(waits, retries.BACK_OFF_S, strict=True))
-    assert sum(retries.BACK_OFF_S) <= 3600
+    assert all(0.8 * s <= wait <= 1.2 * s for wait, s in zip(waits, BACK_OFF_S, strict=True))
+    assert sum(BACK_OFF_S) <= 3600
     assert not Score.objects.exists()
     assert not Evidence.objects.exists()
     assert not EvaluationText.objects.exists()
@@ -165,7 +174,7 @@ def test_settle__nothing_to_be_had__missing_at_once(clock: time_machine.Travelle
 
 
 def test_settle__costs_of_all_attempts__summed(clock: time_machine.Traveller) -> None:
-    waiting(clock)
+    waiting(clock, kind=EvaluatorKind.JUDGE)
     unreadable = Missed(Missing.NOT_JSON, "prose", True, None, "gpt-4o-mini", Decimal("0.001"), 500.0)
 
     settle_all(unreadable)
@@ -254,6 +263,20 @@ def test_claim__budget_of_calls__what_is_over_it_is_missing_and_counted(clock: t
     assert len(claims) == 2
     assert Evaluation.objects.filter(missing="budget").count() == 3
     assert EvaluationText.objects.count() == 2
+    assert JudgingDay.objects.get().calls == 2
+
+
+def test_claim__check_beside_a_judge_with_a_budget__takes_nothing_of_it(clock: time_machine.Traveller) -> None:
+    check, judge = judged.evaluator("brevity"), judged.evaluator(kind=EvaluatorKind.JUDGE)
+    judged.judge(judged.prompt(), check, judge, calls_a_day=2)
+    for number in range(3):
+        judged.send_call(number)
+    clock.shift(timedelta(seconds=10))
+
+    claims = queue.claim(most=9)
+
+    assert Counter(str(claimed.version) for claimed in claims) == {"brevity@1": 3, "faithfulness@1": 2}
+    assert Evaluation.objects.get(missing="budget").evaluator_version == judge
     assert JudgingDay.objects.get().calls == 2
 
 
@@ -355,6 +378,20 @@ def test_settle__whatever_happens__no_text_in_the_log(
     assert "judging.missed" in said
     for text in (judged.INPUT, judged.OUTPUT, str(GOOD.reason)):
         assert text not in said
+
+
+def test_settle__failing_again_and_again__one_warning_when_it_is_given_up(
+    clock: time_machine.Traveller, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    waiting(clock)
+
+    for _ in range(retries.MOST_ATTEMPTS):
+        settle_all(DOWN)
+        clock.shift(timedelta(hours=1))
+
+    levels = [record.levelname for record in caplog.records if record.getMessage() == "judging.missed"]
+    assert levels == ["DEBUG", "DEBUG", "DEBUG", "DEBUG", "WARNING"]
 
 
 def test_due__hundreds_of_rows__by_the_index_of_what_waits(clock: time_machine.Traveller) -> None:

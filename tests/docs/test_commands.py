@@ -183,7 +183,7 @@ def test_judge_live_traffic__typed_in_from_top_to_bottom__works(reader: Reader) 
         assert all(reader.works(*command) for command in block.commands), reader.terminal.printed
 
     judged = reader.api("GET", f"/api/v1/prompts/{prompts.NAME}/judgings")["items"]
-    assert {judging["evaluator"]: judging["share_bp"] for judging in judged} == {"faithfulness": 200, "brevity": 2_000}
+    assert {judging["evaluator"]: judging["share_bp"] for judging in judged} == {"faithfulness": 200, "brevity": 10_000}
 
 
 @pytest.mark.parametrize("page", ["README.md", "sdk/README.md"])
