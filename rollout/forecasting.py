@@ -204,7 +204,7 @@ def _demand_json(demand: Demand) -> dict[str, Any]:
     return {
         "calls_per_day": round(demand.calls_a_day, 1),
         "usd_per_day": None if demand.usd_a_day is None else f"{demand.usd_a_day:.4f}",
-        "afforded": demand.afforded,
+        "afforded": round(demand.afforded, 6),
         "budget": {
             "calls_a_day": limit.calls_a_day,
             "usd_a_day": None if limit.usd_a_day is None else f"{limit.usd_a_day.normalize():f}",
