@@ -92,7 +92,7 @@ def line(alert: Alert, now: datetime, *, to_person: bool = True) -> AlertLine:
         prompt=alert.prompt,
         since=f"for {duration(((alert.resolved_at or now) - alert.fired_at).total_seconds())}",
         fired_at=moment(alert.fired_at, now),
-        handled=handled(alert, now),
+        handled=handled(alert, now) if to_person else "",
     )
 
 

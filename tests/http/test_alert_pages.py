@@ -75,6 +75,7 @@ def test_status__only_silenced__nothing_needs_attention() -> None:
 def test_status__acknowledged__says_by_whom_to_people(anna: Client) -> None:
     alerts.acknowledge(alert_id=fire().pk, reason="asking the provider", actor=ANNA)
 
+    assert "The faithfulness of order-extractor fell. Held for" in section(anna.get("/"), "attention")
     assert "acknowledged by" in section(anna.get("/"), "attention")
     assert "acknowledged by" not in section(Client().get("/"), "attention")
 
