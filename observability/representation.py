@@ -6,13 +6,14 @@ from typing import Any
 
 from observability.core.evidence import INTER_TOKEN_LATENCY, LATENCY, TTFT
 from observability.core.figures import Figures, ScoreSums, mean_with_interval, percentile
-from observability.core.objectives import ObjectiveStanding
+from observability.core.objectives import ObjectiveStanding, Rate
 from observability.models import Call, CallText, Dimension, Evaluation, Objective, Score
 from observability.selectors.budgets import BudgetStanding, ValueStanding
 from observability.selectors.hours import Spending
 from observability.selectors.judging import Judged, Key
 
 HASH_SHOWN = 12  # characters of a user's hash, where it is told to many
+SHARES, PROBABILITIES, MILLISECONDS, FORESEEN_USD = 6, 9, 1, 6  # decimals: the others are noise
 
 
 def call_json(call: Call) -> dict[str, Any]:
@@ -68,7 +69,7 @@ def score_json(score: Score) -> dict[str, Any]:
         "source": score.source,
         "evaluator": score.evaluator,
         "counts": score.counts,
-        "probability": score.probability,
+        "probability": rounded(score.probability, PROBABILITIES),
         "by_design": score.by_design,
         "received_at": score.received_at,
     }
@@ -163,19 +164,21 @@ def objective_json(objective: Objective, standing: ObjectiveStanding) -> dict[st
         "created_at": objective.created_at,
         "created_by": objective.created_by,
         "status": {
-            "n": budget.n,
-            "attained": budget.attained,
-            "allowed": objective.promise.allowed,
-            "budget_spent": budget.spent,
-            "budget_left": budget.left,
-            "burn_rates": [
-                {"window_s": int(rate.window.total_seconds()), "n": rate.n, "burn_rate": rate.burn}
-                for rate in standing.rates
-            ],
+            "n": round(budget.n, 1),
+            "attained": rounded(budget.attained),
+            "allowed": rounded(objective.promise.allowed),
+            "budget_spent": rounded(budget.spent),
+            "budget_left": rounded(budget.left),
+            "burn_rates": [_burn_rate_json(rate) for rate in standing.rates],
             "burning": standing.burning and str(standing.burning.tier.severity),
             "exhausted_at": standing.gone_at,
         },
     }
+
+
+def rounded(value: float | None, decimals: int = SHARES) -> float | None:
+    """Without the digits that a computer's arithmetic leaves: 0.1, and not 0.09999999999999998."""
+    return None if value is None else round(value, decimals)
 
 
 def named(dimension: str, value: str) -> str:
@@ -188,14 +191,18 @@ def money(usd: Decimal) -> str:
     return f"{round(usd, 12).normalize():f}"
 
 
+def _burn_rate_json(rate: Rate) -> dict[str, Any]:
+    return {"window_s": int(rate.window.total_seconds()), "n": round(rate.n, 1), "burn_rate": rounded(rate.burn)}
+
+
 def _standing_json(dimension: str, standing: ValueStanding) -> dict[str, Any]:
     return {
         "value": named(dimension, standing.value),
         "since": standing.span.since,
         "until": standing.span.until,
         "spent_usd": money(standing.spent),
-        "share": float(standing.share),
-        "forecast_usd": None if standing.forecast is None else money(standing.forecast),
+        "share": rounded(float(standing.share)),
+        "forecast_usd": None if standing.forecast is None else money(round(standing.forecast, FORESEEN_USD)),
     }
 
 
@@ -251,13 +258,13 @@ def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
         "status": evaluation.status,
         "missing": evaluation.missing or None,
         "score": score_json(score) if score else None,
-        "probability": evaluation.probability,
+        "probability": rounded(evaluation.probability, PROBABILITIES),
         "by_design": evaluation.by_design,
         "urgent": evaluation.urgent,
         "attempts": evaluation.attempts,
         "model": evaluation.model,
         "cost_usd": None if cost_usd is None else money(cost_usd),
-        "latency_ms": evaluation.latency_ms,
+        "latency_ms": rounded(evaluation.latency_ms, MILLISECONDS),
         "created_at": evaluation.created_at,
         "next_attempt_at": evaluation.next_attempt_at if evaluation.status == "waiting" else None,
         "settled_at": evaluation.settled_at,
@@ -274,7 +281,10 @@ def judged_json(key: Key, judged: Judged) -> dict[str, Any]:
         "missing_by_reason": dict(judged.missing),
         "cost_usd": money(judged.cost_usd),
         "priced": judged.priced,
-        "latency_ms": {"p50": judged.latency_p50_ms, "p95": judged.latency_p95_ms},
+        "latency_ms": {
+            "p50": rounded(judged.latency_p50_ms, MILLISECONDS),
+            "p95": rounded(judged.latency_p95_ms, MILLISECONDS),
+        },
         "waiting": judged.waiting,
         "oldest_waiting_since": judged.oldest_at,
     }

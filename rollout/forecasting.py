@@ -21,11 +21,12 @@ from rollout.core.plan import Plan, dollars
 from rollout.core.spend import Reach, reach_of_cap
 from rollout.core.stats.evidence import arm, top_bin
 from rollout.error_budgets import BudgetNeed, in_words, needs, needs_json
-from rollout.judging import DAY_S, Demand, judged
+from rollout.judging import Demand, judged
 from rollout.past import baseline_of, seen_lately, since_when
 from rollout.plans import read_plan
 from rollout.selectors import refuse_latest
 
+DAY_S = 86_400
 UNDECIDING = Expected(Delay(None, None), Delay(None, None))
 
 
@@ -75,7 +76,7 @@ def forecast(*, prompt_name: str, label: str = "production", canary: str = "", p
     version = registry.find_version(prompt, canary) if canary else None
     whole = read_plan({} if plan is None else plan, seen=seen_lately(prompt, version))
     traffic = _traffic(prompt)
-    whole, demand = judged(whole, prompt, calls_a_day=DAY_S * traffic.per_s)
+    whole, demand = judged(whole, prompt, calls=traffic.calls, since=traffic.since)
     subjects = tuple(_subject(index, whole, target, traffic) for index in range(len(whole.metrics)))
     foresight = foresee(whole, subjects, calls_per_s=traffic.per_s, least_batch=LEAST_BATCH)
     with_margins = replace(whole, metrics=tuple(subject.metric for subject in subjects))
@@ -204,7 +205,7 @@ def _demand_json(demand: Demand) -> dict[str, Any]:
     return {
         "calls_per_day": round(demand.calls_a_day, 1),
         "usd_per_day": None if demand.usd_a_day is None else f"{demand.usd_a_day:.4f}",
-        "afforded": demand.afforded,
+        "afforded": round(demand.afforded, 6),
         "budget": {
             "calls_a_day": limit.calls_a_day,
             "usd_a_day": None if limit.usd_a_day is None else f"{limit.usd_a_day.normalize():f}",

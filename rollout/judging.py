@@ -8,6 +8,7 @@ are stored here.
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import product
 
 from common.errors import Invalid
@@ -18,9 +19,7 @@ from observability.selectors.judges import Budget, Judge
 from registry.models import Prompt
 from rollout.core.judged import LEAST_SHARE, affordable, split_by_step
 from rollout.core.plan import Plan, PlanMetric
-from rollout.past import calls_per_s, since_when
-
-DAY_S = 86_400
+from rollout.past import calls_a_day, since_when
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +46,17 @@ def pinned(plan: Plan, prompt: Prompt) -> Plan:
 
     Raises Invalid on an evaluator that there is no more.
     """
-    return judged(plan, prompt, calls_a_day=calls_per_s(prompt) * DAY_S)[0] if names_evaluators(plan) else plan
+    if not names_evaluators(plan):
+        return plan
+    since = since_when(prompt)
+    return judged(plan, prompt, calls=judges.calls(prompt=prompt.name, since=since), since=since)[0]
 
 
-def judged(plan: Plan, prompt: Prompt, *, calls_a_day: float) -> tuple[Plan, Demand | None]:
-    """As `pinned`, and what that takes of the prompt's budget; None where nobody asks a model."""
+def judged(plan: Plan, prompt: Prompt, *, calls: int, since: datetime) -> tuple[Plan, Demand | None]:
+    """As `pinned`, and what that takes of the prompt's budget; None where nobody asks a model. calls: of the prompt."""
     known = judges.judges(prompt)
     _check(plan, known)
-    demand = _demand(plan, prompt, known, calls_a_day)
+    demand = _demand(plan, prompt, known, calls_a_day(calls, since=since))
     metrics = (_judged(metric, plan, known, demand) if metric.evaluator else metric for metric in plan.metrics)
     return replace(plan, metrics=tuple(metrics)), demand
 
@@ -108,13 +110,13 @@ def _judged(metric: PlanMetric, plan: Plan, known: Mapping[str, Judge], demand: 
     return replace(metric, evaluator=version, judged_by_step=shares)
 
 
-def _demand(plan: Plan, prompt: Prompt, known: Mapping[str, Judge], calls_a_day: float) -> Demand | None:
+def _demand(plan: Plan, prompt: Prompt, known: Mapping[str, Judge], a_day: float) -> Demand | None:
     shares = dict(_shares(plan, known.values()))
     if not shares:
         return None
     budget, usd = judges.budget(prompt), judges.usd_per_call(prompt, since=since_when(prompt))
-    wanted = calls_a_day * sum(shares.values())
-    usd_wanted = calls_a_day * sum(share * usd.get(name, 0.0) for name, share in shares.items())
+    wanted = a_day * sum(shares.values())
+    usd_wanted = a_day * sum(share * usd.get(name, 0.0) for name, share in shares.items())
     afforded = min(
         affordable(wanted_a_day=wanted, most_a_day=budget.calls_a_day),
         affordable(wanted_a_day=usd_wanted, most_a_day=None if budget.usd_a_day is None else float(budget.usd_a_day)),

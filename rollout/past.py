@@ -20,11 +20,13 @@ def since_when(prompt: Prompt) -> datetime:
     return max(now() - BASELINE, prompt.created_at)
 
 
-def calls_per_s(prompt: Prompt) -> float:
-    """LLM calls of the prompt, in whatever version, of late."""
-    since = since_when(prompt)
-    calls = judges.calls(prompt=prompt.name, since=since)
-    return calls / max((now() - since).total_seconds(), 1.0)
+def calls_a_day(calls: int, *, since: datetime) -> float:
+    """What a judging budget is held against: never more than so many calls, however short the time that they took.
+
+    What is judged is fixed from a rollout's start on. A few minutes, told as a day of such minutes, would leave next to
+    nothing of it, while a budget stops by itself what is too much.
+    """
+    return calls / max((now() - since) / timedelta(days=1), 1.0)
 
 
 def seen_lately(prompt: Prompt, canary: PromptVersion | None) -> Seen:

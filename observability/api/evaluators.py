@@ -17,7 +17,7 @@ from observability.api.fields import Text
 from observability.judging.evaluating import Judgement, Material, Missed, evaluate
 from observability.models import Evaluator, EvaluatorKind, EvaluatorVersion, Judging, JudgingBudget
 from observability.models.evaluators import MOST_CALLS_A_DAY
-from observability.representation import money
+from observability.representation import MILLISECONDS, money, rounded
 from observability.selectors.evaluators import (
     evaluator_versions,
     evaluators,
@@ -279,5 +279,5 @@ def said_json(said: Judgement | Missed) -> dict[str, Any]:
         "try_again": isinstance(said, Missed) and said.try_again,
         "model": said.model,
         "cost_usd": None if cost is None else money(cost),
-        "latency_ms": said.latency_ms,
+        "latency_ms": rounded(said.latency_ms, MILLISECONDS),
     }

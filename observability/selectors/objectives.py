@@ -1,4 +1,5 @@
-"""How do objectives do? The last hours from the series, the days before them from roll-ups.
+"""How do objectives do? The last hours from the series, the days before them from roll-ups, which are read by the hour
+where a window begins and in quarters of days elsewhere.
 
 However many objectives are asked for, that takes the same few statements.
 """
@@ -6,6 +7,7 @@ However many objectives are asked for, that takes the same few statements.
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import NamedTuple
 
 from django.db.models import Min, QuerySet
@@ -20,6 +22,7 @@ from observability.core.objectives import (
     Burning,
     ObjectiveStanding,
     Outputs,
+    Promise,
     Slot,
     badness,
     badness_of_outputs,
@@ -27,11 +30,10 @@ from observability.core.objectives import (
     standing,
 )
 from observability.core.times import BUCKET, midnight
-from observability.models import FiguresBucket, Objective, VersionHour
+from observability.models import Objective, VersionHour
 from observability.models.rollups import WHOLE_DAY
 from observability.selectors.hours import HOUR, hour_of
-from observability.selectors.over_time import HOUR as HOUR_STEP
-from observability.selectors.over_time import promises_over_time
+from observability.selectors.over_time import promises_by_bucket, promises_lately, promises_over_time
 from observability.selectors.series import buckets_of
 from registry.reach import EVERYTHING, Reach
 
@@ -52,7 +54,7 @@ class Measured(NamedTuple):
     outputs: Outputs
 
 
-NO_OUTPUTS = Outputs({}, 0, 0)
+NO_FIGURES, NO_OUTPUTS = Figures(), Outputs({}, 0, 0)
 
 
 def objectives(
@@ -78,7 +80,7 @@ def standings(asked: Collection[Objective], at: datetime) -> dict[int, Objective
     if not asked:
         return {}
     recent = histories(asked, at)
-    began = _first_hours({objective.prompt.name for objective in asked})
+    began = _first_hours(_prompts(asked))
     spent = _of_days(asked, at)
     return {
         objective.pk: standing(
@@ -106,10 +108,11 @@ def histories(asked: Collection[Objective], at: datetime) -> Histories:
     """The badness of as many hours as alerts look back to, in order."""
     since = hour_of(at - max(WINDOWS))
     fine_since = hour_of(at - IN_BUCKETS)
+    begin = [at - window for window in WINDOWS]
     of_outputs = [objective for objective in asked if objective.metric in OUTPUTS_ALONE]
     others = [objective for objective in asked if objective.metric not in OUTPUTS_ALONE]
-    found = _slots(others, [*_hours(others, since, fine_since), *_buckets(others, fine_since, at)])
-    return found | _slots(of_outputs, _buckets(of_outputs, since, at))
+    found = _slots(others, chain(_quarters(others, since, fine_since, begin), _buckets(others, fine_since, at)))
+    return found | _slots(of_outputs, _outputs(of_outputs, since, at))
 
 
 def first_day(objective: Objective, at: datetime) -> datetime:
@@ -121,9 +124,8 @@ def _of_days(asked: Collection[Objective], at: datetime) -> dict[int, ScoreSums]
     """The badness of all of the objectives' days."""
     of_outputs = [objective for objective in asked if objective.metric in OUTPUTS_ALONE]
     others = [objective for objective in asked if objective.metric not in OUTPUTS_ALONE]
-    measured = [*_days(others, at)]
-    outputs = [*_buckets(of_outputs, min((first_day(each, at) for each in of_outputs), default=at), at)]
-    slots = {**_slots(others, measured), **_slots(of_outputs, outputs)}
+    outputs = _outputs(of_outputs, min((first_day(each, at) for each in of_outputs), default=at), at)
+    slots = {**_slots(others, _days(others, at)), **_slots(of_outputs, outputs)}
     return {
         objective.pk: _sum(slot.bad for slot in history if slot.starts_at >= first_day(objective, at))
         for objective, history in _with(asked, slots)
@@ -131,36 +133,39 @@ def _of_days(asked: Collection[Objective], at: datetime) -> dict[int, ScoreSums]
 
 
 def _slots(asked: Collection[Objective], measured: Iterable[Measured]) -> dict[int, list[Slot]]:
-    """What is measured of each objective's prompt and label, as its badness."""
-    by_subject: defaultdict[tuple[str, str | None], list[Measured]] = defaultdict(list)
+    """What is measured of each objective's prompt and label, as its badness; of the same time together, in order."""
+    by_subject: defaultdict[tuple[str, str | None], list[Objective]] = defaultdict(list)
+    for objective in asked:
+        by_subject[objective.prompt.name, objective.label].append(objective)
+    promises = {objective.pk: objective.promise for objective in asked}
+    sums: dict[int, dict[tuple[datetime, datetime], ScoreSums]] = {objective.pk: {} for objective in asked}
     for part in measured:
-        by_subject[part.prompt, part.label].append(part)
-    return {
-        objective.pk: [_slot(objective, part) for part in by_subject[objective.prompt.name, objective.label]]
-        for objective in asked
-    }
+        for objective in by_subject.get((part.prompt, part.label), ()):
+            found, time = sums[objective.pk], (part.starts_at, part.ends_at)
+            found[time] = found.get(time, NO_SCORES).plus(_badness(part, promises[objective.pk]))
+    return {pk: [Slot(*time, found[time]) for time in sorted(found)] for pk, found in sums.items()}
 
 
-def _slot(objective: Objective, part: Measured) -> Slot:
-    if objective.metric in OUTPUTS_ALONE:
-        return Slot(part.starts_at, part.ends_at, badness_of_outputs(part.outputs, objective.promise))
-    return Slot(part.starts_at, part.ends_at, badness(part.figures, objective.promise))
+def _badness(part: Measured, promise: Promise) -> ScoreSums:
+    if promise.metric in OUTPUTS_ALONE:
+        return badness_of_outputs(part.outputs, promise)
+    return badness(part.figures, promise)
 
 
-def _hours(asked: Collection[Objective], since: datetime, until: datetime) -> Iterator[Measured]:
-    prompts = {objective.prompt.name for objective in asked}
-    times = _times(asked)
-    parts = (
-        promises_over_time(prompts=prompts, since=since, until=until, step=HOUR_STEP, times=times) if prompts else ()
-    )
-    for start, key, figures in sorted(parts, key=lambda part: part.start):
-        yield Measured(key.prompt_name or "", key.label, start, start + HOUR, figures, NO_OUTPUTS)
+def _quarters(
+    asked: Collection[Objective], since: datetime, until: datetime, apart: Collection[datetime]
+) -> Iterator[Measured]:
+    prompts, times = _prompts(asked), _times(asked)
+    if prompts:
+        parts = promises_lately(prompts=prompts, since=since, until=until, apart=apart, times=times)
+        for (starts_at, ends_at), key, figures in parts:
+            yield Measured(key.prompt_name or "", key.label, starts_at, ends_at, figures, NO_OUTPUTS)
 
 
 def _days(asked: Collection[Objective], at: datetime) -> Iterator[Measured]:
     if not asked:
         return
-    prompts = {objective.prompt.name for objective in asked}
+    prompts = _prompts(asked)
     since = min(first_day(objective, at) for objective in asked)
     until = hour_of(at) + HOUR
     times = _times(asked)
@@ -177,12 +182,25 @@ def _times(asked: Collection[Objective]) -> list[str]:
 
 
 def _buckets(asked: Collection[Objective], since: datetime, until: datetime) -> Iterator[Measured]:
-    prompts = {objective.prompt.name for objective in asked}
+    prompts, times = _prompts(asked), _times(asked)
+    if prompts:
+        for start, key, figures in promises_by_bucket(prompts=prompts, since=since, until=until, times=times):
+            yield Measured(key.prompt_name or "", key.label, start, start + BUCKET, figures, NO_OUTPUTS)
+
+
+def _outputs(asked: Collection[Objective], since: datetime, until: datetime) -> Iterator[Measured]:
+    if not asked:
+        return
     labels = {objective.label for objective in asked}
-    rows = buckets_of(prompts, since, until).filter(label__in=labels) if prompts else FiguresBucket.objects.none()
-    for row in rows.iterator(chunk_size=500):
-        outputs = Outputs(dict(zip(*row.cost, strict=True)), row.checked, row.valid)
-        yield Measured(row.prompt_name or "", row.label, row.starts_at, row.starts_at + BUCKET, row.figures, outputs)
+    rows = buckets_of(_prompts(asked), since, until).filter(label__in=labels)
+    columns = rows.values_list("prompt_name", "label", "starts_at", "cost", "checked", "valid")
+    for prompt, label, start, cost, checked, valid in columns.iterator(chunk_size=500):
+        outputs = Outputs(dict(zip(*cost, strict=True)), checked, valid)
+        yield Measured(prompt or "", label, start, start + BUCKET, NO_FIGURES, outputs)
+
+
+def _prompts(asked: Collection[Objective]) -> set[str]:
+    return {objective.prompt.name for objective in asked}
 
 
 def _first_hours(prompts: Collection[str]) -> dict[str, datetime]:

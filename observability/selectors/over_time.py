@@ -4,16 +4,15 @@ The same figures as those of selectors.metrics, from fewer and shorter rows: fea
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any, NamedTuple
-
-from django.db.models import Q
 
 from observability.core.figures import SUMS, TIMES, Figures, ScoreSums
 from observability.models import VersionHour, VersionSpan
-from observability.models.rollups import WHOLE_DAY
-from observability.selectors.hours import VersionKey, version_figures
-from observability.selectors.rolled import hours_between, spans_between
+from observability.models.rollups import QUARTER, WHOLE_DAY
+from observability.selectors.hours import Stretch, VersionKey, version_figures
+from observability.selectors.rolled import Range, SpanRange, hours_between, quarters_between, spans_between
 from observability.selectors.series import buckets_of
 
 HOUR = 1
@@ -69,6 +68,31 @@ def promises_over_time(
         yield Part(_floor(start, step), key, live or _figures(values, ("calls",), times))
 
 
+def promises_lately(
+    *, prompts: Collection[str], since: datetime, until: datetime, apart: Collection[datetime], times: Sequence[str]
+) -> Iterator[tuple[Stretch, VersionKey, Figures]]:
+    """The same by the quarters of days that are over, and by the hour around the moments `apart` and at both ends."""
+    columns = (*KEY, "calls", "errors", "scores", *times)
+    between = quarters_between(since, until, apart)
+    for length, parts in (
+        (QUARTER, _spans(prompts, between, columns)),
+        (HOUR, _hours(prompts, between, columns, HOUR)),
+    ):
+        for start, values, live in parts:
+            key = VersionKey._make((*values[: len(KEY)], None))
+            stretch = Stretch(start, start + timedelta(hours=length))
+            yield stretch, key, live or _figures(values, ("calls",), times)
+
+
+def promises_by_bucket(
+    *, prompts: Collection[str], since: datetime, until: datetime, times: Sequence[str]
+) -> Iterator[Part]:
+    """The same by the five minutes of the series. Only scores of calls chosen by design."""
+    columns = (*KEY, "calls", "errors", "scores", *times)
+    for start, *values in buckets_of(prompts, since, until).values_list("starts_at", *columns):
+        yield Part(start, VersionKey._make((*values[: len(KEY)], None)), _figures(values, ("calls",), times))
+
+
 Row = tuple[datetime, Sequence[Any], Figures | None]
 
 
@@ -76,14 +100,21 @@ def _read(
     prompts: Collection[str], since: datetime, until: datetime, step: int, columns: tuple[str, ...]
 ) -> Iterator[Row]:
     """(start, values of the columns, None) of what is rolled up; (a step's start, key, figures) of what is not."""
-    named = Q(prompt_name__in=prompts)
     if step == HOUR:
-        between: Any = hours_between(since, until)
-    else:
-        between = spans_between(since, until, step)
-        for start, *values in VersionSpan.objects.filter(named & between.spans).values_list("starts_at", *columns):
-            yield start, values, None
-    for hour, *values in VersionHour.objects.filter(named & between.stored).values_list("hour", *columns):
+        return _hours(prompts, hours_between(since, until), columns, step)
+    between = spans_between(since, until, step)
+    return chain(_spans(prompts, between, columns), _hours(prompts, between, columns, step))
+
+
+def _spans(prompts: Collection[str], between: SpanRange, columns: tuple[str, ...]) -> Iterator[Row]:
+    spans = VersionSpan.objects.filter(between.spans, prompt_name__in=prompts)
+    for start, *values in spans.values_list("starts_at", *columns):
+        yield start, values, None
+
+
+def _hours(prompts: Collection[str], between: Range | SpanRange, columns: tuple[str, ...], step: int) -> Iterator[Row]:
+    hours = VersionHour.objects.filter(between.stored, prompt_name__in=prompts)
+    for hour, *values in hours.values_list("hour", *columns):
         yield hour, values, None
     for stretch in between.live:
         found = version_figures(stretch, step=step, prompts=prompts, with_times=any(name in columns for name in TIMES))

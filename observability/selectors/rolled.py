@@ -1,6 +1,6 @@
 """Which hours of a range are read from roll-ups, and which are computed from the calls."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import pairwise
@@ -13,6 +13,7 @@ from observability.models.rollups import QUARTER, WHOLE_DAY
 from observability.selectors.hours import Stretch, the_hour
 
 DAY = timedelta(days=1)
+A_QUARTER = timedelta(hours=QUARTER)
 MOST_STRETCHES = 4
 """To compute from the calls: each takes its statements, so that a page takes a bounded number of them."""
 
@@ -84,9 +85,29 @@ def spans_between(since: datetime, until: datetime, longest: int) -> SpanRange:
         starts[span] += [midnight(day) + number * timedelta(hours=span) for number in range(spans)]
     of_spans = Q(hours=QUARTER, starts_at__in=starts[QUARTER]) | Q(hours=WHOLE_DAY, starts_at__in=starts[WHOLE_DAY])
     apart = Q()
-    for begins, gap_ends in _gaps(ends, since, until):
+    for begins, gap_ends in _gaps([(midnight(day), end) for day, end in ends.items()], since, until):
         apart |= Q(hour__gte=begins, hour__lt=gap_ends)
     return SpanRange(of_spans, between.stored & apart, between.live)
+
+
+def quarters_between(since: datetime, until: datetime, apart: Collection[datetime]) -> SpanRange:
+    """The same of any whole hours. apart: moments; the quarters of days in which one is are read by the hour."""
+    between = hours_between(since, until)
+    changed = set(_days_of(stretch for stretch in between.live if stretch.since < between.rolled_until))
+    marked = RolledDay.objects.filter(day__gte=since.date(), day__lte=until.date())
+    quarters = [
+        (start, start + A_QUARTER)
+        for day, end in marked.values_list("day", "until")
+        if day not in changed
+        for start in (midnight(day) + number * A_QUARTER for number in range(WHOLE_DAY // QUARTER))
+        if since <= start and start + A_QUARTER <= min(end, between.rolled_until)
+        if not any(start <= moment < start + A_QUARTER for moment in apart)
+    ]
+    by_hour = Q(pk__in=[])
+    for begins, ends in _gaps(quarters, since, until):
+        by_hour |= Q(hour__gte=begins, hour__lt=ends)
+    spans = Q(hours=QUARTER, starts_at__in=[start for start, _ in quarters])
+    return SpanRange(spans, between.stored & by_hour, between.live)
 
 
 def days_between(since: datetime, until: datetime) -> DayRange:
@@ -100,18 +121,20 @@ def days_between(since: datetime, until: datetime) -> DayRange:
         if day not in changed and end == midnight(day + DAY) and end <= between.rolled_until
     }
     apart = Q(pk__in=[])
-    for begins, gap_ends in _gaps(whole, since, until):
+    for begins, gap_ends in _gaps([(midnight(day), end) for day, end in whole.items()], since, until):
         apart |= Q(hour__gte=begins, hour__lt=gap_ends)
     return DayRange(tuple(sorted(whole)), between.stored & apart, between.live)
 
 
-def _gaps(days: Mapping[date, datetime], since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
-    """The ranges of time that are in none of these days up to their ends."""
+def _gaps(
+    parts: Iterable[tuple[datetime, datetime]], since: datetime, until: datetime
+) -> Iterator[tuple[datetime, datetime]]:
+    """The ranges of time that are in none of these parts, which do not overlap."""
     begins = since
-    for day in sorted(days):
-        if begins < midnight(day):
-            yield begins, midnight(day)
-        begins = days[day]
+    for start, end in sorted(parts):
+        if begins < start:
+            yield begins, start
+        begins = end
     if begins < until:
         yield begins, until
 

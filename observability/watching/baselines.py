@@ -87,7 +87,7 @@ def data_of(pair: Pair, one: Watched) -> Mapping[str, Any]:
         "baseline": one.mean,
         "threshold": one.threshold,
         "days": one.base.days if one.base else 0,
-        "since": one.since.isoformat() if one.since else None,
+        "since": one.since.isoformat().replace("+00:00", "Z") if one.since else None,
         "causes": [cause.as_json() for cause in likely_causes(pair, one.metric, one.since)] if one.since else [],
     }
 

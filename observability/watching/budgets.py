@@ -88,7 +88,7 @@ def _of_one(budget: SpendBudget, cause: str, standing: ValueStanding) -> Warned:
             **_about(budget),
             "value": named(budget.dimension, standing.value),
             "spent_usd": exact(standing.spent),
-            "share": float(standing.share),
+            "share": round(float(standing.share), 6),
             "forecast_usd": None if foreseen is None else exact(foreseen),
             "ends_at": standing.span.until.isoformat().replace("+00:00", "Z"),
         },

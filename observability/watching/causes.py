@@ -43,7 +43,7 @@ class LikelyCause:
 
     def as_json(self) -> Mapping[str, Any]:
         return {
-            key: value.isoformat() if isinstance(value, datetime) else value
+            key: value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
             for key, value in asdict(self).items()
             if value is not None
         }

@@ -64,7 +64,7 @@ def alert_page(request: HttpRequest, alert_id: str) -> HttpResponse:
         "words": words,
         "docs": f"docs/how-to/alerts/{alert.kind}.md",
         "causes": parts.causes(alert.data),
-        "numbers": list(parts.numbers(alert.data)),
+        "numbers": list(parts.numbers(alert.data, at)),
         "notices": [parts.notice(event, at) for event in notices_of(alert)],
         "acts": offered(alert),
         "may": request.user.has_perm(rights.HANDLE_ALERTS),

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.utils.safestring import SafeString
 
+from observability.core.evidence import COST_PER_CALL, ERROR_RATE, LATENCY, OUTPUT_VALID, TTFT
 from observability.models import Alert, AlertKind, Severity
 from observability.selectors.alerts_at_hand import at_hand
 from registry.models import Event
@@ -15,7 +16,10 @@ from rollout.pages.alerts_words import OF_SPEND, WORDS
 from rollout.wording import State, who
 
 SHOWN_AT_ONCE = 10
-SHARES = frozenset({"share", "used", "budget_left"})
+SHARES = frozenset({"share", "share_before", "share_after", "excess", "used", "budget_left"})
+LEVELS = frozenset({"now", "baseline"})
+OF_METRICS = {ERROR_RATE: "share", OUTPUT_VALID: "share", LATENCY: "ms", TTFT: "ms", COST_PER_CALL: "USD"}
+"""What a level of a metric is told in; scores are plain numbers."""
 NOTICE_WORDS = {
     "alert.fired": "Told that it holds",
     "alert.renotified": "Told again that it still holds",
@@ -88,7 +92,7 @@ def line(alert: Alert, now: datetime, *, to_person: bool = True) -> AlertLine:
         prompt=alert.prompt,
         since=f"for {duration(((alert.resolved_at or now) - alert.fired_at).total_seconds())}",
         fired_at=moment(alert.fired_at, now),
-        handled=handled(alert, now),
+        handled=handled(alert, now) if to_person else "",
     )
 
 
@@ -114,11 +118,18 @@ def causes(data: Mapping[str, Any]) -> list[str]:
     return [in_words(cause) for cause in found] if isinstance(found, list) else []
 
 
-def numbers(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def numbers(data: Mapping[str, Any], now: datetime) -> Iterator[tuple[str, str]]:
     """Each but the causes, with its name in words. Of a budget what it is of dollars, and not its number."""
     left_out = {"causes", "budget"} if "budget_usd" in data else {"causes"}
+    unit = OF_METRICS.get(str(data.get("metric")))
     for name, value in data.items():
-        if name not in left_out:
+        if name in left_out:
+            continue
+        if at := _time(value, name):
+            yield _named(name), moment(at, now)
+        elif unit and name in LEVELS and isinstance(value, int | float):
+            yield _named(name), estimate(value, unit)
+        else:
             yield _named(name), in_words(value, name)
 
 
@@ -146,6 +157,8 @@ def in_words(value: Any, name: str = "") -> str:
 
 def _in_its_unit(value: Any, name: str) -> str | None:
     """None where the name tells no unit, or the value is nothing that has one."""
+    if at := _time(value, name):
+        return f"{at:%Y-%m-%d %H:%M} UTC"
     try:
         if name == "usd" or name.endswith("_usd"):
             return money(float(value))
@@ -155,11 +168,19 @@ def _in_its_unit(value: Any, name: str) -> str | None:
             return weight(int(value))
         if name.endswith("_s"):
             return duration(float(value))
-        if name.endswith("_at"):
-            return f"{datetime.fromisoformat(value):%Y-%m-%d %H:%M} UTC"
     except (TypeError, ValueError):
         return None
     return None
+
+
+def _time(value: Any, name: str) -> datetime | None:
+    """In UTC; None where the name tells no time, or the value is none."""
+    if not isinstance(value, str) or not (name in ("at", "since") or name.endswith("_at")):
+        return None
+    try:
+        return datetime.fromisoformat(value).astimezone(UTC)
+    except ValueError:
+        return None
 
 
 def _named(name: str) -> str:

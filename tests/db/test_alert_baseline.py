@@ -59,7 +59,7 @@ def test_check__drop_of_a_score__tells_levels_threshold_and_since_when() -> None
     assert alert.data["now"] == pytest.approx(0.87)
     assert alert.data["baseline"] == pytest.approx(0.94)
     assert 0.87 < alert.data["threshold"] < 0.94
-    assert alert.data["since"] == "2026-01-31T12:30:00+00:00"
+    assert alert.data["since"] == "2026-01-31T12:30:00Z"
     assert alert.data["n"] == 25 * baselines.PER_BUCKET
 
 

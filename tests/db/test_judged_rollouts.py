@@ -1,5 +1,6 @@
 """A rollout judged by evaluators: pinned when it starts, its judged shares kept, counted and told beforehand."""
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -163,6 +164,16 @@ def test_start__budget_is_less_than_the_share__lowered_at_recent_traffic(judged:
     assert step["canary"] == pytest.approx(split(0.01, weight=0.05).canary)
 
 
+def test_start__prompt_minutes_old__its_calls_are_no_more_than_a_days(judged: Prompt) -> None:
+    Prompt.objects.update(created_at=now() - timedelta(minutes=4))
+    calls(700)  # in all, of which 14 would be judged
+    judgings.budget(judged, calls_a_day=7)
+
+    (step, *_) = metric_of(start())["judged_by_step"]
+
+    assert step["canary"] == pytest.approx(split(0.01, weight=0.05).canary)
+
+
 def test_start__external_evaluator__pinned_and_nothing_is_chosen(prompt: Prompt) -> None:
     judgings.evaluator(kind=EvaluatorKind.EXTERNAL)
 
@@ -295,6 +306,16 @@ def test_start__checks_alone_and_no_budget_left__wholly_judged(prompt: Prompt) -
 
     assert metric_of(rollout, "brevity")["judged_by_step"][0] == {"control": 1.0, "canary": 1.0}
     assert forecast_json(forecast(prompt_name="order-extractor", plan={"steps": STEPS}))["judging"] is None
+
+
+def test_forecast__prompt_minutes_old__afforded_what_its_start_would_be(judged: Prompt) -> None:
+    Prompt.objects.update(created_at=now() - timedelta(minutes=4))
+    calls(700)
+    judgings.budget(judged, calls_a_day=7)
+
+    told = forecast_json(forecast(prompt_name="order-extractor", plan={"steps": STEPS}))
+
+    assert told["judging"]["afforded"] == pytest.approx(0.5)
 
 
 def test_forecast__what_a_judgement_costs_is_known__dollars_limit_it_too(judged: Prompt) -> None:

@@ -13,7 +13,7 @@ from observability import rollups
 from observability.core.figures import Figures
 from observability.models import Call, RolledDay, StaleHour, VersionHour, VersionSpan
 from observability.selectors.metrics import version_metrics
-from observability.selectors.over_time import HOUR, prompt_over_time, prompts_over_days
+from observability.selectors.over_time import HOUR, promises_lately, prompt_over_time, prompts_over_days
 from tests import traces
 from tests.observed import crowd, ingest
 
@@ -97,6 +97,28 @@ def test_over_time__rolled_up__spans_that_are_over_are_read_from_their_rows() ->
     assert len(starts) == 3
     ends = dict(RolledDay.objects.values_list("day", "until"))
     assert max(ends.values()) == NOW.replace(hour=12, minute=0)
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_lately__rolled_up__by_the_hour_only_where_it_is_asked_for(changed: bool) -> None:
+    crowd(300, ages_h=AGES_H)
+    rollups.roll_up()
+    if changed:
+        StaleHour.objects.create(hour=NOW.replace(hour=11, minute=0))
+
+    parts = [*promises_lately(prompts=[NAME], since=SINCE, until=UNTIL, apart=[NOW - 45 * HOURS], times=())]
+
+    lengths = {stretch.since: (stretch.until - stretch.since) // HOURS for stretch, _, _ in parts}
+    hours = {start for start, *_ in plainly(1)}
+    apart, whole, of_today = (
+        {start for start in hours if start.date() == SINCE.date() + timedelta(days=number)} for number in range(3)
+    )
+    by_hour = of_today if changed else {start for start in of_today if start.hour >= 12}
+    assert {start for start, length in lengths.items() if length == 1} == apart | by_hour
+    assert {start for start, length in lengths.items() if length == 6} == {
+        start.replace(hour=start.hour // 6 * 6) for start in whole | of_today - by_hour
+    }
+    assert sum(part.calls for _, _, part in parts) == sum(part.calls for part in plainly(1).values())
 
 
 def test_over_time__hour_changes__seen_at_once_and_in_the_spans_after_the_next_roll_up() -> None:

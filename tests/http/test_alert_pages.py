@@ -75,6 +75,7 @@ def test_status__only_silenced__nothing_needs_attention() -> None:
 def test_status__acknowledged__says_by_whom_to_people(anna: Client) -> None:
     alerts.acknowledge(alert_id=fire().pk, reason="asking the provider", actor=ANNA)
 
+    assert "The faithfulness of order-extractor fell. Held for" in section(anna.get("/"), "attention")
     assert "acknowledged by" in section(anna.get("/"), "attention")
     assert "acknowledged by" not in section(Client().get("/"), "attention")
 
@@ -189,11 +190,25 @@ def test_admin__alerts_and_silences__to_be_read(anna: Client) -> None:
 
 
 def test_alert__numbers__in_the_units_that_their_names_tell(anna: Client) -> None:
-    told = {"budget": 7, "budget_usd": "0.50", "share": 1.864, "target_bp": 9_500, "ends_at": "2026-11-27T00:00:00Z"}
+    told = {"budget": 7, "budget_usd": "0.50", "share": 1.864, "target_bp": 9_500, "ends_at": "2025-11-27T00:00:00Z"}
     alert = fire("user", kind=AlertKind.SPEND_BUDGET, data={**told, "burn_rates": [{"window_s": 3600, "n": 4}]})
 
     numbers = section(anna.get(f"/alerts/{alert.pk}"), "numbers")
 
-    for each in ("budget $0.500", "share 186.4 %", "target 95 %", "ends at 2026-11-27 00:00 UTC", "window: 1 h"):
+    for each in ("budget $0.500", "share 186.4 %", "target 95 %", "ends at 27 Nov 2025 00:00:00", "window: 1 h"):
         assert each in numbers
     assert "budget 7" not in numbers
+
+
+def test_alert__levels_and_times__in_the_units_of_the_metric_and_as_pages_tell_them(anna: Client) -> None:
+    told = {"metric": "error_rate", "now": 0.12, "baseline": 0.02, "since": "2025-01-31T12:30:00+00:00"}
+    causes = [{"kind": "model", "at": "2025-01-31T12:20:00Z", "share_before": 0.1, "share_after": 0.9}]
+    alert = fire(data={**told, "causes": causes, "rates": [{"window_s": 259_200, "at": "10:40"}]})
+
+    page = anna.get(f"/alerts/{alert.pk}")
+
+    numbers = section(page, "numbers").replace("\N{NARROW NO-BREAK SPACE}", " ")
+    for each in ("now 12.0 %", "baseline 2.0 %", "since 31 Jan 2025 12:30:00", "window: 3 d, at: 10:40"):
+        assert each in numbers
+    assert '<time datetime="2025-01-31T12:30:00Z"' in page.content.decode()
+    assert "at: 2025-01-31 12:20 UTC, share before: 10.0 %, share after: 90.0 %" in section(page, "causes")

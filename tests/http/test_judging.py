@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 
 from observability.judging import queue
 from observability.judging.judgements import Judgement, Missed
-from observability.models import Missing
+from observability.models import Evaluation, Missing
 from tests import judged, make
 from tests.pages import queries_of, read_strictly, words
 
@@ -48,6 +48,17 @@ def given_judged_calls(clock: time_machine.Traveller) -> None:
     good = [Judgement(0.5, None, None, "m", Decimal("0.001"), 100.0 * n) for n in range(1, 5)]
     missed = [Missed(reason, "no", try_again=False) for reason in (Missing.NO_TEXT, Missing.REFUSED)]
     queue.settle(list(zip(claims, [*good, *missed], strict=True)))
+
+
+def test_evaluations__digits_that_arithmetic_leaves__not_told(reader: APIClient, clock: Any) -> None:
+    given_judged_calls(clock)
+    Evaluation.objects.update(latency_ms=23.311202006880194, probability=0.01391999999999998)
+
+    newest = reader.get("/api/v1/evaluations").json()["items"][3]
+    judged = reader.get("/api/v1/judging").json()["items"][0]
+
+    assert (newest["latency_ms"], newest["probability"]) == (23.3, 0.01392)
+    assert judged["latency_ms"] == {"p50": 23.3, "p95": 23.3}
 
 
 def test_evaluations__all__newest_first_with_what_became_of_them(reader: APIClient, clock: Any) -> None:

@@ -84,6 +84,7 @@ def test_plan__with_traffic__says_what_each_metric_and_all_together_take() -> No
         "limit": None,
         "unit": "share",
         "weight": 1.0,
+        "evaluator": None,
         "baseline": {"n": 2_800, "estimate": 0.02},
         "observed_calls": 2_800,
         **{name: errors[name] for name in DELAYS},

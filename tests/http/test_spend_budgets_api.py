@@ -71,6 +71,15 @@ def test_budget__of_each_user__stands_as_spent() -> None:
     assert user_hash("anna") not in answer.content.decode()
 
 
+def test_budget__endless_fractions__to_a_millionth(clock: time_machine.Traveller) -> None:
+    clock.move_to("2026-01-31T11:00:00Z")
+    spend(1, 1, "anna")
+
+    (standing,) = post(usd="3").json()["standing"]["values"]
+
+    assert (standing["share"], standing["forecast_usd"]) == (0.333333, "2.181818")
+
+
 def test_budget__changed__audited_and_what_it_is_of_stays() -> None:
     made = post(value="x").json()
 
