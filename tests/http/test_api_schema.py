@@ -15,7 +15,7 @@ from config.openapi import COMMAND, OPERATIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMITTED = ROOT / "docs" / "reference" / "openapi.yaml"
-FOR_PEOPLE = ("/admin/", "/insights/", "/rollouts/")
+FOR_PEOPLE = ("/admin/", "/alerts", "/insights/", "/rollouts/")
 PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>|\(\?P<(\w+)>(?:[^()]|\([^()]*\))*\)")
 
 
