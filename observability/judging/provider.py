@@ -162,14 +162,16 @@ class _Exchange(threading.Thread):
             closing(self.adapter.send(prepared, timeout=timeout, verify=verify, proxies=proxies)) as response,
         ):
             body = _bounded(response.raw, self.until)
+            if body is None and time.monotonic() > self.until:
+                return Missed(Missing.TIMEOUT, f"no whole answer within {self.deadline_s:g} s", try_again=True)
             if body is None:
                 return Missed(Missing.NOT_JSON, f"the answer is longer than {MOST_BYTES} bytes", try_again=True)
             return _Answer(response.status_code, response.headers.get("Retry-After", ""), body)
 
 
 def _bounded(raw: BaseHTTPResponse, until: float) -> bytes | None:
-    """The whole body, or None where it is too long. Of one that ends with its connection, the socket is out of reach:
-    it is read no longer than until then (time.monotonic), when nobody waits for it any more."""
+    """The whole body, or None where it is or takes too long. Of one that ends with its connection, the socket is out of
+    reach: it is read no longer than until then (time.monotonic), when nobody waits for it any more."""
     body = b""
     while chunk := raw.read1(CHUNK, decode_content=True):
         body += chunk

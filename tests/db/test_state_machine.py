@@ -7,6 +7,7 @@ evaluator, and shortens one that breaks an invariant. Faults 8, 9, 10 and 28 are
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from functools import partial
 from itertools import count, pairwise
 from typing import Any
@@ -30,6 +31,7 @@ from hypothesis.stateful import (
 from common.clock import now
 from common.errors import Conflict
 from observability import evidence
+from observability.core.evidence import TOP_LOG_BIN
 from observability.models import Evidence
 from registry import services as registry
 from registry.models import Event, Label, LabelMove
@@ -243,7 +245,8 @@ class Rollouts(RuleBasedStateMachine):
         evaluation.evaluate_due()
 
         after = self.read(before.id)
-        if after.hold_reason != "sample_ratio":
+        # Neither on arms that do not get their shares, which the cap that holds a rollout hides, is harm found.
+        if after.hold_reason not in ("sample_ratio", "spend_cap"):
             found = (Status.ROLLED_BACK, "") if after.plan["auto_rollback"] else (before.status, "harm_found")
             assert (after.status, after.hold_reason) == found
 
@@ -476,6 +479,15 @@ def find_harm(story: Rollouts, id_: str) -> None:
     story.observe_harm_until_it_is_found("production")
 
 
+def spend_all(story: Rollouts, id_: str) -> None:
+    rollout = story.read(id_)
+    exposure = evidence.Exposure(rollout.id, rollout.step, "canary", 0)
+    call = evidence.Observation(exposure, rollout.canary_id, "cost_per_call", TOP_LOG_BIN, usd=Decimal(1))
+    evidence.add([call])
+    story.clock.shift(LOOK_EVERY_S + 1)
+    evaluation.evaluate_due()
+
+
 BEGINNINGS: dict[str, tuple[dict[str, Any], list[Callable[[Rollouts, str], Any]]]] = {
     "draft": (BY_ITSELF, []),
     "running": (BY_ITSELF, [go_on]),
@@ -485,6 +497,7 @@ BEGINNINGS: dict[str, tuple[dict[str, Any], list[Callable[[Rollouts, str], Any]]
     "cancelled": (BY_ITSELF, [lambda story, id_: story.act(id_, "cancel", None)]),
     "harm_found": (BY_HAND, [find_harm]),
     "proven_safe": (BY_HAND, [go_on, go_on]),
+    "spend_cap": (BY_HAND | {"canary_spend_cap": "1.00"}, [spend_all]),
     "inconclusive": (BY_HAND, [lambda story, id_: story.wait_until_time_is_up()]),
     "sample_ratio": (BY_HAND, [lambda story, id_: story.observe_wrong_shares_until_they_are_found("production")]),
     "evaluation_failed": (BY_HAND, [lambda story, id_: story.fail_look("production", number=1, recovers=False)]),
