@@ -119,7 +119,7 @@ def have_it_watched(serinus: Instance, prompt: str) -> None:
     ]
     for promise in promises:
         serinus.call("POST", "/api/v1/objectives", {"prompt": prompt, **promise})
-    for dimension, usd in (("prompt", "0.50"), ("user", "0.05"), ("feature", "400")):
+    for dimension, usd in (("prompt", "0.10"), ("user", "0.01"), ("feature", "400")):
         serinus.call("POST", "/api/v1/spend-budgets", {"dimension": dimension, "period": "daily", "usd": usd})
     serinus.server.manage("shell", "-v0", "-c", WATCH)
     alerts = serinus.call("GET", f"/api/v1/alerts?prompt={prompt}")["items"]
