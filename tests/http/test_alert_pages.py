@@ -208,7 +208,8 @@ def test_alert__levels_and_times__in_the_units_of_the_metric_and_as_pages_tell_t
     page = anna.get(f"/alerts/{alert.pk}")
 
     numbers = section(page, "numbers").replace("\N{NARROW NO-BREAK SPACE}", " ")
-    for each in ("now 12.0 %", "baseline 2.0 %", "since 31 Jan 2025 12:30:00", "window: 3 d, at: 10:40"):
+    for each in ("now 12.0 %", "baseline 2.0 %", "since 31 Jan 2025 12:30:00", "window: 3 d", "at: 10:40"):
         assert each in numbers
     assert '<time datetime="2025-01-31T12:30:00Z"' in page.content.decode()
-    assert "at: 2025-01-31 12:20 UTC, share before: 10.0 %, share after: 90.0 %" in section(page, "causes")
+    for each in ("at: 2025-01-31 12:20 UTC", "share before: 10.0 %", "share after: 90.0 %"):
+        assert each in section(page, "causes")
