@@ -42,8 +42,10 @@ def test_dead_deliveries__found_among_the_dead_alone() -> None:
         dead_deliveries()
 
     (plan,) = found
-    assert not reads_as_a_whole(plan, Delivery)
-    assert "deliveries_dead" in plan or connection.vendor == "postgresql"  # which takes any index to a table of a test
+    if connection.vendor == "postgresql":  # takes any index to a table of a test
+        assert not reads_as_a_whole(plan, Delivery)
+    else:
+        assert "deliveries_dead" in plan
 
 
 @pytest.mark.parametrize("ended", [False, True])
