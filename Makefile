@@ -40,7 +40,7 @@ bench: .venv/installed
 	set -e; for benchmark in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$benchmark; done
 
 fuzz: .venv/installed  # every operation of the API, 2 000 examples each
-	$(BIN)/pytest -q -n 2 tests/fuzz --hypothesis-profile=fuzz
+	$(BIN)/pytest -q -n 2 tests/fuzz --hypothesis-profile=fuzz --timeout 0
 
 soak: .venv/installed  # a day in five minutes, with everything killed on the way
 	$(BIN)/python -m benchmarks.soak $(ARGS)

@@ -3,6 +3,7 @@
 The process is forked from the one that tests, where everything is loaded already, so that a kill costs milliseconds.
 """
 
+import faulthandler
 import os
 import signal
 import time
@@ -15,6 +16,7 @@ from django.db import connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 GONE_WITHIN_S = 30
+ENDED_WITHIN_S = 60
 FAILED = 255
 
 
@@ -94,7 +96,7 @@ def _was_killed(status: int) -> bool:
 
 def _commits(status: int) -> int:
     commits = os.waitstatus_to_exitcode(status)
-    assert commits != FAILED, "the work failed: its traceback is above"
+    assert 0 <= commits < FAILED, "the work failed, or hung: its traceback is above"
     return commits
 
 
@@ -102,6 +104,9 @@ def _work_and_exit(work: Callable[[], object], watch: _Watch) -> None:
     """In the new process, which must never go on with what its parent was about to do."""
     status = FAILED
     try:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        faulthandler.register(signal.SIGALRM, chain=True)  # one that hangs says where, and ends
+        signal.alarm(ENDED_WITHIN_S)
         _watch_by(watch)
         work()
         status = watch.commits
