@@ -2,33 +2,45 @@
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from operator import itemgetter
+from typing import NamedTuple
 
 from observability.core.evidence import TOP_BIN, UnitSums
 from rollout.core.plan import ERROR_RATE, KIND_OF, Judged, Plan, PlanMetric
-from rollout.core.stats.design_effect import crowding, design_effect, sums_of
+from rollout.core.stats.design_effect import Sums, crowding, design_effect, sums_of
 from rollout.core.stats.sample_ratio import Counted, StepUnits, count, effective_units, planned_share
 
 Buckets = Mapping[tuple[int, str], Mapping[str, Mapping[int, UnitSums]]]  # (step, measure) → arm → bucket → sums
 
-NONE = UnitSums(0, 0, 0)
 ALL = Judged()
+
+
+class Arms(NamedTuple):
+    """The sums of one measure."""
+
+    control: Sums
+    canary: Sums
+
+
+NOTHING = Arms(sums_of({}), sums_of({}))
 
 
 class Units:
     """Of one look at a rollout. buckets: (observability.evidence.unit_buckets), over the rollout's whole life."""
 
     def __init__(self, buckets: Buckets, plan: Plan) -> None:
-        self._buckets = {key: arms for key, arms in buckets.items() if key[0] < len(plan.steps)}
+        self._by_step = {
+            key: Arms(sums_of(arms["control"]), sums_of(arms["canary"]))
+            for key, arms in buckets.items()
+            if key[0] < len(plan.steps)
+        }
         self._plan = plan
-        self._sums = _over_steps(self._buckets)
+        self._sums = _over_steps(self._by_step)
 
     @cached_property
     def effective(self) -> dict[str, tuple[float, float]]:
         """By measure, how many independent units the calls of control and canary are worth."""
-        return {
-            measure: effective_units(_calls(arms["control"]), _calls(arms["canary"]))
-            for measure, arms in self._sums.items()
-        }
+        return {measure: effective_units(arms.control.n, arms.canary.n) for measure, arms in self._sums.items()}
 
     @cached_property
     def sample_ratio(self) -> list[Counted]:
@@ -49,15 +61,15 @@ class Units:
 
         Complaints are compared among themselves, so it is how many of them a unit makes.
         """
-        arms = self._sums.get(metric.measure, {"control": {}, "canary": {}})
+        arms = self._sums.get(metric.measure, NOTHING)
         if metric.kind != "complaint":
-            return design_effect(sums_of(arms["control"]), sums_of(arms["canary"]))
-        return crowding((sums_of(arms["control"]).total + sums_of(arms["canary"]).total) / TOP_BIN)
+            return design_effect(*arms)
+        return crowding((arms.control.total + arms.canary.total) / TOP_BIN)
 
     def _steps(self, measure: str, judged_on: Callable[[int], Judged]) -> list[StepUnits]:
         return [
-            StepUnits(self._share(step, judged_on(step)), _calls(arms["control"]), _calls(arms["canary"]))
-            for (step, name), arms in sorted(self._buckets.items())
+            StepUnits(self._share(step, judged_on(step)), arms.control.n, arms.canary.n)
+            for (step, name), arms in sorted(self._by_step.items(), key=itemgetter(0))
             if name == measure
         ]
 
@@ -67,21 +79,17 @@ class Units:
         return planned_share(weight, control=judged.control, canary=judged.canary)
 
 
-def _over_steps(buckets: Buckets) -> dict[str, dict[str, dict[int, UnitSums]]]:
-    """Measure → arm → bucket → sums over all steps."""
-    totals: dict[str, dict[str, dict[int, UnitSums]]] = {}
-    for (_, measure), arms in buckets.items():
-        of_measure = totals.setdefault(measure, {arm: {} for arm in arms})
-        for arm, sums in arms.items():
-            total = of_measure[arm]
-            for bucket, new in sums.items():
-                old = total.get(bucket, NONE)
-                total[bucket] = UnitSums(old.n + new.n, old.total + new.total, old.squares + new.squares)
+def _over_steps(by_step: Mapping[tuple[int, str], Arms]) -> dict[str, Arms]:
+    """By measure, the sums over all steps."""
+    totals: dict[str, Arms] = {}
+    for (_, measure), arms in by_step.items():
+        before = totals.get(measure, NOTHING)
+        totals[measure] = Arms(_added(before.control, arms.control), _added(before.canary, arms.canary))
     return totals
 
 
-def _calls(sums: Mapping[int, UnitSums]) -> dict[int, int]:
-    return {bucket: of_bucket.n for bucket, of_bucket in sums.items()}
+def _added(one: Sums, other: Sums) -> Sums:
+    return Sums(one.n + other.n, one.total + other.total, one.squares + other.squares)
 
 
 def is_judged(metric: PlanMetric) -> bool:

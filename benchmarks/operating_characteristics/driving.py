@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from benchmarks.operating_characteristics.measures import Ints
+from benchmarks.operating_characteristics.measures import Array, Ints
 from benchmarks.operating_characteristics.traffic import LOOK, Bools, Calls, Observed
 from observability.core.evidence import ARMS, TOP_BIN
 from rollout.core.plan import Plan, PlanMetric
@@ -69,7 +69,7 @@ class Judged:
         self.open: dict[int, Arms] = defaultdict(Arms)
         self.sums = [Sums(*(np.zeros(BUCKETS) for _ in Sums._fields)) for _ in ARMS]
         self.ones = np.zeros(BUCKETS)
-        self.counted = np.zeros((len(shares), 2, BUCKETS), dtype=np.int64)
+        self.counted = np.zeros((len(shares), 2, BUCKETS))
 
     def look(self, look: int, *, canary: Bools, step: Ints, bucket: Ints, design_effects: bool) -> bool:
         """Take in what has arrived since the last look, and fold what has become a batch; whether anything has.
@@ -130,7 +130,7 @@ def drive(
     shares = [step.weight_bp / 10_000 for step in plan.steps]
     judged = [Judged(metric, baselines[metric.name], calls.observed[metric.name], shares) for metric in plan.metrics]
     canary, step_of = np.zeros(len(calls.chance), dtype=bool), np.zeros(len(calls.chance), dtype=np.int64)
-    units = np.zeros((len(plan.steps), 2, BUCKETS), dtype=np.int64)
+    units = np.zeros((len(plan.steps), 2, BUCKETS))
     step, hold_until = 0, plan.steps[0].hold_s
     for look in range(calls.looks):
         new, now = slice(look * LOOK, (look + 1) * LOOK), (look + 1) * LOOK
@@ -150,10 +150,9 @@ def drive(
 
 
 def _decide(
-    plan: Plan, judged: Sequence[Judged], units: Ints, *, fresh: bool, step: int, hold_served: bool, now: int
+    plan: Plan, judged: Sequence[Judged], units: Array, *, fresh: bool, step: int, hold_served: bool, now: int
 ) -> Finding:
     reports = tuple(metric.report for metric in judged)
-    control, canary = (_by_bucket(arm) for arm in units.sum(axis=0))
     found = Situation(
         reports=reports,
         log_e_harm=statistics.overall_log_e(reports),
@@ -161,7 +160,7 @@ def _decide(
         log_e_judged_ratio=mean_log_bayes_factor(
             [_count(plan, metric.counted) for metric in judged if is_judged(metric.frozen.metric)]
         ),
-        canary_units=effective_units(control, canary)[1],
+        canary_units=effective_units(*units.sum(axis=0))[1],
         fresh=fresh,
         step=step,
         hold_served=hold_served,
@@ -172,18 +171,12 @@ def _decide(
     return decide(found, plan)
 
 
-def _count(plan: Plan, calls: Ints) -> list[Counted]:
+def _count(plan: Plan, calls: Array) -> list[Counted]:
     """calls: (steps, arms, buckets)."""
     return count(
-        StepUnits(step.weight_bp / 10_000, *map(_by_bucket, arms))
-        for step, arms in zip(plan.steps, calls, strict=True)
-        if arms.any()
+        StepUnits(step.weight_bp / 10_000, *arms) for step, arms in zip(plan.steps, calls, strict=True) if arms.any()
     )
 
 
 def _end_of(finding: Finding) -> End:
     return "undecided" if finding.kind == "inconclusive" else ENDS[finding.act]
-
-
-def _by_bucket(calls: Ints) -> dict[int, int]:
-    return dict(enumerate(calls.tolist()))

@@ -15,7 +15,7 @@ import schemathesis
 import yaml
 from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
-from django.db import close_old_connections
+from django.db import close_old_connections, transaction
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.checks import negative_data_rejection
 from schemathesis.config import SchemathesisConfig
@@ -105,8 +105,15 @@ def _connection_of_the_test(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         signal.connect(close_old_connections)
 
 
-@pytest.fixture
-def ids(db: None, _connection_of_the_test: None) -> dict[str, str]:
+@pytest.fixture(scope="module")
+def _world(django_db_setup: None, django_db_blocker: Any) -> Iterator[dict[str, str]]:
+    """Made once for all operations: what the requests of one change of it is rolled back."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        yield what_there_is()
+        transaction.set_rollback(True)
+
+
+def what_there_is() -> dict[str, str]:
     """What there is to ask for, and the key to ask with."""
     rollout = given.rollout()
     make.draft(rollout.prompt)
@@ -114,7 +121,6 @@ def ids(db: None, _connection_of_the_test: None) -> dict[str, str]:
     webhook = webhooks.create_endpoint(url="https://hooks.example.com/serinus", actor=ANNA)
     writer.store_calls(read_calls({"trace_id": TRACE_ID, "span_id": SPAN_ID, "prompt": "order-extractor"}))
     _, key = registry.issue_key(name="fuzz", scopes=["admin"], actor=ANNA)
-    snapshot_cache.cache.refresh()
     return {
         "name": "order-extractor",
         "key": "order-extractor",
@@ -127,6 +133,13 @@ def ids(db: None, _connection_of_the_test: None) -> dict[str, str]:
         "span_id": SPAN_ID,
         "bearer": key,
     }
+
+
+@pytest.fixture
+def ids(_world: dict[str, str], db: None, _connection_of_the_test: None) -> dict[str, str]:
+    """What there is, also in the memory of serving."""
+    snapshot_cache.cache.refresh()
+    return _world
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=" ".join)

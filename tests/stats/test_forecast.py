@@ -110,32 +110,34 @@ def foreseen(*asked: Any, legs: list[Leg] = FLAT, **how: Any) -> float:
 def simulated(
     asked: Question, frozen: metric.Frozen, control: Array, canary: Array, legs: list[Leg], *, rollouts: int
 ) -> float:
-    """The median of the canary's calls over rollouts that fold batches of LOOK calls until they report a decision."""
-    rngs = np.random.default_rng(7).spawn(rollouts)
-    return median(_delay(rng, asked, frozen, control, canary, legs) for rng in rngs)
+    """The median of the canary's calls over rollouts that fold batches of LOOK calls until they report a decision.
 
-
-def _delay(
-    rng: np.random.Generator, asked: Question, frozen: metric.Frozen, control: Array, canary: Array, legs: list[Leg]
-) -> float:
-    state, calls, of_canary = metric.start(frozen), 0, 0
-    ends = np.cumsum([leg.calls for leg in legs])
-    while calls < 100_000:
-        leg = legs[int(np.searchsorted(ends, calls, side="right"))]
-        in_canary = int(rng.binomial(LOOK, leg.share))
-        calls, of_canary = calls + LOOK, of_canary + in_canary
-        arms = {
-            "control": _bins(rng.multinomial(LOOK - in_canary, control / control.sum())),
-            "canary": _bins(rng.multinomial(in_canary, canary / canary.sum())),
-        }
-        state = metric.fold(frozen, state, step=leg.step, **arms)
-        if (metric.log_e_harm(frozen, state) if asked == "harm" else state.max_log_e_safe) >= THRESHOLD:
-            return of_canary
-    return math.inf
+    They go on side by side, and no longer than the median takes: until more than half of them have.
+    """
+    going = [(rng, metric.start(frozen)) for rng in np.random.default_rng(7).spawn(rollouts)]
+    control, canary = control / control.sum(), canary / canary.sum()
+    ends, reached = np.cumsum([leg.calls for leg in legs]), list[float]()
+    for calls in range(0, 100_000, LOOK):
+        leg, looked, going = legs[int(np.searchsorted(ends, calls, side="right"))], going, []
+        for rng, before in looked:
+            of_canary = int(rng.binomial(LOOK, leg.share))
+            arms = {
+                "control": _bins(rng.multinomial(LOOK - of_canary, control)),
+                "canary": _bins(rng.multinomial(of_canary, canary)),
+            }
+            state = metric.fold(frozen, before, step=leg.step, **arms)
+            if (metric.log_e_harm(frozen, state) if asked == "harm" else state.max_log_e_safe) >= THRESHOLD:
+                reached.append(calls + LOOK)
+            else:
+                going.append((rng, state))
+        if len(reached) > rollouts / 2:
+            break
+    return canary_calls(median([*reached, *[math.inf] * len(going)]), legs)
 
 
 def _bins(counts: Any) -> dict[int, int]:
-    return {int(place): int(counts[place]) for place in np.flatnonzero(counts)}
+    places = np.flatnonzero(counts)
+    return dict(zip(places.tolist(), counts[places].tolist(), strict=True))
 
 
 def odds(share: float, ratio: float) -> float:

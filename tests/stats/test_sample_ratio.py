@@ -11,6 +11,8 @@ from benchmarks.operating_characteristics.crowds import CROWDS, Crowd, one_call_
 from benchmarks.operating_characteristics.driving import Outcome, drive
 from benchmarks.operating_characteristics.traffic import draw_calls, steady
 from rollout.core.plan import Plan, PlanStep
+from rollout.core.stats.design_effect import BUCKETS
+from rollout.core.stats.grid import Array
 from rollout.core.stats.sample_ratio import (
     LOG_THRESHOLD,
     Counted,
@@ -46,17 +48,28 @@ def test_bayes_factor__counts_too_large_for_odds__agrees_with_scipy_in_logs(vect
     assert found == pytest.approx(vectors[vector_id]["output"], rel=1e-9)
 
 
+def calls(buckets: dict[int, int]) -> Array:
+    """By bucket (256,)."""
+    of_all = np.zeros(BUCKETS)
+    of_all[list(buckets)] = list(buckets.values())
+    return of_all
+
+
+def step(weight: float, control: dict[int, int], canary: dict[int, int]) -> StepUnits:
+    return StepUnits(weight, calls(control), calls(canary))
+
+
 def test_count__two_steps_of_one_weight__are_one_step() -> None:
-    halves = [StepUnits(0.05, {1: 40, 2: 40}, {3: 4}), StepUnits(0.05, {1: 10, 7: 35}, {3: 6})]
-    whole = [StepUnits(0.05, {1: 50, 2: 40, 7: 35}, {3: 10})]
+    halves = [step(0.05, {1: 40, 2: 40}, {3: 4}), step(0.05, {1: 10, 7: 35}, {3: 6})]
+    whole = [step(0.05, {1: 50, 2: 40, 7: 35}, {3: 10})]
 
     assert count(halves) == count(whole)
     assert len(count(halves)) == 1
 
 
 def test_log_bayes_factor__steps_of_different_weights__add() -> None:
-    first = StepUnits(0.05, dict.fromkeys(range(256), 19), dict.fromkeys(range(256), 2))
-    second = StepUnits(0.25, dict.fromkeys(range(256), 15), dict.fromkeys(range(256), 5))
+    first = StepUnits(0.05, np.full(256, 19.0), np.full(256, 2.0))
+    second = StepUnits(0.25, np.full(256, 15.0), np.full(256, 5.0))
 
     both = log_bayes_factor(count([first, second]))
 
@@ -75,40 +88,41 @@ def test_log_bayes_factor__counted_units__the_number_behind_the_stored_ones() ->
 
 @pytest.mark.parametrize(
     "steps",
-    [[], [StepUnits(0.05, {}, {})], [StepUnits(1.0, {3: 2}, {4: 900})], [StepUnits(0.0, {3: 2}, {4: 900})]],
+    [[], [step(0.05, {}, {})], [step(1.0, {3: 2}, {4: 900})], [step(0.0, {3: 2}, {4: 900})]],
     ids=["no step", "no calls", "everything to the canary", "nothing to the canary"],
 )
 def test_log_bayes_factor__nothing_to_compare__zero(steps: list[StepUnits]) -> None:
     assert log_bayes_factor(count(steps)) == 0
 
 
-@pytest.mark.parametrize("buckets", [{256: 1}, {-1: 1}, {0: -1}])
-def test_count__impossible_counts__refused(buckets: dict[int, int]) -> None:
-    with pytest.raises(ValueError, match="expected calls of 0 or more in buckets 0 to 255"):
-        count([StepUnits(0.05, buckets, {})])
+@pytest.mark.parametrize("impossible", [np.zeros(257), np.zeros(255), calls({0: -1})])
+def test_count__impossible_counts__refused(impossible: Array) -> None:
+    for arms in ((impossible, calls({})), (calls({}), impossible)):
+        with pytest.raises(ValueError, match="expected calls of 0 or more in buckets 0 to 255"):
+            count([StepUnits(0.05, *arms)])
 
 
 def test_log_bayes_factor__ten_million_calls_of_one_arm__finite() -> None:
-    everything = dict.fromkeys(range(256), 40_000)
+    everything, nothing = np.full(256, 40_000.0), np.zeros(256)
 
-    assert math.isfinite(log_bayes_factor(count([StepUnits(0.05, everything, {})])))
-    assert math.isfinite(log_bayes_factor(count([StepUnits(0.05, {}, everything)])))
+    assert math.isfinite(log_bayes_factor(count([StepUnits(0.05, everything, nothing)])))
+    assert math.isfinite(log_bayes_factor(count([StepUnits(0.05, nothing, everything)])))
 
 
 @pytest.mark.parametrize(
-    "step",
+    "units",
     [
-        StepUnits(0.05, {1: 1000, 2: 1000, 3: 1000}, {}),
-        StepUnits(0.05, {}, {9: 1000}),
-        StepUnits(0.01, dict.fromkeys(range(256), 115), {**dict.fromkeys(range(256), 1), 7: 300}),
+        step(0.05, {1: 1000, 2: 1000, 3: 1000}, {}),
+        step(0.05, {}, {9: 1000}),
+        step(0.01, dict.fromkeys(range(256), 115), {**dict.fromkeys(range(256), 1), 7: 300}),
     ],
     ids=["three units, none in the canary", "one unit, in the canary", "one heavy unit among many, in the canary"],
 )
-def test_log_bayes_factor__luck_of_few_units__no_evidence_though_the_calls_look_like_it(step: StepUnits) -> None:
-    control, canary = sum(step.control.values()), sum(step.canary.values())
-    as_if_independent = log_dirichlet_multinomial(control, canary, weight=step.weight, concentration=1000)
+def test_log_bayes_factor__luck_of_few_units__no_evidence_though_the_calls_look_like_it(units: StepUnits) -> None:
+    control, canary = float(units.control.sum()), float(units.canary.sum())
+    as_if_independent = log_dirichlet_multinomial(control, canary, weight=units.weight, concentration=1000)
 
-    found = log_bayes_factor(count([step]))
+    found = log_bayes_factor(count([units]))
 
     assert found < 1 < LOG_THRESHOLD < as_if_independent
 
@@ -167,7 +181,7 @@ def test_mean_log_bayes_factor__beyond_floats__no_overflow() -> None:
 
 def test_effective_units__every_call_another_unit__as_many_as_calls() -> None:
     rng = np.random.default_rng(1)
-    control, canary = (dict(enumerate(rng.multinomial(n, [1 / 256] * 256).tolist())) for n in (9500, 500))
+    control, canary = (rng.multinomial(n, [1 / 256] * 256).astype(float) for n in (9500, 500))
 
     units = effective_units(control, canary)
 
@@ -176,7 +190,7 @@ def test_effective_units__every_call_another_unit__as_many_as_calls() -> None:
 
 def test_effective_units__twenty_calls_a_unit__a_twentieth_of_the_calls() -> None:
     rng = np.random.default_rng(1)
-    control, canary = (dict(enumerate((20 * rng.multinomial(n, [1 / 256] * 256)).tolist())) for n in (9500, 500))
+    control, canary = (20.0 * rng.multinomial(n, [1 / 256] * 256) for n in (9500, 500))
 
     units = effective_units(control, canary)
 
@@ -184,7 +198,7 @@ def test_effective_units__twenty_calls_a_unit__a_twentieth_of_the_calls() -> Non
 
 
 def test_effective_units__one_unit_makes_all_calls__one() -> None:
-    assert effective_units({}, {17: 1000}) == pytest.approx((0, 1))
+    assert effective_units(calls({}), calls({17: 1000})) == pytest.approx((0, 1))
 
 
 @pytest.mark.parametrize("crowd", [one_call_a_unit, *CROWDS.values()], ids=["1 call a unit", *CROWDS])

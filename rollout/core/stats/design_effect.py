@@ -69,9 +69,10 @@ def crowding(calls: Array) -> float:
 
 def sums_of(buckets: Mapping[int, UnitSums]) -> Sums:
     """From bucket → sums. Raises ValueError on a bucket that cannot be."""
-    sums = Sums(np.zeros(BUCKETS), np.zeros(BUCKETS), np.zeros(BUCKETS))
-    for bucket, of_units in buckets.items():
+    for bucket in buckets:
         if not 0 <= bucket < BUCKETS:
             raise ValueError(f"expected buckets from 0 to {BUCKETS - 1}, got {bucket}")
-        sums.n[bucket], sums.total[bucket], sums.squares[bucket] = of_units.n, of_units.total, of_units.squares
-    return sums
+    sums = np.zeros((len(Sums._fields), BUCKETS))
+    if buckets:
+        sums[:, list(buckets)] = np.array([(of.n, of.total, of.squares) for of in buckets.values()], dtype=float).T
+    return Sums(*sums)

@@ -97,11 +97,20 @@ def top_bin(measure: str) -> int:
 
 def arm(bins: Bins, *, top: int) -> Arm:
     """The counts in the order of their bins. Raises ValueError on a bin, over `top` too, or count that cannot be."""
+    numbers = {*map(type, bins), *map(type, bins.values())} <= {int}
+    if not numbers or min(bins, default=0) < 0 or max(bins, default=0) > top or min(bins.values(), default=0) < 0:
+        _check(bins, top=top)
+    places = np.fromiter(bins.keys(), dtype=np.int64, count=len(bins))
+    counts = np.fromiter(bins.values(), dtype=np.int64, count=len(bins))
+    order = np.argsort(places)
+    order = order[counts[order] > 0]
+    return Arm(places[order], counts[order], int(counts.sum()))
+
+
+def _check(bins: Bins, *, top: int) -> None:
+    """Raises ValueError, which names the bin or count that cannot be."""
     for place, count in bins.items():
         if not isinstance(place, int) or not 0 <= place <= top:
             raise ValueError(f"expected bins from 0 to {top}, got {place!r}")
         if not isinstance(count, int) or count < 0:
             raise ValueError(f"expected counts of 0 or more, got {count!r} in bin {place}")
-    places = np.array(sorted(place for place, count in bins.items() if count), dtype=np.int64)
-    counts = np.array([bins[place] for place in places.tolist()], dtype=np.int64)
-    return Arm(places, counts, int(counts.sum()))

@@ -195,17 +195,7 @@ def log_e_safe(frozen: Frozen, state: State) -> float:
 
 def nothing_yet(metric: PlanMetric) -> Report:
     """The report of a metric before its first batch."""
-    return Report(
-        name=metric.name,
-        measure=metric.measure,
-        kind=metric.kind,
-        role=metric.role,
-        direction=metric.direction,
-        margin=metric.margin or {},
-        limit=metric.limit,
-        weight=metric.weight,
-        unit=metric.unit,
-    )
+    return Report(**_planned(metric))
 
 
 def report(frozen: Frozen, state: State) -> Report:
@@ -214,8 +204,8 @@ def report(frozen: Frozen, state: State) -> Report:
     canary = sum((step.canary for step in state.steps), Totals())
     found = difference([(step.control, step.canary) for step in state.steps], outcomes=process.outcomes)
     limit = 1.0 if metric.unit in ("share", "score") else math.inf
-    return replace(
-        nothing_yet(metric),
+    return Report(
+        **_planned(metric),
         control_n=control.n,
         control_estimate=control.mean,
         canary_n=canary.n,
@@ -239,6 +229,21 @@ def overall_log_e(reports: Iterable[Report]) -> float:
     if not guardrails:
         return 0.0
     return float(log_mean([report.log_e_harm for report in guardrails], [report.weight for report in guardrails]))
+
+
+def _planned(metric: PlanMetric) -> dict[str, Any]:
+    """What a report repeats of the plan."""
+    return {
+        "name": metric.name,
+        "measure": metric.measure,
+        "kind": metric.kind,
+        "role": metric.role,
+        "direction": metric.direction,
+        "margin": metric.margin or {},
+        "limit": metric.limit,
+        "weight": metric.weight,
+        "unit": metric.unit,
+    }
 
 
 def _batch(frozen: Frozen, *, step: int, control: Bins, canary: Bins) -> Batch:

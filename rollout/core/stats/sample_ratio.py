@@ -7,7 +7,7 @@ Source: Lindon and Malek 2022, "Anytime-valid inference for multinomial count da
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,11 +22,11 @@ LOG_THRESHOLD = math.log(1000)  # alpha .001
 
 @dataclass(frozen=True, slots=True)
 class StepUnits:
-    """What one step assigned. weight: planned share of the canary; control, canary: calls by unit bucket 0..255."""
+    """What one step assigned. weight: planned share of the canary; control, canary: calls by unit bucket (256,)."""
 
     weight: float
-    control: Mapping[int, int]
-    canary: Mapping[int, int]
+    control: Array
+    canary: Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,9 @@ def count(steps: Iterable[StepUnits]) -> list[Counted]:
     """
     by_weight: dict[float, tuple[Array, Array]] = {}
     for step in steps:
+        _check(step)
         control, canary = by_weight.get(step.weight, (np.zeros(BUCKETS), np.zeros(BUCKETS)))
-        by_weight[step.weight] = (control + _calls(step.control), canary + _calls(step.canary))
+        by_weight[step.weight] = (control + step.control, canary + step.canary)
     return [_count(weight, *arms) for weight, arms in by_weight.items() if 0 < weight < 1]
 
 
@@ -70,10 +71,9 @@ def planned_share(weight: float, *, control: float, canary: float) -> float:
     return weight * canary / (weight * canary + (1 - weight) * control)
 
 
-def effective_units(control: Mapping[int, int], canary: Mapping[int, int]) -> tuple[float, float]:
-    """How many independent units each arm's calls are worth, from the calls by unit bucket: at most the calls."""
-    arms = (_calls(control), _calls(canary))
-    control_units, canary_units = (float(calls.sum()) / crowding(calls) for calls in arms)
+def effective_units(control: Array, canary: Array) -> tuple[float, float]:
+    """How many independent units each arm's calls are worth, from the calls by bucket (256,): at most the calls."""
+    control_units, canary_units = (float(calls.sum()) / crowding(calls) for calls in (control, canary))
     return control_units, canary_units
 
 
@@ -103,13 +103,7 @@ def _unbiased(sum_of_squares: float) -> float:
     return float(sum_of_squares) * BUCKETS / (BUCKETS - 1)
 
 
-def _calls(buckets: Mapping[int, int]) -> Array:
-    places = np.fromiter(buckets.keys(), dtype=np.int64, count=len(buckets))
-    counts = np.fromiter(buckets.values(), dtype=np.float64, count=len(buckets))
-    wrong = np.flatnonzero((places < 0) | (places >= BUCKETS) | (counts < 0))
-    if len(wrong):
-        place, n = list(buckets.items())[wrong[0]]
-        raise ValueError(f"expected calls of 0 or more in buckets 0 to {BUCKETS - 1}, got {n} in {place}")
-    calls = np.zeros(BUCKETS)
-    calls[places] = counts
-    return calls
+def _check(step: StepUnits) -> None:
+    for calls in (step.control, step.canary):
+        if calls.shape != (BUCKETS,) or calls.min() < 0:
+            raise ValueError(f"expected calls of 0 or more in buckets 0 to {BUCKETS - 1}, got {calls.tolist()}")
