@@ -1,6 +1,7 @@
 """System checks: settings that are each in order but wrong together.
 
-`manage.py check` shows them and `manage.py serve` begins with them; an error stops it, a warning is printed.
+`manage.py check` shows them and `manage.py serve` begins with them; an error stops it, a warning is printed. Django's
+own, which load all the code, are for developers.
 """
 
 from typing import Any
@@ -13,11 +14,14 @@ from django.db import connection
 
 from config import env
 
+SETTINGS = "settings"
+"""The tag of these checks."""
+
 LOCAL_HOSTS = {"localhost", "127.0.0.1", "[::1]"}
 SHORTEST_SECRET_KEY = 32  # characters; 32 random bytes would be 43 in base 64
 
 
-@register
+@register(SETTINGS)
 def check_secret_key(**kwargs: Any) -> list[CheckMessage]:
     if len(settings.SECRET_KEY) >= SHORTEST_SECRET_KEY:
         return []
@@ -30,7 +34,7 @@ def check_secret_key(**kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@register
+@register(SETTINGS)
 def check_shared_secret_key(**kwargs: Any) -> list[CheckMessage]:
     """Tasks are signed with it: another host, or another data folder, would take them and could not read them."""
     if connection.vendor == "sqlite" or env.text("SERINUS_SECRET_KEY"):
@@ -44,7 +48,7 @@ def check_shared_secret_key(**kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@register
+@register(SETTINGS)
 def check_body_limits(**kwargs: Any) -> list[CheckMessage]:
     if settings.MAX_BODY_BYTES <= settings.MAX_DECOMPRESSED_BYTES:
         return []
@@ -56,7 +60,7 @@ def check_body_limits(**kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@register
+@register(SETTINGS)
 def check_exposure(**kwargs: Any) -> list[CheckMessage]:
     """What is fine on one's own machine and a mistake where others can reach it."""
     others = [host for host in settings.ALLOWED_HOSTS if host not in LOCAL_HOSTS]

@@ -21,6 +21,8 @@ class FlagConverter(PathConverter):
 
 register_converter(FlagConverter, "flag")
 
+admin.autodiscover()  # here and not for every process (config.admin_app)
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("livez", health.livez),
     path("readyz", health.readyz),

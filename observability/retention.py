@@ -39,7 +39,7 @@ from observability.models import (
     VersionSpan,
 )
 from observability.rollups import SERIES_KEPT_FOR, seal
-from registry import idempotency
+from registry.models import IdempotentAnswer
 
 BATCH = 200  # of calls, with all that goes with them: some 10 ms, under 80 ms with 200 000 stored (2 cores, SQLite)
 HOURS: Mapping[str, Callable[[], QuerySet[Any]]] = {
@@ -106,7 +106,11 @@ def kinds() -> list[Kind]:
             "series of metrics", METRICS_KEPT_FOR, lambda at: MetricBucket.objects.filter(starts_at__lt=at)
         ),
         *(kind for kinds_of_another in _of_others for kind in kinds_of_another()),
-        _found_by_index("answers to repeat", idempotency.KEPT_FOR, idempotency.answers_before),
+        _found_by_index(
+            "answers to repeat",
+            IdempotentAnswer.KEPT_FOR,
+            lambda at: IdempotentAnswer.objects.filter(stored_at__lt=at),
+        ),
     ]
 
 

@@ -9,12 +9,10 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
-from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import QuerySet
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -24,7 +22,6 @@ from common.errors import BadRequest, Conflict, Invalid
 from registry.keys import bearer_token, hash_key
 from registry.models import IdempotentAnswer
 
-KEPT_FOR = timedelta(hours=24)
 KEPT_HEADERS = ("Location", "ETag")
 WRITTEN = re.compile(r'"(?P<quoted>[ !#-\[\]-~]{1,255})"|(?P<bare>[!#-~]{1,255})')
 
@@ -43,7 +40,9 @@ def idempotent(*, shown_once: str | None = None) -> Callable[[Post], Post]:
             digest, fingerprint = _digest(request, key), _fingerprint(request)
             with transaction.atomic():
                 _take_turn(digest)
-                kept = IdempotentAnswer.objects.filter(digest=digest, stored_at__gt=now() - KEPT_FOR).first()
+                kept = IdempotentAnswer.objects.filter(
+                    digest=digest, stored_at__gt=now() - IdempotentAnswer.KEPT_FOR
+                ).first()
                 if kept is not None:
                     return _again(kept, fingerprint, shown_once)
                 response = post(view, request, *args, **kwargs)
@@ -54,11 +53,6 @@ def idempotent(*, shown_once: str | None = None) -> Callable[[Post], Post]:
         return once
 
     return decorated
-
-
-def answers_before(moment: datetime) -> QuerySet[IdempotentAnswer]:
-    """Those stored before then."""
-    return IdempotentAnswer.objects.filter(stored_at__lt=moment)
 
 
 def _key(request: Request) -> str | None:

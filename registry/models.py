@@ -4,6 +4,8 @@ Invariants live in the database under names that read as sentences. Two sequence
 that the read path must see takes the next `generation`, every fact told to the outside the next `event` number.
 """
 
+from datetime import timedelta
+
 from django.core.serializers.json import DjangoJSONEncoder
 from django.core.validators import RegexValidator
 from django.db import models
@@ -250,6 +252,8 @@ class IdempotentAnswer(models.Model):
 
     digest: of the API key and the Idempotency-Key. fingerprint: of what was asked.
     """
+
+    KEPT_FOR = timedelta(hours=24)
 
     digest = models.CharField(max_length=64, unique=True)
     fingerprint = models.CharField(max_length=64)

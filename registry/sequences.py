@@ -4,7 +4,6 @@ from contextlib import suppress
 from threading import Event
 from typing import Literal
 
-import psycopg
 from django.conf import settings
 from django.db import Error as AnyDatabaseError
 from django.db import connection
@@ -41,7 +40,7 @@ def wait_for_generation(stop: Event) -> None:
     if connection.vendor != "postgresql" or settings.DATABASE_DIRECT:
         stop.wait(ASK_S)
         return
-    with suppress(AnyDatabaseError, psycopg.Error):
+    with suppress(AnyDatabaseError), connection.wrap_database_errors:
         with connection.cursor() as cursor:
             cursor.execute(f"LISTEN {CHANNEL}")  # again and again: it costs little, and the connection may be another
         for _ in connection.connection.notifies(timeout=ASK_LISTENERS_S, stop_after=1):

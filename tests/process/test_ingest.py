@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 import pytest
 
 from tests import migrated, recorded, traces
-from tests.process.server import Server, serving, wait_until
+from tests.process.server import Server, serving, serving_web_alone, wait_until
 
 PROTOBUF = "application/x-protobuf"
 SPANS_A_BATCH = 10
@@ -56,7 +56,7 @@ class Exporters:
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, str]]:
     """A server and a key for it."""
-    with serving(migrated.installation(tmp_path_factory.mktemp("ingest"))) as server:
+    with serving_web_alone(migrated.installation(tmp_path_factory.mktemp("ingest"))) as server:
         yield server, server.key()
 
 
@@ -71,7 +71,7 @@ def test_traces__group_killed_while_they_arrive__every_acknowledged_span_is_ther
 
         for client in clients:
             client.join()
-    with serving(tmp_path) as server:
+    with serving_web_alone(tmp_path) as server:
         assert_stored_once(server, exporters)
         for first in exporters.sent[::SPANS_A_BATCH]:
             assert exporters.export(server, first) == 200  # the exporters send again what they were not sure of

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from tests import migrated, traces
 from tests.parallel import start
-from tests.process.server import HOST, Server, serving
+from tests.process.server import HOST, Server, serving_web_alone
 
 EXPORTERS_GIVE_UP_AFTER_S = 10
 EXPORTERS = 48  # more than the threads of both web processes
@@ -22,7 +22,7 @@ class Answer(NamedTuple):
 
 
 def test_traces__database_locked_by_another__503_in_time_for_all_and_prompts_are_served(tmp_path: Path) -> None:
-    with serving(migrated.installation(tmp_path)) as server:
+    with serving_web_alone(migrated.installation(tmp_path)) as server:
         key = server.key()
         with closing(sqlite3.connect(tmp_path / "serinus.sqlite3", isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")

@@ -11,7 +11,7 @@ import pytest
 import serinus
 from tests import migrated
 from tests.process.operators import Operator
-from tests.process.server import HOST, Server, serving, started, wait_until
+from tests.process.server import HOST, Server, serving_web_alone, started, wait_until
 from tests.process.wrong_answers import last_wrong_answers
 
 SERVED_WITHIN_S = 1.0
@@ -23,7 +23,7 @@ UNITS = [*(f"user-{i}" for i in range(50)), "", "Ünïcode 🐦", " user-1", "a&
 @pytest.fixture(scope="module")
 def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
     folder = migrated.installation(tmp_path_factory.mktemp("follows"))
-    with serving(folder, "--workers", "4", SERINUS_ROLLBACK_COOL_DOWN="0s") as server:
+    with serving_web_alone(folder, "--workers", "4", SERINUS_ROLLBACK_COOL_DOWN="0s") as server:
         yield Operator(server)
 
 
@@ -108,7 +108,7 @@ def test_key_revoked_or_wrong__refused_by_the_servers_words(connect: Callable[..
 
 
 def test_server_restarts__served_on_then_followed_again(tmp_path: Path, connect: Callable[..., serinus.Client]) -> None:
-    with serving(migrated.installation(tmp_path / "data")) as server:
+    with serving_web_alone(migrated.installation(tmp_path / "data")) as server:
         operator = Operator(server)
         operator.publish("lasting")
         client = connect(server, operator.key)
@@ -116,7 +116,7 @@ def test_server_restarts__served_on_then_followed_again(tmp_path: Path, connect:
     wait_until(lambda: client.status().stale, within_s=10)
     while_down = version_of(client, "lasting")
 
-    with started(tmp_path / "data", port=server.port) as again:
+    with started(tmp_path / "data", command="run_web", port=server.port) as again:
         wait_until(lambda: again.get("/readyz") == 200, within_s=60)
         Operator(again).point("lasting", "1.1")
         wait_until(lambda: version_of(client, "lasting") == "v1.1", within_s=15)

@@ -10,7 +10,7 @@ import pytest
 from serinus import asking
 from serinus.reports import Reports
 from tests import migrated
-from tests.process.server import HOST, Server, serving, started, wait_until
+from tests.process.server import HOST, Server, serving_web_alone, started, wait_until
 
 EXPOSURE = "rol_06b3t2k9w0x4y8z1c5d7:0:canary:182"
 
@@ -27,7 +27,7 @@ class Assigned:
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, str]]:
     """A server and a key for it."""
-    with serving(migrated.installation(tmp_path_factory.mktemp("reports"))) as server:
+    with serving_web_alone(migrated.installation(tmp_path_factory.mktemp("reports"))) as server:
         yield server, server.key()
 
 
@@ -129,14 +129,14 @@ def nested(depth: int) -> list[Any]:
 
 
 def test_reports__server_down_then_up__each_once(tmp_path: Path) -> None:
-    with serving(migrated.installation(tmp_path)) as server:
+    with serving_web_alone(migrated.installation(tmp_path)) as server:
         key = server.key()
         reports = Reports(asking.Server(url_of(server)), key)
     for number in range(300):
         reports.score("patience", number / 1000, exposure=EXPOSURE)
     assert reports.flush(0.5) is False
 
-    with started(tmp_path, port=server.port) as server:
+    with started(tmp_path, command="run_web", port=server.port) as server:
         wait_until(lambda: reports.flush(1), within_s=60)
 
         values = [score["value"] for score in listed((server, key), "/api/v1/scores?name=patience&limit=500")]

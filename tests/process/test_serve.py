@@ -3,20 +3,17 @@
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from config.management.commands.serve import Command
 from tests import migrated
 from tests.process.server import (
     HOST,
-    MANAGE,
     Server,
-    environment,
     serving,
     started,
     wait_until,
@@ -150,10 +147,11 @@ def test_serve__setting_that_cannot_work__named(tmp_path: Path, settings: dict[s
 
 
 @pytest.mark.parametrize("arguments", [("--host", "example.org"), ("--port", "0"), ("--workers", "-1")])
-def test_serve__argument_that_cannot_work__named(arguments: tuple[str, str], tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, MANAGE, "serve", *arguments], env=environment(tmp_path), capture_output=True, text=True
-    )
+def test_serve__argument_that_cannot_work__named(
+    arguments: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        Command().run_from_argv(["manage.py", "serve", *arguments])
 
-    assert done.returncode == 2
-    assert f"argument {arguments[0]}: expected" in done.stderr
+    assert ended.value.code == 2
+    assert f"argument {arguments[0]}: expected" in capsys.readouterr().err

@@ -1,9 +1,15 @@
 """Settings that are wrong together are found before anything starts."""
 
+import subprocess
+import sys
+
 import pytest
+from django.contrib import admin
 from django.core.checks import run_checks
 from django.db import connections
 from pytest_django.fixtures import Settings
+
+from config import urls
 
 
 @pytest.fixture(autouse=True)
@@ -15,8 +21,8 @@ def found() -> set[str | None]:
     return {message.id for message in run_checks() if (message.id or "").startswith("serinus.")}
 
 
-def test_checks__defaults__nothing_found() -> None:
-    assert found() == set()
+def test_checks__defaults__nothing_found_in_settings_or_code() -> None:
+    assert run_checks() == []
 
 
 def test_checks__short_secret_key__error(settings: Settings) -> None:
@@ -53,3 +59,13 @@ def test_checks__settings_that_agree__nothing_found(settings: Settings, hosts: l
     settings.BASE_URL = "https://serinus.example.org"
 
     assert found() == set()
+
+
+def test_checks__in_a_process_that_has_no_addresses__the_admin_is_checked_all_the_same() -> None:
+    registered = "django.setup(); run_checks(tags=['admin']); print(len(site._registry))"
+    assert urls.urlpatterns  # here they are loaded
+    imports = "import django; from django.contrib.admin import site; from django.core.checks import run_checks; "
+
+    done = subprocess.run([sys.executable, "-c", imports + registered], capture_output=True, text=True, check=True)
+
+    assert int(done.stdout) == len(admin.site._registry) > 0

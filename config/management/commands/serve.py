@@ -16,6 +16,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import Error as AnyDatabaseError
 from django.db import OperationalError, connection
 
+from config.checks import SETTINGS
 from config.listening import Address, Taken, add_arguments, require_free, settle
 from config.programs import BACKGROUND, environment, web
 from config.supervisor import NotStarted, Supervisor
@@ -33,7 +34,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, host: IPv4Address | IPv6Address, port: int, workers: int, **options: Any) -> None:
         address = Address(host, port)
         settle(address)
-        self.check()
+        self.check(tags=[SETTINGS])
         try:
             require_free(address)
             migrated = migrated_unless_away()
