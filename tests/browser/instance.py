@@ -22,8 +22,10 @@ PASSWORD = "correct horse battery staple"
 PLAN: dict[str, Any] = {
     "steps": [{"weight": "50%", "hold": "10m"}],
     "metrics": [{"name": "hallucination", "kind": "rate", "margin": {"ratio": 2}}],
-    "look_every": "1s",
 }
+SOON: dict[str, Any] = {"look_every": "1s"}
+"""Of the plans of rollouts whose verdict somebody waits for: a rollout that nobody ends is looked at until the end."""
+
 MAKE_PEOPLE = f"""
 import json
 from django.contrib.auth.hashers import make_password
@@ -54,10 +56,6 @@ class Instance(Operator):
     @property
     def url(self) -> str:
         return f"http://{HOST}:{self.server.port}"
-
-    def open(self, path: str, person: str) -> tuple[int, bytes]:
-        """Status and body of a page, asked for without a browser."""
-        return self.server.request("GET", path, Cookie=f"sessionid={self.sessions[person]}")
 
     def roll_out(self, name: str, **plan: Any) -> str:
         """The id of a rollout of the prompt's version 1.1, which production is to become."""

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import pytest
 
 from tests import traces
-from tests.browser.instance import PLAN, REACHES_ALL_S, Instance
+from tests.browser.instance import PLAN, REACHES_ALL_S, SOON, Instance
 from tests.process.server import wait_until
 
 NAME = "order-extractor"
@@ -153,7 +153,7 @@ def take_orders_until_it_ends(serinus: Instance, rollout: str, hallucinated: Map
 def start_a_held_one(serinus: Instance, prompt: str) -> None:
     """Of a label of its own. Its control's calls are not reported, so that its sample ratio is broken."""
     serinus.point(prompt, "2.2", TRIAL)
-    body = {"prompt": prompt, "canary": "2.4", "label": TRIAL, "plan": PLAN}
+    body = {"prompt": prompt, "canary": "2.4", "label": TRIAL, "plan": PLAN | SOON}
     rollout = serinus.call("POST", "/api/v1/rollouts", body)["id"]
     serinus.wait_for_both_arms(prompt, TRIAL)
     serinus.report([each for each in serinus.serve(prompt, ORDERS, TRIAL) if each["reason"] == "canary"])
@@ -161,7 +161,7 @@ def start_a_held_one(serinus: Instance, prompt: str) -> None:
 
 
 def start(serinus: Instance, prompt: str, canary: str, **plan: Any) -> str:
-    body = {"prompt": prompt, "canary": canary, "plan": PLAN | plan}
+    body = {"prompt": prompt, "canary": canary, "plan": PLAN | SOON | plan}
     rollout = serinus.call("POST", "/api/v1/rollouts", body)["id"]
     serinus.wait_for_both_arms(prompt)
     return str(rollout)

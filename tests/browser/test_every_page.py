@@ -1,7 +1,7 @@
 """Every page, with something on it: everybody can use it, in light, in dark and on a phone."""
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.browser import axe, site_map, story
 from tests.browser.instance import Instance
@@ -41,6 +41,13 @@ def test_page__with_data__accessible_and_no_wider_than_a_phone(
     assert not axe.grave_violations(page)
     with on_a_phone(page):
         assert not beyond(page)
+
+
+def test_sidebar__accessible(page: Page, addresses: dict[str, str]) -> None:
+    page.goto(addresses["admin/registry/label/<path:object_id>/change/"])  # it has all styles: Django's and ours
+
+    expect(page.locator(axe.SIDEBAR).locator("[aria-current=page]")).to_be_visible()
+    assert not axe.grave_violations(page, axe.SIDEBAR)
 
 
 def test_rollout_page__rolled_back__accessible(told: story.Story, windows: Windows, camera: Camera) -> None:

@@ -47,11 +47,13 @@ def test_roll_back__by_keyboard_alone(serinus: Instance, windows: Windows) -> No
 def test_live_page__while_a_link_has_the_focus__keeps_it(serinus: Instance, windows: Windows) -> None:
     serinus.roll_out("focused")
     page = windows.open()
+    page.clock.install()
     page.goto("/")
     link = page.get_by_role("link", name="focused").first
     link.focus()
 
     serinus.roll_out("beside")
+    page.clock.run_for(6000)  # it asks every five seconds
 
     expect(page.get_by_role("link", name="beside").first).to_be_visible()
     expect(link).to_be_focused()

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, Request, expect
 
 from tests.browser import story
-from tests.browser.instance import OPERATOR, Instance
+from tests.browser.instance import OPERATOR, SOON, Instance
 from tests.browser.windows import Windows
 from tests.process.server import wait_until
 
@@ -15,11 +15,13 @@ ROLLED_BACK = re.compile(": Rolled back")
 CHANGES_WITHIN_MS = 10_000
 """By itself every five seconds; a look at the evidence once a second, and the page's way, come on top."""
 
+ASKS_AGAIN_MS = 6000
+
 
 @pytest.mark.parametrize("script", [True, False], ids=["with script", "without script"])
 def test_rollout_page__scores_come_in__changes_by_itself(serinus: Instance, windows: Windows, script: bool) -> None:
     prompt = f"watched-{'with' if script else 'without'}-script"
-    rollout = serinus.roll_out(prompt)
+    rollout = serinus.roll_out(prompt, **SOON)
     page = windows.open(java_script_enabled=script)
     page.goto(f"/rollouts/{rollout}")
     expect(page.get_by_role("heading", level=1)).to_contain_text(f"{prompt} v1.0 → v1.1")
@@ -35,14 +37,17 @@ def test_rollout_page__scores_come_in__changes_by_itself(serinus: Instance, wind
 
 def test_status_page__a_rollout_starts_and_ends__comes_and_goes_by_itself(serinus: Instance, windows: Windows) -> None:
     page = windows.open()
+    page.clock.install()
     page.goto("/")
 
     rollout = serinus.roll_out("appearing")
+    page.clock.run_for(ASKS_AGAIN_MS)
 
     link = page.get_by_role("link", name="appearing")
     expect(link).to_be_visible(timeout=CHANGES_WITHIN_MS)
     expect(page.get_by_role("region", name="Ended lately").get_by_role("link", name="appearing")).to_be_hidden()
     serinus.call("POST", f"/api/v1/rollouts/{rollout}/cancel", {"reason": "over"})
+    page.clock.run_for(ASKS_AGAIN_MS)
     ended = page.get_by_role("region", name="Ended lately").get_by_role("link", name="appearing")
     expect(ended).to_be_visible(timeout=CHANGES_WITHIN_MS)
 
@@ -52,6 +57,7 @@ def test_status_page__session_has_ended__leads_to_the_login_and_asks_no_more(
 ) -> None:
     serinus.roll_out("watched-by-nobody")
     page = windows.open()
+    page.clock.install()
     page.goto("/")
     asked = count(page, "request")
     page.route("**/", lambda route: route.fulfill(status=302, headers={"Location": "/admin/login/?next=/"}))
@@ -63,12 +69,14 @@ def test_status_page__session_has_ended__leads_to_the_login_and_asks_no_more(
     expect(fresh.get_by_role("link")).to_have_attribute("href", f"{serinus.url}/admin/login/?next=/")
     expect(page.locator(".who")).to_be_hidden()
     so_far = len(asked)
-    page.wait_for_timeout(6000)  # it would ask every five seconds
+    page.clock.run_for(ASKS_AGAIN_MS)
     assert len(asked) == so_far
     page.unroute("**/")
     come_back(page)
     expect(fresh).to_have_text(re.compile(r"^updated \d+ s ago$"))
     expect(page.locator(".who")).to_be_visible()
+    with page.expect_request("**/"):
+        page.clock.run_for(ASKS_AGAIN_MS)
 
 
 def test_status_page__come_back_to_many_times__answered_once(serinus: Instance, windows: Windows) -> None:
