@@ -7,7 +7,7 @@ ON_BOTH_DATABASES := $(wildcard $(addprefix tests/,db http concurrency webhooks 
 ON_POSTGRES_ALONE := tests/concurrency tests/crash/test_judging_killed.py tests/crash/test_evaluator_killed.py tests/crash/test_killed_between_statements.py  # slow, and pass on SQLite too
 ON_SQLITE_ALONE := tests/crash/test_ingest_killed.py tests/http/test_api_schema.py tests/db/test_healthy_rollouts.py  # starts SQLite's servers; document with SQLite's bounds of whole numbers; a million calls, which ask statistics
 ON_SQLITE_ALONE += $(addprefix tests/,http/test_ofrep.py http/test_ofrep_provider.py)  # flags are answered from memory, like prompts
-BENCHMARKS := "serving --quick" sdk verdict "ingest --stages" "ingest --quick" "operating_characteristics --quick" "judging_design --quick" "baselines --quick" "pages --quick" insight_pages
+BENCHMARKS := "serving --quick" sdk verdict "ingest --stages" "ingest --quick" "operating_characteristics --quick" "judging_design --quick" "baselines --quick" "pages --quick" insight_pages "watching --quick"
 
 MAKEFLAGS += --jobs=3  # .venv-clients and .venv-ragas are filled while .venv is, and while lint runs
 unexport PYTHONDONTWRITEBYTECODE  # some images set it, and each of hundreds of processes would compile everything anew

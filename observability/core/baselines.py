@@ -52,6 +52,7 @@ LEAST_ERRORS = 1.3  # standard errors between the mean and the threshold: fewer 
 Z_ONE_SIDED = 2.33  # more than one look would need: the stretch since the change is the worst of many
 Z_95 = 1.96
 WIDER = 1.314  # an interval of 99 % than one of 95 %: the stretch that ends an alert is the best of many
+ROUNDING = 1e-6  # more than sums differ by that are added up in another order
 SURE = 40.0  # from there on log(1 + exp(s)) is s, to the last digit
 
 CALM, LONGEST_CALM = 3 * BUCKET, timedelta(hours=16)
@@ -179,6 +180,64 @@ class Detector:
     def change(self) -> Change:
         first = self._over_mean.first
         return Change(self._over_mean.log_e, first, together(step.sums for step in self._steps[first:]))
+
+
+def could_fire(metric: str, base: Baseline, steps: Sequence[Step]) -> bool:
+    """Whether a Detector may fire after these steps: False is sure, and costs a small part of asking the Detector.
+
+    It fires only if some stretch, from one of the steps until now, is beyond the threshold by its standard errors, or
+    if evidence against the threshold is enough by itself. Each is asked of all stretches, by sums that grow backwards.
+    """
+    return _some_stretch_is_beyond(base, steps) or most_evidence(metric, base, steps) >= LOG_ENOUGH_BEYOND - ROUNDING
+
+
+def _some_stretch_is_beyond(base: Baseline, steps: Sequence[Step]) -> bool:
+    n, total, squares, threshold = 0, 0.0, 0.0, 0.0
+    levels = [base.threshold_at(quarter) for quarter in range(QUARTERS)]
+    for step in reversed(steps):
+        n, total, squares = n + step.sums.n, total + step.sums.total, squares + step.sums.squares
+        threshold = max(threshold, levels[step.quarter] * (1 - ROUNDING))
+        if n < LEAST_NOW or total <= n * threshold:
+            continue
+        mean = total / n
+        if mean - Z_ONE_SIDED * sqrt(max(0.0, squares / n - mean**2) / n) > threshold:
+            return True
+    return False
+
+
+def most_evidence(metric: str, base: Baseline, steps: Sequence[Step]) -> float:
+    """An upper bound of the log evidence against the threshold, c; inf where one stretch alone could be enough to fire.
+
+    The evidence is a mean over alternatives of sums over stretches of exp(s), s being the log evidence of a stretch, so
+    at most the sum of exp(sup s). Over all bets b in [0, 1) the supremum of b Y + (ln(1 - b) + b) Y2, where Y and Y2
+    are the sums of y and y^2, is Y - Y2 ln(1 + Y / Y2), and 0 for Y <= 0. Over all likelihood ratios of p in
+    [c, (1 + c) / 2] to c it is that of the mean, or of the end next to it; since c is another in each quarter of the
+    day, it is taken of each quarter's part of the stretch.
+    """
+    levels = [base.threshold_at(quarter) for quarter in range(QUARTERS)]
+    y, y2, evidence = 0.0, 0.0, 0.0
+    of_quarters, quarter, n_of_quarter, total_of_quarter = 0.0, -1, 0, 0.0
+    for step in reversed(steps):
+        n, total, squares, _ = step.sums
+        c = levels[step.quarter]
+        y += total / c - n
+        y2 += max(0.0, squares / c**2 - 2 * total / c + n)
+        most = max(0.0, y - y2 * log1p(y / y2)) if y > 0 < y2 else max(0.0, y)
+        if metric not in UNBOUNDED:
+            if step.quarter != quarter:
+                of_quarters += _most_of_rates(levels[quarter], n_of_quarter, total_of_quarter)
+                quarter, n_of_quarter, total_of_quarter = step.quarter, 0, 0.0
+            n_of_quarter, total_of_quarter = n_of_quarter + n, total_of_quarter + total
+            most = max(most, of_quarters + _most_of_rates(c, n_of_quarter, total_of_quarter))
+        if most >= LOG_ENOUGH_BEYOND:
+            return inf
+        evidence += exp(most)
+    return log(evidence) if evidence else -inf
+
+
+def _most_of_rates(c: float, n: int, total: float) -> float:
+    p = min(total / n, (1 + c) / 2) if n else 0.0
+    return total * log(p / c) + (n - total) * log((1 - p) / (1 - c)) if p > c else 0.0
 
 
 class _Process:

@@ -22,12 +22,13 @@ from observability.core.baselines import (
     Detector,
     Step,
     Sums,
+    could_fire,
     loss,
     together,
 )
 from observability.core.times import bucket_of, midnight
 from observability.models import Alert, AlertKind, MetricBucket
-from observability.selectors.series import block_of
+from observability.selectors.series import BUCKETS_PER_QUARTER, BucketNumber, block_of, start_of
 from registry.reach import Reach
 
 DAY = timedelta(days=1)
@@ -41,7 +42,8 @@ Pair = tuple[str, str]  # a prompt's name and a label, empty for calls that name
 class Watched:
     """A metric beside its baseline. mean, sd, threshold, now are as people know it. now: of the last hour, or of what
     is needed for LEAST_NOW observations, n of them; None without any in a day. fires: it is found beyond the threshold
-    now; since: when the change began. recovered: what came since an open alert opened is surely back."""
+    now. change, since: of what fires or has an alert open, since being when it began; not looked for of anything else.
+    recovered: what came since an open alert opened is surely back."""
 
     metric: str
     state: str
@@ -119,16 +121,20 @@ def _watched(
     now_ = core.as_told(metric, last.total / last.n) if last.n else None
     if base is None:
         return Watched(metric, LEARNING, None, now_, last.n)
-    steps = [(starts_at, step) for starts_at, step in recent if closed_at is None or starts_at >= closed_at]
-    detector = Detector(metric, base)
-    for _, step in steps:
-        detector.add(step)
-    change = detector.change if steps else None
-    since = steps[change.first][0] if change else None
+    timed = recent if closed_at is None else [(at_, step) for at_, step in recent if at_ >= closed_at]
+    steps = [step for _, step in timed]
+    if not steps or (firing_since is None and not could_fire(metric, base, steps)):
+        fires, change, since = False, None, None
+    else:
+        detector = Detector(metric, base)
+        for step in steps:
+            detector.add(step)
+        fires, change = detector.fires, detector.change
+        since = timed[change.first][0]
     # Nothing was observed for a day: nobody knows, and it may be found again.
     recovered = firing_since is not None and (not recent or _is_back(metric, base, recent, firing_since))
     state = STEADY if firing_since is None else FIRING
-    return Watched(metric, state, base, now_, last.n, bool(steps) and detector.fires, change, since, recovered)
+    return Watched(metric, state, base, now_, last.n, fires, change, since, recovered)
 
 
 def _is_back(metric: str, base: Baseline, recent: list[Timed], firing_since: datetime) -> bool:
@@ -166,9 +172,13 @@ def _by_day(blocks: dict[int, Sums], at: datetime) -> Iterator[dict[int, Sums]]:
 def _recent(pair: Pair, at: datetime) -> dict[str, list[Timed]]:
     found: dict[str, list[Timed]] = defaultdict(list)
     rows = _of(pair, at - DAY).filter(starts_at__lte=at).order_by("starts_at")
-    columns = rows.values_list("metric", "starts_at", "block", "n", "total", "squares")
-    for metric, starts_at, block, n, total, squares in columns:
-        found[metric].append((starts_at, Step(block % QUARTERS, loss(metric, Sums(n, total, squares)))))
+    columns = rows.values_list("metric", BucketNumber("starts_at"), "n", "total", "squares")
+    starts = {}  # of the buckets, each of which many metrics have
+    for metric, number, n, total, squares in columns:
+        if number not in starts:
+            starts[number] = start_of(number)
+        step = Step(number // BUCKETS_PER_QUARTER % QUARTERS, loss(metric, Sums(n, total, squares)))
+        found[metric].append((starts[number], step))
     return found
 
 

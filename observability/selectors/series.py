@@ -41,6 +41,7 @@ from observability.selectors.hours import (
 
 CANARY = "canary"
 BUCKETS_PER_HOUR = HOUR // BUCKET
+BUCKETS_PER_QUARTER = QUARTER // BUCKET
 
 
 class SeriesKey(NamedTuple):
@@ -134,6 +135,20 @@ class _BucketOfHour(Func):
         return self.as_sql(compiler, connection, template=template)
 
 
+class BucketNumber(Func):
+    """In SQL: which five minutes since 1970 begin at a time. Django takes longer to make a datetime of a time of SQLite
+    than everything else about a row takes: who reads many rows reads numbers, `start_of` tells their times."""
+
+    output_field = IntegerField()
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        template = "(CAST(STRFTIME('%%%%s', %(expressions)s) AS INTEGER) / 300)"  # twice a template: %s in SQL
+        return self.as_sql(compiler, connection, template=template)
+
+    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        return self.as_sql(compiler, connection, template="(EXTRACT(EPOCH FROM %(expressions)s)::bigint / 300)")
+
+
 def _by(path: str) -> Sequence[Any]:
     """The number of the bucket since 1970, and a SeriesKey."""
     of_hour = _BucketOfHour(F(f"{path}started_at"))
@@ -168,7 +183,7 @@ def _checks(calls: QuerySet[Call]) -> dict[tuple[Any, ...], tuple[int, int]]:
 def _row(group: tuple[Any, ...], figures: Figures, costs: dict[int, int], checks: tuple[int, int]) -> FiguresBucket:
     number, *key = group
     return FiguresBucket(
-        starts_at=_start(number),
+        starts_at=start_of(number),
         **SeriesKey(*key)._asdict(),
         **columns_of(figures),
         cost=[[*costs.keys()], [*costs.values()]],
@@ -224,8 +239,9 @@ def _judged(scores: QuerySet[Score]) -> Iterator[JudgedBucket]:
         *(number, "call__prompt_name", "call__label", _is_canary("call__"), "name", "evaluator", "evaluation__model")
     )
     for number, *key, n, total, squares in of_ours.annotate(**SCORE_SUMS):
-        yield JudgedBucket(starts_at=_start(number), **JudgedKey(*key)._asdict(), n=n, total=total, squares=squares)
+        yield JudgedBucket(starts_at=start_of(number), **JudgedKey(*key)._asdict(), n=n, total=total, squares=squares)
 
 
-def _start(number: int) -> datetime:
+def start_of(number: int) -> datetime:
+    """When a bucket begins; number: which five minutes since 1970."""
     return EPOCH + number * BUCKET

@@ -3,8 +3,11 @@
 import random
 from datetime import UTC, datetime
 from math import exp, log, sqrt
+from typing import Any
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from observability.core.baselines import (
     BETS,
@@ -16,9 +19,11 @@ from observability.core.baselines import (
     Sums,
     as_told,
     baseline,
+    could_fire,
     has_recovered,
     is_back,
     loss,
+    most_evidence,
     ratio,
 )
 from observability.core.times import BUCKET
@@ -221,3 +226,103 @@ def test_is_back__little_traffic__as_long_as_it_takes_to_be_sure() -> None:
     ends = [n for n in range(1, 193) if is_back("error_rate", base, timed([*bad, *good[:n]]), BEGIN)]
 
     assert 20 < ends[0] <= 192
+
+
+def a_day(metric: str, base: Baseline, shape: str, size: float, n: int, rng: random.Random) -> list[Step]:
+    """A day of five-minute steps, oriented: the level in units of the baseline goes as the shape says."""
+    times = {
+        "calm": lambda place: 1.0,
+        "fall": lambda place: size if place >= 200 else 1.0,
+        "drift": lambda place: 1 + (size - 1) * place / 288,
+        "return": lambda place: size if 100 <= place < 200 else 1.0,
+        "better": lambda place: 1 / size,
+        "wave": lambda place: 1 + (size - 1) * (place % 24 < 6),
+    }[shape]
+    found = []
+    for place in range(288):
+        quarter = (place // 72 + 2) % 4
+        level = max(base.mean, 0.001) * times(place) * base.factors[quarter]
+        seen = rng.randrange(2 * n + 1)  # none at times
+        if metric == "latency":
+            values = [level * rng.lognormvariate(-0.32, 0.8) for _ in range(seen)]
+        elif metric == "error_rate":
+            values = [float(rng.random() < level) for _ in range(seen)]
+        else:
+            level = min(level, 0.99)
+            values = [rng.betavariate(5 * level, 5 * (1 - level)) for _ in range(seen)]
+        found.append(Step(quarter, Sums(seen, sum(values), sum(v * v for v in values))))
+    return found
+
+
+@pytest.mark.parametrize("shape", ["calm", "fall", "drift", "return", "better", "wave"])
+@pytest.mark.parametrize("metric", ["error_rate", "latency", "faithfulness"])
+@settings(max_examples=10)
+@given(
+    mean=st.sampled_from([0.0, 0.002, 0.06, 0.3]),
+    beyond=st.floats(1.2, 3.0),
+    factors=st.sampled_from([(1.0,) * 4, (1.0, 1.6, 1.1, 1.0)]),
+    size=st.floats(1.1, 6.0),
+    n=st.sampled_from([1, 4, 17]),
+    seed=st.integers(0, 2**32),
+)
+def test_could_fire__no__the_detector_does_not(
+    metric: str, shape: str, mean: float, beyond: float, factors: Any, size: float, n: int, seed: int
+) -> None:
+    mean = mean or (0.0 if metric != "latency" else 500.0)
+    base = Baseline(7, mean, 0.0, max(mean * beyond, 0.005), factors)
+    detector, steps_ = Detector(metric, base), a_day(metric, base, shape, size, n, random.Random(seed))
+    for number, step in enumerate(steps_, 1):
+        detector.add(step)
+        if detector.fires:
+            assert could_fire(metric, base, steps_[:number])
+            break
+
+
+@given(
+    many=st.lists(
+        st.tuples(st.integers(0, 3), st.integers(0, 40), st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=40
+    ),
+    metric=st.sampled_from(["error_rate", "latency", "faithfulness"]),
+    mean=st.floats(0.001, 0.6),
+    beyond=st.floats(1.0, 2.0),
+)
+def test_could_fire__any_steps_and_no__the_detector_does_not(
+    many: list[tuple[int, int, float, float]], metric: str, mean: float, beyond: float
+) -> None:
+    """many: quarter, n, mean, and how far the squares are on from all the same to ones and zeros."""
+    base = Baseline(5, mean, 0.0, min(0.999, mean * beyond), (1.0, 1.3, 1.0, 1.0))
+    steps_ = [Step(quarter, Sums(n, n * x, n * (x * x + spread * (x - x * x)))) for quarter, n, x, spread in many]
+    detector = Detector(metric, base)
+    for number, step in enumerate(steps_, 1):
+        detector.add(step)
+        assert could_fire(metric, base, steps_[:number]) or not detector.fires
+
+
+@pytest.mark.parametrize("metric", ["error_rate", "latency", "faithfulness"])
+@given(
+    many=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 40), st.floats(0, 0.4)), min_size=1, max_size=40),
+    level=st.floats(0.01, 0.5),
+    ones=st.booleans(),
+)
+@example(many=[(0, 30, 8 / 30), (2, 30, 8 / 30)], level=0.1, ones=True)  # as much in each of two quarters of the day
+def test_most_evidence__never_less_than_there_is(
+    metric: str, many: list[tuple[int, int, float]], level: float, ones: bool
+) -> None:
+    """A detector of which the mean is the threshold tells the evidence against it."""
+    base = Baseline(5, level, 0.0, level, (1.0, 1.2, 1.0, 1.5))
+    steps_ = []
+    for quarter, n, x in many:
+        total = float(round(n * x)) if ones else n * x
+        steps_.append(Step(quarter, Sums(n, total, total if ones else n * x * x)))
+
+    assert most_evidence(metric, base, steps_) >= found_in(metric, base, steps_).log_e - 1e-6
+
+
+@pytest.mark.parametrize("metric", ["error_rate", "latency", "faithfulness"])
+def test_could_fire__calm_days__hardly_ever(metric: str) -> None:
+    base = Baseline(7, 0.06, 0.005, 0.06 * ratio(7, 0.1), (1.0, 1.2, 1.0, 1.0))
+    rng = random.Random(9)
+
+    asked = sum(could_fire(metric, base, a_day(metric, base, "calm", 1.0, 17, rng)) for _ in range(20))
+
+    assert asked <= 4
