@@ -2,13 +2,15 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-WORKERS := 3  # of pytest: one more than the cores of a small machine, as one of them mostly waits for servers
+WORKERS := 4  # of pytest: two more than the cores of a small machine, as two of them mostly wait for servers and browsers
 ON_BOTH_DATABASES := $(wildcard $(addprefix tests/,db http concurrency webhooks crash))
 ON_POSTGRES_ALONE := tests/concurrency $(addprefix tests/crash/,test_judging_killed.py test_evaluator_killed.py test_killed_between_statements.py)  # slow, and pass on SQLite too
-ON_POSTGRES_ALONE += tests/db/test_state_machine.py tests/http/test_otlp_fuzz.py  # slow as well, and it refuses more
+ON_POSTGRES_ALONE += $(addprefix tests/,db/test_state_machine.py http/test_otlp_fuzz.py)  # slow as well, and it refuses more
 ON_SQLITE_ALONE := tests/crash/test_ingest_killed.py tests/http/test_api_schema.py tests/db/test_healthy_rollouts.py  # starts SQLite's servers; document with SQLite's bounds of whole numbers; a million calls, which ask statistics
 ON_SQLITE_ALONE += $(addprefix tests/http/,test_ofrep.py test_ofrep_provider.py)  # flags are answered from memory, like prompts
 ON_SQLITE_ALONE += $(wildcard tests/http/test_admin_*.py tests/http/test_*_admin.py tests/http/test_access*.py) tests/http/test_draft_editor.py  # forms and rights, for which one database is like the other
+ON_SQLITE_ALONE += $(addprefix tests/http/test_,rollout_page.py rollout_forecast.py recorded_clients.py hostile_addresses.py)  # as are pages of one rollout and the mapping of what clients send
+ON_SQLITE_ALONE += $(addprefix tests/db/test_,replay.py explanation.py faults_of_rollouts.py alert_baseline.py judged_rollouts.py outlooks.py kinds_of_metrics.py)  # and stories that turn on statistics
 BENCHMARKS := "serving --quick" sdk verdict "ingest --stages" "ingest --quick" "operating_characteristics --quick" "judging_design --quick" "baselines --quick" "pages --quick" insight_pages "watching --quick"
 
 MAKEFLAGS += --jobs=3  # .venv-clients and .venv-ragas are filled while .venv is, and while lint runs
