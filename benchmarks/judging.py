@@ -96,7 +96,7 @@ def child(state: str, folder: Path, server: tuple[psutil.Process, str] | None) -
     if server:
         from tests.process.server import new_database
 
-        settings["DATABASE_URL"] = new_database(server[1], state)
+        settings["DATABASE_URL"] = new_database(server[1], f"judging_{state}")
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.judging", "--child", state],
         env=os.environ | settings,
