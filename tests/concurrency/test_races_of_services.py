@@ -19,8 +19,18 @@ from django.db.models import Count, Max
 from common.actors import EVALUATOR
 from common.clock import now
 from common.errors import DomainError
-from observability.models import Alert, PriceOverride, Silence
-from observability.services import alerts, prices
+from observability.models import (
+    Alert,
+    Evaluator,
+    EvaluatorVersion,
+    Judging,
+    JudgingBudget,
+    Objective,
+    PriceOverride,
+    Silence,
+    SpendBudget,
+)
+from observability.services import alerts, budgets, evaluators, objectives, prices
 from registry import services as registry
 from registry.models import ApiKey, Draft, Event, Label, LabelMove, Prompt, PromptVersion
 from rollout import services as rollouts
@@ -29,7 +39,7 @@ from rollout.webhooks import services as webhooks
 from rollout.webhooks.services import MOST_KEPT
 from tests import make
 from tests import rollouts as given
-from tests.acts import CAUSE, FILE, alert, silence
+from tests.acts import CAUSE, FILE, alert, budget, judged, judging, objective, promised, silence
 from tests.parallel import at_once
 from tests.rollouts import ANNA
 from tests.webhooks.stage import happen
@@ -230,6 +240,50 @@ def of_alert(change: Callable[..., object], begun: Callable[[], str] = alert, **
     return begin
 
 
+def create_objective() -> Change:
+    make.prompt()
+    return lambda number: objective()
+
+
+def change_objective() -> Change:
+    changed = partial(objectives.change_objective, objective_id=promised(), expected_revision=1, actor=ANNA)
+    return lambda number: changed(threshold=0.5 + number / 100)
+
+
+def delete_objective() -> Change:
+    id_ = promised()
+    return lambda number: objectives.delete_objective(objective_id=id_, actor=ANNA)
+
+
+def publish_evaluator_version() -> Change:
+    evaluator = make.evaluator()
+    return lambda number: make.evaluator_version(evaluator, check="length", most=9)
+
+
+def of_judging(change: Callable[..., object], begun: Callable[[], dict[str, str]]) -> Callable[[], Change]:
+    """Of a prompt and an evaluator that may judge it, or does."""
+
+    def begin() -> Change:
+        names = begun()
+        return lambda number: change(**names, actor=ANNA)
+
+    return begin
+
+
+def set_judging_budget() -> Change:
+    name = make.prompt().name
+    bounded = partial(evaluators.set_judging_budget, prompt_name=name, usd_a_day=None, actor=ANNA)
+    return lambda number: bounded(calls_a_day=number)
+
+
+def of_budget(change: Callable[..., object], **how: Any) -> Callable[[], Change]:
+    def begin() -> Change:
+        id_ = budget()
+        return lambda number: change(budget_id=id_, actor=ANNA, **how)
+
+    return begin
+
+
 def notices(type_: str) -> Callable[[], int]:
     return Event.objects.filter(type=type_).count
 
@@ -317,6 +371,39 @@ RACES = {
     ),
     "prices.add_override": Race(add_override, "price_exists", PriceOverride.objects.count),
     "prices.remove_override": Race(remove_override, "unknown_price", lambda: 1 - PriceOverride.objects.count()),
+    "evaluators.create_evaluator": Race(
+        lambda: lambda number: make.evaluator(), "evaluator_exists", Evaluator.objects.count
+    ),
+    "evaluators.publish_evaluator_version": Race(
+        publish_evaluator_version, "evaluator_unchanged", EvaluatorVersion.objects.count
+    ),
+    "evaluators.set_judging": Race(of_judging(evaluators.set_judging, judged), "", Judging.objects.count),
+    "evaluators.remove_judging": Race(
+        of_judging(evaluators.remove_judging, judging), "unknown_judging", lambda: 1 - Judging.objects.count()
+    ),
+    "evaluators.set_judging_budget": Race(set_judging_budget, "", JudgingBudget.objects.count),
+    "objectives.create_objective": Race(create_objective, "objective_exists", Objective.objects.count),
+    "objectives.change_objective": Race(
+        change_objective, "stale_objective", Objective.objects.filter(revision=2).count
+    ),
+    "objectives.delete_objective": Race(delete_objective, "unknown_objective", lambda: 1 - Objective.objects.count()),
+    "budgets.add_budget": Race(lambda: lambda number: budget(), "budget_exists", SpendBudget.objects.count),
+    "budgets.change_budget": Race(
+        of_budget(budgets.change_budget, usd=Decimal(9)), "", SpendBudget.objects.filter(usd=9).count
+    ),
+    "budgets.remove_budget": Race(
+        of_budget(budgets.remove_budget), "unknown_budget", lambda: 1 - SpendBudget.objects.count()
+    ),
+}
+
+
+OWN = {
+    "webhooks": webhooks,
+    "prices": prices,
+    "alerts": alerts,
+    "evaluators": evaluators,
+    "objectives": objectives,
+    "budgets": budgets,
 }
 
 
@@ -324,7 +411,7 @@ def services() -> Iterator[str]:
     """What may change state: what registry and rollout export; elsewhere what takes an actor or is one transaction."""
     for area, package in {"registry": registry, "rollout": rollouts}.items():
         yield from (f"{area}.{name}" for name in package.__all__ if inspect.isfunction(getattr(package, name)))
-    for area, module in {"webhooks": webhooks, "prices": prices, "alerts": alerts}.items():
+    for area, module in OWN.items():
         yield from (f"{area}.{name}" for name, function in own(module) if is_service(function))
 
 
