@@ -71,6 +71,11 @@ class Baseline:
     threshold: float
     factors: tuple[float, ...]
 
+    @property
+    def can_be_left(self) -> bool:
+        """Not where nearly all is wrong already: errors of 100 % cannot become more."""
+        return self.threshold > self.mean
+
     def threshold_at(self, quarter: int) -> float:
         return self.threshold * self.factors[quarter]
 
@@ -163,18 +168,15 @@ class Detector:
     @property
     def fires(self) -> bool:
         """Whether the level is beyond the threshold: much at once, or less for as long as it takes to be sure."""
-        if self._over_threshold.log_e >= LOG_ENOUGH_BEYOND:
-            return self.change.since.n >= LEAST_NOW
-        if self._over_mean.log_e < LOG_ENOUGH:
+        beyond = self._over_threshold.log_e >= LOG_ENOUGH_BEYOND
+        if not self._base.can_be_left or not (beyond or self._over_mean.log_e >= LOG_ENOUGH):
             return False
         change = self.change
+        if beyond or change.since.n < LEAST_NOW:
+            return change.since.n >= LEAST_NOW
         threshold = max(map(self._base.threshold_at, {step.quarter for step in self._steps[change.first :]}))
         mean, error = change.since.total / change.since.n, sqrt(_variance(change.since) / change.since.n)
-        return (
-            change.since.n >= LEAST_NOW
-            and error <= (threshold - self._base.mean) / LEAST_ERRORS
-            and mean - Z_ONE_SIDED * error > threshold
-        )
+        return error <= (threshold - self._base.mean) / LEAST_ERRORS and mean - Z_ONE_SIDED * error > threshold
 
     @property
     def change(self) -> Change:
@@ -188,7 +190,9 @@ def could_fire(metric: str, base: Baseline, steps: Sequence[Step]) -> bool:
     It fires only if some stretch, from one of the steps until now, is beyond the threshold by its standard errors, or
     if evidence against the threshold is enough by itself. Each is asked of all stretches, by sums that grow backwards.
     """
-    return _some_stretch_is_beyond(base, steps) or most_evidence(metric, base, steps) >= LOG_ENOUGH_BEYOND - ROUNDING
+    return base.can_be_left and (
+        _some_stretch_is_beyond(base, steps) or most_evidence(metric, base, steps) >= LOG_ENOUGH_BEYOND - ROUNDING
+    )
 
 
 def _some_stretch_is_beyond(base: Baseline, steps: Sequence[Step]) -> bool:
@@ -237,7 +241,7 @@ def most_evidence(metric: str, base: Baseline, steps: Sequence[Step]) -> float:
 
 def _most_of_rates(c: float, n: int, total: float) -> float:
     p = min(total / n, (1 + c) / 2) if n else 0.0
-    return total * log(p / c) + (n - total) * log((1 - p) / (1 - c)) if p > c else 0.0
+    return total * log(p / c) + (n - total) * log((1 - p) / (1 - c)) if c < p < 1 else 0.0
 
 
 class _Process:
@@ -336,7 +340,8 @@ class _Alternatives:
         self._c = c
         self._bets = [(b, -log1p(-b) - b) for b in BETS]
         rates = [] if metric in UNBOUNDED else [min((1 + c) / 2, c * ratio) for ratio in RATIOS]
-        self._rates = [(log(p / c), log((1 - p) / (1 - c))) for p in rates]
+        # No rate is beyond a level of 1, as that of a quarter of the day can be: a ratio of 1 is evidence of nothing.
+        self._rates = [(log(p / c), log((1 - p) / (1 - c))) if c < p < 1 else (0.0, 0.0) for p in rates]
         kinds = 2 if rates else 1
         self.weights = [-log(kinds * len(BETS))] * len(BETS) + [-log(kinds * len(RATIOS))] * len(rates)
 

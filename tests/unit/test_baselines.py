@@ -189,6 +189,36 @@ def test_fires__a_level_between_baseline_and_threshold__does_not() -> None:
     assert not detector.fires
 
 
+@pytest.mark.parametrize("mean", [1.0, 0.9995])
+def test_fires__nearly_all_is_wrong_already__never(mean: float) -> None:
+    base = baseline("error_rate", [day(mean)] * 7)
+    assert base
+
+    many = steps(mean, 1000, 288)
+
+    assert not fired(base, many)
+    assert not could_fire("error_rate", base, many)
+
+
+def test_fires__one_quarter_of_the_day_is_always_wrong__the_others_are_watched_all_the_same() -> None:
+    at_night, by_day = Sums(30, 30.0, 30.0), Sums(40, 2.0, 2.0)
+    base = baseline("error_rate", [{0: at_night, 1: by_day, 2: by_day, 3: by_day}] * 7)
+    assert base
+    night = [Step(0, Sums(20, 20.0, 20.0))] * 40
+    broken = [Step(2, Sums(20, 20.0, 20.0))] * 40
+
+    assert not fired(base, night)
+    assert fired(base, [*night, *broken])
+    assert could_fire("error_rate", base, [*night, *broken])
+
+
+def fired(base: Baseline, many: list[Step]) -> bool:
+    detector = Detector("error_rate", base)
+    for step in many:
+        detector.add(step)
+    return detector.fires
+
+
 def test_has_recovered__nearer_to_the_threshold_or_of_few__not_yet() -> None:
     base = baseline("error_rate", [day(0.1)] * 7)
     assert base is not None
