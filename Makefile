@@ -8,8 +8,8 @@ ON_POSTGRES_ALONE := tests/concurrency $(addprefix tests/crash/,test_judging_kil
 ON_POSTGRES_ALONE += $(addprefix tests/,db/test_state_machine.py http/test_otlp_fuzz.py)  # slow as well, and it refuses more
 ON_SQLITE_ALONE := tests/crash/test_ingest_killed.py tests/http/test_api_schema.py tests/db/test_healthy_rollouts.py  # starts SQLite's servers; document with SQLite's bounds of whole numbers; a million calls, which ask statistics
 ON_SQLITE_ALONE += $(addprefix tests/http/,test_ofrep.py test_ofrep_provider.py)  # flags are answered from memory, like prompts
-ON_SQLITE_ALONE += $(wildcard tests/http/test_admin_*.py tests/http/test_*_admin.py tests/http/test_access*.py) tests/http/test_draft_editor.py  # forms and rights, for which one database is like the other
-ON_SQLITE_ALONE += $(addprefix tests/http/test_,rollout_page.py rollout_forecast.py recorded_clients.py hostile_addresses.py)  # as are pages of one rollout and the mapping of what clients send
+ON_SQLITE_ALONE += $(wildcard tests/http/test_admin_*.py tests/http/test_*_admin.py) $(addprefix tests/http/,test_access_reach.py test_draft_editor.py)  # forms and rights, for which one database is like the other
+ON_SQLITE_ALONE += $(addprefix tests/http/test_,rollout_page.py rollout_forecast.py)  # as are pages of one rollout
 ON_SQLITE_ALONE += $(addprefix tests/db/test_,replay.py explanation.py faults_of_rollouts.py alert_baseline.py judged_rollouts.py outlooks.py kinds_of_metrics.py)  # and stories that turn on statistics
 BENCHMARKS := "serving --quick" sdk verdict "ingest --stages" "ingest --quick" "operating_characteristics --quick" "judging_design --quick" "baselines --quick" "pages --quick" insight_pages "watching --quick"
 

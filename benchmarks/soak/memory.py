@@ -1,4 +1,5 @@
-"""Does the memory of a process grow? Its resident size, every two seconds, and the line that fits it best."""
+"""Does the memory of a process grow? Its resident size without the pages of files, which a forked process gets only as
+it first comes by them, every two seconds, and the line that fits it best."""
 
 import threading
 import time
@@ -16,7 +17,8 @@ WARM_UP_S = 60.0  # of a process: what it imports, its connections, its caches, 
 SHORTEST_S = 45.0
 MB = 1e6
 MOST_RISE = 0.05  # of its mean, over the time that it was watched
-MOST_RISE_MB = 5.0  # or this: the step that a kind of task brings when a process first runs it
+MOST_RISE_MB = 5.0  # or this
+MOST_RISE_OF_TASKS_MB = 12.0  # or this of a cluster's process: a task that it first runs late is a step of some 6 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,8 @@ class Growth:
 
     @property
     def flat(self) -> bool:
-        return self.rise_mb <= max(MOST_RISE * self.mean_mb, MOST_RISE_MB)
+        least_mb = MOST_RISE_OF_TASKS_MB if self.role == "cluster process" else MOST_RISE_MB
+        return self.rise_mb <= max(MOST_RISE * self.mean_mb, least_mb)
 
 
 class Samples:
@@ -43,7 +46,7 @@ class Samples:
                 with suppress(psutil.Error, IndexError, ValueError):  # it is about to begin, or to end
                     key = role(service, process), process.pid, process.create_time()
                     at = time.time() - process.create_time()
-                    self._of.setdefault(key, []).append((at, process.memory_info().rss / MB))
+                    self._of.setdefault(key, []).append((at, resident_mb(process)))
 
     def growth(self) -> list[Growth]:
         """Of every process that was watched for long enough."""
@@ -54,6 +57,11 @@ class Samples:
                 slope = np.polyfit(warm[:, 0], warm[:, 1], 1)[0]
                 found.append(Growth(name, float(warm[:, 1].mean()), float(slope * seconds), float(seconds)))
         return found
+
+
+def resident_mb(process: psutil.Process) -> float:
+    memory = process.memory_info()
+    return float(memory.rss - memory.shared) / MB
 
 
 def role(service: Service, process: psutil.Process) -> str:

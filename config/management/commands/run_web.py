@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from config import listening, metrics
+from config.checks import SETTINGS
 from config.web_server import THREADS, web_server
 
 POOL_WAIT_S = 5  # for a connection; then the request is refused
@@ -27,6 +28,7 @@ def share_connections() -> None:
 
 class Command(BaseCommand):
     help = "Run the web server alone; `serve` runs everything."
+    requires_system_checks = [SETTINGS]
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         listening.add_arguments(parser)

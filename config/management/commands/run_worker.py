@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection
 
+from config.checks import SETTINGS
 from config.health import missing_migrations
 from config.programs import BACKGROUND, environment
 from config.supervisor import NotStarted, Supervisor
@@ -18,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 class Command(BaseCommand):
     help = "Run background work, evaluator and webhook sender until SIGTERM or Ctrl-C; `serve` runs everything."
+    requires_system_checks = [SETTINGS]
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
