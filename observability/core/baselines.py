@@ -172,8 +172,10 @@ class Detector:
         if not self._base.can_be_left or not (beyond or self._over_mean.log_e >= LOG_ENOUGH):
             return False
         change = self.change
-        if beyond or change.since.n < LEAST_NOW:
-            return change.since.n >= LEAST_NOW
+        if change.since.n < LEAST_NOW:
+            return False
+        if beyond:
+            return True
         threshold = max(map(self._base.threshold_at, {step.quarter for step in self._steps[change.first :]}))
         mean, error = change.since.total / change.since.n, sqrt(_variance(change.since) / change.since.n)
         return error <= (threshold - self._base.mean) / LEAST_ERRORS and mean - Z_ONE_SIDED * error > threshold
